@@ -1,0 +1,55 @@
+"""What a view hands over: pictures, numbers, notes and raw arrays, each under a tag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+RGB: TypeAlias = NDArray[np.uint8]
+"""A picture of shape (H, W, 3), uint8, channels in the order red, green, blue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A finished picture.
+
+    Attributes:
+        tag: where it appears, for example ``grad_cam/layer4``.
+        image: (H, W, 3) uint8 RGB.
+        remarks: what the reader should be told once, for example that a map is constant.
+    """
+
+    tag: str
+    image: RGB
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A number under a tag."""
+
+    tag: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A text in Markdown under a tag."""
+
+    tag: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """The values behind a picture: float32 on the CPU, before any scaling for display."""
+
+    tag: str
+    values: Tensor
+
+
+Artifact: TypeAlias = Picture | Scalar | Note | Array

@@ -1,0 +1,176 @@
+"""The one context in which the user's model is called, and which leaves no trace of the call."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+_SEED = 0
+_LOGGING_METHODS = ("log", "log_dict")
+_BACKWARD_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Lets the model be called, also with gradients, and puts everything back afterwards.
+
+    Inside, the model is in evaluation mode, gradients can be taken under ``no_grad`` and under ``inference_mode``,
+    autocast and anomaly detection are off, compiled code runs eagerly and random numbers come from a fixed seed.
+    Afterwards, also after an exception, all of the following is as it was: each module's own mode, attributes, hooks
+    and buffers, the random number generators of torch, numpy and Python, metrics logged by the model, and torch's global flags.
+
+    Parameters and their gradients are never written; take gradients with ``torch.autograd.grad``, not ``backward()``.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_random_numbers())
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(torch.autograd.set_detect_anomaly(False))
+        stack.enter_context(torch.autocast(device_type=placement(model)[0].type, enabled=False))
+        stack.enter_context(_default_dtype(placement(model)[1]))
+        stack.enter_context(_tolerated_nondeterminism())
+        if "torch._dynamo" in sys.modules:  # importing it takes a second, and nothing is compiled without it
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(_modules_restored(model))
+        for module in model.modules():
+            _silence(module)
+        yield
+
+
+def call(model: nn.Module, images: Tensor) -> Any:
+    """Calls the model inside :func:`undisturbed`, also when it holds tensors made under inference mode.
+
+    Autograd cannot save such tensors for a backward pass, so clones stand in for them.
+    """
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    replaced = {name: tensor.clone() for name, tensor in tensors.items() if tensor.is_inference()}
+    if replaced:
+        return torch.func.functional_call(model, replaced, (images,))
+    return model(images)
+
+
+def placement(model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """The device and floating dtype that the model's input should have: those of its first parameter."""
+    tensors = [*model.parameters(), *model.buffers()]
+    floating = next((tensor for tensor in tensors if tensor.is_floating_point()), None)
+    if floating is None:
+        return (tensors[0].device if tensors else torch.device("cpu")), torch.get_default_dtype()
+    return floating.device, floating.dtype
+
+
+@contextmanager
+def _random_numbers() -> Iterator[None]:
+    python, legacy_numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    try:
+        # The generators themselves: torch.manual_seed would also queue a seed for a CUDA that is not initialised yet.
+        torch.default_generator.manual_seed(_SEED)
+        for index in range(len(cuda)):
+            torch.cuda.default_generators[index].manual_seed(_SEED)
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(legacy_numpy)
+        torch.set_rng_state(cpu)
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)
+        if mps is not None:
+            torch.mps.set_rng_state(mps)
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Models trained in true half or double precision make their new tensors in that precision."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
+def _tolerated_nondeterminism() -> Iterator[None]:
+    """On CUDA some backward passes have no deterministic kernel and would refuse to run."""
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    if not (enabled and torch.cuda.is_initialized()):
+        yield
+        return
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+
+
+def _silence(module: nn.Module) -> None:
+    """Sets attributes that :func:`_modules_restored` takes back."""
+    # Not through eval(): a model may do more than set flags there, such as merging weights.
+    module.__dict__["training"] = False
+    # A model that logs inside forward() would overwrite the metrics that its callbacks monitor.
+    for method in _LOGGING_METHODS:
+        if callable(getattr(type(module), method, None)):
+            module.__dict__[method] = _log_nothing
+    # Hooks on the backward pass watch the training's gradients, and these are not.
+    for hooks in _BACKWARD_HOOKS:
+        module.__dict__[hooks].clear()
+
+
+def _log_nothing(*args: Any, **kwargs: Any) -> None:
+    pass
+
+
+@contextmanager
+def _modules_restored(model: nn.Module) -> Iterator[None]:
+    """Restores every module's attributes one level deep, and the contents of its tensors that are not parameters."""
+    restorers = [_attributes_restorer(module) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for restore in restorers:
+            restore()
+
+
+def _attributes_restorer(module: nn.Module) -> Callable[[], None]:
+    attributes = dict(module.__dict__)
+    containers = [(value, value.copy()) for value in attributes.values() if type(value) in _CONTAINERS]
+    loose = [value for value in attributes.values() if isinstance(value, Tensor) and not isinstance(value, nn.Parameter)]
+    buffers = [buffer for buffer in module._buffers.values() if buffer is not None]
+    contents = [(tensor, _contents(tensor)) for tensor in (*buffers, *loose) if not tensor.is_inference()]
+
+    def restore() -> None:
+        module.__dict__.clear()
+        module.__dict__.update(attributes)
+        for container, copy in containers:
+            _refill(container, copy)
+        with torch.no_grad():
+            for tensor, (version, copy) in contents:
+                if tensor._version != version:
+                    tensor.copy_(copy)
+
+    return restore
+
+
+_CONTAINERS = (dict, OrderedDict, list, set, deque)
+
+
+def _contents(tensor: Tensor) -> tuple[int, Tensor]:
+    return tensor._version, tensor.detach().clone()
+
+
+def _refill(container: Any, copy: Any) -> None:
+    if len(container) == len(copy) and all(a is b for a, b in zip(container, copy, strict=True)):
+        if not isinstance(container, dict) or all(container[key] is copy[key] for key in copy):
+            return
+    container.clear()
+    (container.update if isinstance(container, (dict, set)) else container.extend)(copy)

@@ -1,0 +1,1 @@
+"""Tensor mathematics of the methods: torch in, torch out."""

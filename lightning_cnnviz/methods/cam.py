@@ -1,0 +1,75 @@
+"""Class activation maps: one weight function per method, one step that combines weights and activations.
+
+All functions take activations A and gradients G = dS/dA of shape (N, K, h, w), S being the target score before softmax, and
+compute in at least float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias, get_args
+
+from torch import Tensor
+
+Variant: TypeAlias = Literal["gradcam", "gradcam++", "hirescam", "xgradcam", "layercam"]
+Weights: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+
+def gradcam_weights(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Grad-CAM (Selvaraju et al., 2017): each channel's mean gradient, (N, K, 1, 1)."""
+    return gradients.mean(dim=(2, 3), keepdim=True)
+
+
+def gradcam_plus_plus_weights(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Grad-CAM++ (Chattopadhay et al., 2018): positive gradients weighted by their pixels' share, (N, K, 1, 1).
+
+    The share is alpha = G² / (2 G² + sum(A) G³), equation 19 for the score exp(S), whose common factor exp(S) does not
+    change the shape of the map and is left out.
+    """
+    squared = gradients.square()
+    denominator = 2 * squared + activations.sum(dim=(2, 3), keepdim=True) * squared * gradients
+    share = squared / denominator.where(denominator != 0, denominator.new_ones(()))
+    return (share * gradients.relu()).sum(dim=(2, 3), keepdim=True)
+
+
+def hirescam_weights(activations: Tensor, gradients: Tensor) -> Tensor:
+    """HiResCAM (Draelos and Carin, 2020): the gradients themselves, pixel by pixel, (N, K, h, w)."""
+    return gradients
+
+
+def xgradcam_weights(activations: Tensor, gradients: Tensor) -> Tensor:
+    """XGrad-CAM (Fu et al., 2020): gradients averaged with the activations as weights, (N, K, 1, 1)."""
+    total = activations.sum(dim=(2, 3), keepdim=True)
+    return (gradients * activations).sum(dim=(2, 3), keepdim=True) / total.where(total != 0, total.new_ones(()))
+
+
+def layercam_weights(activations: Tensor, gradients: Tensor) -> Tensor:
+    """LayerCAM (Jiang et al., 2021): the positive gradients, pixel by pixel, (N, K, h, w)."""
+    return gradients.relu()
+
+
+WEIGHTS: dict[Variant, Weights] = {
+    "gradcam": gradcam_weights,
+    "gradcam++": gradcam_plus_plus_weights,
+    "hirescam": hirescam_weights,
+    "xgradcam": xgradcam_weights,
+    "layercam": layercam_weights,
+}
+assert set(WEIGHTS) == set(get_args(Variant))
+
+
+def activation_map(activations: Tensor, gradients: Tensor, variant: Variant = "gradcam") -> Tensor:
+    """The map ReLU(sum over channels of weight times activation), (N, h, w), not normalised.
+
+    >>> import torch
+    >>> A = torch.tensor([[[[1.0, 2.0]], [[3.0, 1.0]]]])
+    >>> G = torch.tensor([[[[1.0, 3.0]], [[-1.0, -1.0]]]])
+    >>> activation_map(A, G)  # channel weights 2 and -1
+    tensor([[[0., 3.]]])
+    """
+    activations, gradients = _wide(activations), _wide(gradients)
+    return (WEIGHTS[variant](activations, gradients) * activations).sum(dim=1).relu()
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    return tensor if tensor.element_size() >= 4 else tensor.float()

@@ -1,0 +1,290 @@
+"""The one place that hooks and calls the model: requests of all views merged, answered by one forward and one backward."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from lightning_cnnviz import guest
+from lightning_cnnviz.evidence import Evidence, Procedure, Request
+from lightning_cnnviz.layers import CONVOLUTIONS, Layer, Layout, clean_name, named_layers
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.targets import Target, class_scores, probabilities, select_output, target_scores
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with a description, the steps done and the steps in all."""
+
+_SURVEY_SAMPLES = 2  # one would do, but a BatchNorm without running statistics refuses a single value per channel
+
+
+class Probe:
+    """Looks at one model.
+
+    Args:
+        model: any module that takes images (N, C, H, W); if its class defines no ``forward``, its only convolutional child.
+        output_key: where in the model's output the class scores are, see :func:`~lightning_cnnviz.targets.select_output`.
+        progress: told how far long work is.
+
+    Raises:
+        ValueError: the model has no ``forward`` and no single child that could stand for it.
+    """
+
+    def __init__(self, model: nn.Module, *, output_key: int | str | None = None, progress: Progress | None = None) -> None:
+        self._model = model
+        self._entry = entry_point(model)
+        self._output_key = output_key
+        self._progress = progress
+
+    def survey(self, samples: FixedSamples) -> Layout:
+        """The model's layers, found by watching one forward pass of two samples without gradients."""
+        modules = named_layers(self._model)
+        watch = _Survey(modules)
+        with guest.undisturbed(self._model), _hooked(modules, watch.see), torch.no_grad():
+            scores = self._scores(_place(samples.images[:_SURVEY_SAMPLES], self._model))
+        silent = tuple(name for name in modules if name not in watch.layers)
+        return Layout(tuple(watch.layers.values()), scores.shape[1], silent)
+
+    def look(
+        self, samples: FixedSamples, layout: Layout, request: Request, target: Target = "predicted", *, shown: int | None = None
+    ) -> Evidence:
+        """Answers a request with one forward and, if it asks for gradients, one backward pass.
+
+        What cannot be had, such as gradients of a model that switches them off, is missing from the evidence with a reason.
+
+        Raises:
+            ValueError: the output or the target does not serve as class scores.
+        """
+        with guest.undisturbed(self._model):
+            images = _place(samples.images, self._model)
+            found = self._shared_pass(images, samples, request, target)
+            results = self._run(request.procedures, images, found.classes)
+            weights = {name: _kernels(named_layers(self._model)[name]) for name in request.weights}
+        return Evidence(
+            samples=samples,
+            layout=layout,
+            probabilities=found.probabilities.cpu(),
+            target_classes=None if found.classes is None else found.classes.cpu(),
+            activations=found.activations,
+            gradients=found.gradients,
+            input_gradient=found.input_gradient,
+            weights=weights,
+            results=results,
+            missing=found.missing,
+            shown=min(len(samples), len(samples) if shown is None else shown),
+            remarks=() if found.remark is None else (found.remark,),
+        )
+
+    def _shared_pass(self, images: Tensor, samples: FixedSamples, request: Request, target: Target) -> _Pass:
+        modules = named_layers(self._model)
+        wanted = sorted(request.activations | request.gradients)
+        recorder = _Recorder()
+        differentiate = bool(request.gradients) or request.input_gradient
+        images = images.requires_grad_(differentiate)
+        with _hooked({name: modules[name] for name in wanted}, recorder.see), torch.set_grad_enabled(differentiate):
+            output = select_output(guest.call(self._entry, images), self._output_key)
+            # Activation checkpointing calls modules again during the backward pass; what it saw first counts.
+            recorder.closed = True
+            targeted = target_scores(class_scores(output, len(samples)), target, samples.labels)
+            found = _Pass(*probabilities(output, len(samples)), classes=targeted.classes)
+            if differentiate:
+                sources = {name: recorder.seen[name] for name in request.gradients if name in recorder.seen}
+                if request.input_gradient:
+                    sources["input"] = images
+                _differentiate(targeted.scores, sources, found)
+        for name in wanted:
+            if name not in recorder.seen:
+                found.missing[name] = f"{name} was not called, or put out no tensor"
+        found.activations = {name: tensor.detach() for name, tensor in recorder.seen.items()}
+        found.input_gradient = found.gradients.pop("input", None)
+        return found
+
+    def _run(self, procedures: Mapping[str, Procedure], images: Tensor, classes: Tensor | None) -> dict[str, Any]:
+        results: dict[str, Any] = {}
+        for key, procedure in procedures.items():
+            model = _DifferentiableModel(self, images.detach(), classes)
+            try:
+                results[key] = procedure(model)
+            except Exception as error:  # noqa: BLE001 - handed to the one view that asked; the others still get theirs
+                results[key] = error
+        return results
+
+    def _scores(self, images: Tensor) -> Tensor:
+        return class_scores(select_output(guest.call(self._entry, images), self._output_key), len(images))
+
+
+def entry_point(model: nn.Module) -> nn.Module:
+    """The module to call with images: the model, or its one convolutional child if its class defines no ``forward``.
+
+    Raises:
+        ValueError: there is no ``forward`` and not exactly one such child.
+    """
+    if _defines_forward(model):
+        return model
+    children = [child for child in model.children() if any(isinstance(module, CONVOLUTIONS) for module in child.modules())]
+    if len(children) == 1:
+        return children[0]
+    raise ValueError(
+        f"{type(model).__name__} defines no forward(images), and {len(children)} of its children contain convolutions; "
+        "define forward so that it takes images and returns class scores"
+    )
+
+
+def _defines_forward(model: nn.Module) -> bool:
+    if "forward" in vars(model):  # a LightningModule that went through torch.compile
+        return True
+    owner = next(cls for cls in type(model).__mro__ if "forward" in vars(cls))
+    return owner is not nn.Module and owner.__name__ != "LightningModule"
+
+
+@dataclass
+class _Pass:
+    """What the shared pass collects."""
+
+    probabilities: Tensor
+    remark: str | None
+    classes: Tensor | None
+    activations: dict[str, Tensor] = field(default_factory=dict)
+    gradients: dict[str, Tensor] = field(default_factory=dict)
+    input_gradient: Tensor | None = None
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _DifferentiableModel:
+    """The model as procedures see it, see :class:`~lightning_cnnviz.evidence.Model`."""
+
+    probe: Probe
+    images: Tensor
+    classes: Tensor | None
+
+    def scores(self, images: Tensor) -> Tensor:
+        return self.probe._scores(images)
+
+    def progress(self, description: str, done: int, total: int) -> None:
+        if self.probe._progress is not None:
+            self.probe._progress(description, done, total)
+
+
+def _differentiate(scores: Tensor, sources: dict[str, Tensor], found: _Pass) -> None:
+    """Gradients of the summed scores, each sample's own since no score depends on another sample; reasons where there are none."""
+    connected = {name: source for name, source in sources.items() if source.requires_grad}
+    if not scores.requires_grad:
+        connected = {}
+    for name in sources.keys() - connected.keys():
+        found.missing[name] = f"there is no gradient for {name}: the model computes it, or what follows, under torch.no_grad or detaches it"
+    if not connected:
+        return
+    try:
+        gradients = torch.autograd.grad(scores.sum(), list(connected.values()), allow_unused=True)
+    except RuntimeError as error:
+        found.missing.update(dict.fromkeys(connected, f"the backward pass failed: {error}"))
+        return
+    for name, gradient in zip(connected, gradients, strict=True):
+        if gradient is None:
+            found.missing[name] = f"the target score does not depend on {name} in a differentiable way"
+        else:
+            found.gradients[name] = gradient
+
+
+class _Survey:
+    """Notes each call of a module in the order in which they finish; the last call of a module counts."""
+
+    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
+        self.layers: dict[str, Layer] = {}
+        self._modules = modules
+        self._previous: tuple[str, Tensor] | None = None
+
+    def see(self, name: str, output: Any) -> None:
+        tensor = _image_like(output)
+        if tensor is None:
+            return
+        repeats = self._previous is not None and self._previous[0].startswith(f"{name}.") and self._previous[1] is tensor
+        self._previous = (name, tensor)
+        module = self._modules[name]
+        self.layers.pop(name, None)
+        shape = tuple(tensor.shape[1:])
+        self.layers[name] = Layer(name, type(module).__name__, shape, isinstance(module, CONVOLUTIONS), repeats)
+
+
+@dataclass
+class _Recorder:
+    """Keeps the output of each module and hands the model a clone of it, so that an in-place operation that follows, such as
+    ``ReLU(inplace=True)``, changes neither what was kept nor its place in the autograd graph."""
+
+    seen: dict[str, Tensor] = field(default_factory=dict)
+    closed: bool = False
+
+    def see(self, name: str, output: Any) -> Any:
+        tensor = _image_like(output)
+        if tensor is None:
+            return None
+        if not self.closed:
+            self.seen[name] = tensor
+        return _replaced(output, tensor, tensor.clone())
+
+
+@contextmanager
+def _hooked(modules: Mapping[str, nn.Module], see: Callable[[str, Any], Any]) -> Iterator[None]:
+    """Calls ``see`` with the name and the output of each module; what it returns, if anything, replaces the output."""
+
+    def hook(name: str) -> Callable[..., Any]:
+        return lambda module, inputs, output: see(name, output)
+
+    handles = [module.register_forward_hook(hook(name)) for name, module in modules.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _image_like(output: Any) -> Tensor | None:
+    """The first tensor with four dimensions in a module's output, else the first tensor."""
+    tensors = [member for member in _members(output) if isinstance(member, Tensor)]
+    return next((tensor for tensor in tensors if tensor.ndim == 4), tensors[0] if tensors else None)
+
+
+def _members(output: Any) -> list[Any]:
+    if isinstance(output, Mapping):
+        return list(output.values())
+    if isinstance(output, (tuple, list)):
+        return list(output)
+    if dataclasses.is_dataclass(output):
+        return [getattr(output, item.name) for item in dataclasses.fields(output)]
+    return [output]
+
+
+def _replaced(output: Any, old: Tensor, new: Tensor) -> Any:
+    """The same structure with one tensor replaced."""
+
+    def swap(member: Any) -> Any:
+        return new if member is old else member
+
+    if output is old:
+        return new
+    if isinstance(output, Mapping):
+        swapped = {key: swap(member) for key, member in output.items()}
+        return swapped if type(output) is dict else type(output)(swapped)  # type: ignore[call-arg]
+    if isinstance(output, tuple) and hasattr(output, "_fields"):
+        return type(output)(*map(swap, output))
+    if isinstance(output, (tuple, list)):
+        return type(output)(map(swap, output))
+    return dataclasses.replace(output, **{f.name: new for f in dataclasses.fields(output) if getattr(output, f.name) is old})
+
+
+def _place(images: Tensor, model: nn.Module) -> Tensor:
+    """A copy of the images where the model expects them; a copy because autograd refuses tensors made under inference mode."""
+    device, dtype = guest.placement(model)
+    return images.to(device=device, dtype=dtype, copy=True)
+
+
+def _kernels(module: nn.Module) -> Tensor:
+    weight = module.get_parameter("weight") if "weight" in module._parameters else module.weight
+    full = getattr(weight, "full_tensor", None)  # a sharded parameter
+    return (full() if full is not None else weight).detach().float().cpu().clone()

@@ -1,0 +1,33 @@
+"""Arrays to uint8 RGB pictures: numpy in, numpy out, with no knowledge of models, hooks or loggers.
+
+`maps` colours numbers, `text` sets type, `blocks` puts pieces side by side, `captions` and `bars` say what they are,
+`geometry` knows how large everything is, and `layout` makes the two pictures all views are drawn with: a `sheet`
+(one row per sample) and `tiles` (one grid).
+"""
+
+from lightning_cnnviz.render.bars import ColorBar
+from lightning_cnnviz.render.captions import Caption
+from lightning_cnnviz.render.charts import Bar, bar_chart
+from lightning_cnnviz.render.colormaps import lookup_table
+from lightning_cnnviz.render.kernels import draw_rgb_kernels
+from lightning_cnnviz.render.layout import sheet, tiles
+from lightning_cnnviz.render.maps import DrawnMaps, Scale, draw_maps, overlay, resize
+from lightning_cnnviz.render.text import format_number, missing_glyphs
+
+__all__ = [
+    "Bar",
+    "Caption",
+    "ColorBar",
+    "DrawnMaps",
+    "Scale",
+    "bar_chart",
+    "draw_maps",
+    "draw_rgb_kernels",
+    "format_number",
+    "lookup_table",
+    "missing_glyphs",
+    "overlay",
+    "resize",
+    "sheet",
+    "tiles",
+]

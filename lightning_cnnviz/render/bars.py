@@ -1,0 +1,75 @@
+"""Colour bars: which number a colour stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lightning_cnnviz.render.blocks import beside, blank
+from lightning_cnnviz.render.colormaps import lookup_table
+from lightning_cnnviz.render.text import DARK, MUTED, format_number, line_block, text_block
+
+if TYPE_CHECKING:
+    from lightning_cnnviz.artifacts import RGB
+
+
+@dataclass(frozen=True, slots=True)
+class ColorBar:
+    """The scale of a coloured map.
+
+    Attributes:
+        colormap: a name that `lookup_table` accepts.
+        low: the value at the lowest colour.
+        high: the value at the highest colour. With ``low == -high`` the bar marks 0 as well.
+        label: what the values are, for example ``"activation"``.
+    """
+
+    colormap: str
+    low: float
+    high: float
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError(f"low must not be above high, got low={self.low} and high={self.high}")
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The numbers to write along the bar, evenly spaced, from low to high."""
+        values = (self.low, 0.0, self.high) if self.low == -self.high != 0 else (self.low, self.high)
+        return tuple(map(format_number, values))
+
+
+def horizontal_bar(bar: ColorBar, width: int, size: int, font: str | None) -> RGB:
+    """A bar from left to right with its numbers below and its label beside it."""
+    numbers = [text_block(mark, size, DARK, font) for mark in bar.marks]
+    strip_width = max(width * 45 // 100, sum(number.shape[1] + size // 2 for number in numbers))
+    scale = blank(size * 2 // 3 + 2 + numbers[0].shape[0], strip_width)
+    scale[: size * 2 // 3] = _colors(bar.colormap, strip_width)
+    for place, number in zip(np.linspace(0, 1, len(numbers)), numbers, strict=True):
+        left = round((strip_width - number.shape[1]) * place)
+        scale[-number.shape[0] :, left : left + number.shape[1]] = number
+    if not bar.label:
+        return scale
+    return beside([scale, line_block(bar.label, width - strip_width - size, size, MUTED, font)], gap=size, down=0)
+
+
+def vertical_bar(bar: ColorBar, height: int, size: int, font: str | None) -> RGB:
+    """A bar from bottom to top with its numbers at its right."""
+    numbers = [text_block(mark, size, DARK, font) for mark in reversed(bar.marks)]
+    if sum(number.shape[0] for number in numbers) > height:
+        numbers = [numbers[0], numbers[-1]]
+    strip_width = max(6, size // 2)
+    scale = blank(height, strip_width + 4 + max(number.shape[1] for number in numbers))
+    scale[:, :strip_width] = _colors(bar.colormap, height)[::-1, None]
+    for place, number in zip(np.linspace(0, 1, len(numbers)), numbers, strict=True):
+        top = max(0, round((height - number.shape[0]) * place))
+        rows = number[: height - top]
+        scale[top : top + rows.shape[0], strip_width + 4 : strip_width + 4 + number.shape[1]] = rows
+    return scale
+
+
+def _colors(colormap: str, length: int) -> RGB:
+    return lookup_table(colormap)[np.linspace(0, 255, length).round().astype(np.uint8)]

@@ -1,0 +1,90 @@
+"""Text beside samples and under cells, made to fit the room there is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lightning_cnnviz.render.blocks import beside, blank, padded, stacked
+from lightning_cnnviz.render.text import (
+    DARK,
+    GREEN,
+    MUTED,
+    RED,
+    Color,
+    common_size,
+    line_height,
+    shortened,
+    text_block,
+    text_width,
+    wrapped,
+)
+
+if TYPE_CHECKING:
+    from lightning_cnnviz.artifacts import RGB
+
+_COLORS: dict[bool | None, Color] = {True: GREEN, False: RED, None: DARK}
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What stands beside a sample.
+
+    Attributes:
+        lines: for example ``("7  98%", "true 7")``; a line that is too long is wrapped, or else loses its middle.
+        correct: ``True`` for a green tick, ``False`` for a red cross, ``None`` for neither.
+    """
+
+    lines: tuple[str, ...]
+    correct: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not self.lines:
+            raise ValueError("lines must hold at least one text, got none")
+
+
+def caption_blocks(
+    captions: Sequence[Caption], heights: Sequence[int], widest: float, size: int, font: str | None
+) -> list[RGB]:
+    """Captions as blocks of one width, in the largest size at which all fit beside pictures of these heights."""
+    room = widest - max(_mark(caption.correct, size).shape[1] for caption in captions)
+    pairs = list(zip(captions, heights, strict=True))
+    sizes = range(size, math.ceil(size * 2 / 3) - 1, -1)
+    size = next((s for s in sizes if all(_wrapped_lines(*pair, room, s, font) for pair in pairs)), sizes[-1])
+    blocks = []
+    for caption, height in pairs:
+        lines = _wrapped_lines(caption, height, room, size, font) or _shortened_lines(caption, room, size, font)
+        colors = [MUTED if paragraph else _COLORS[caption.correct] for paragraph, _ in lines]
+        texts = [text_block(text, size, color, font) for (_, text), color in zip(lines, colors, strict=True)]
+        blocks.append(beside([_mark(caption.correct, size), stacked(texts)], down=0))
+    width = max(block.shape[1] for block in blocks)
+    return [padded(block, 0, width, across=0) for block in blocks]
+
+
+def _wrapped_lines(
+    caption: Caption, height: int, room: float, size: int, font: str | None
+) -> list[tuple[int, str]] | None:
+    """Pieces of the caption's lines with the number of the line they are from; None where they do not fit."""
+    lines = [(number, piece) for number, line in enumerate(caption.lines) for piece in wrapped(line, room, size, font)]
+    available = max(len(caption.lines), height // line_height(size, font))
+    fits = len(lines) <= available and all(text_width(line, size, font) <= room for _, line in lines)
+    return lines if fits else None
+
+
+def _shortened_lines(caption: Caption, room: float, size: int, font: str | None) -> list[tuple[int, str]]:
+    return [(number, shortened(line, room, size, font)) for number, line in enumerate(caption.lines)]
+
+
+def _mark(correct: bool | None, size: int) -> RGB:
+    if correct is None:
+        return blank(1, 1)
+    # Always in the default font, which has the two signs: another one may lack them.
+    return beside([text_block("✓" if correct else "✗", size, _COLORS[correct]), blank(1, size // 4)])
+
+
+def label_blocks(texts: Sequence[str], width: int, size: int, color: Color, font: str | None) -> list[RGB]:
+    """One line for each cell of a width, all in the size at which the longest fits."""
+    size = common_size(texts, width, size, font)
+    return [padded(text_block(shortened(text, width, size, font), size, color, font), 0, width) for text in texts]

@@ -1,0 +1,80 @@
+"""How large cells and text are, so that a picture can be read in a card 350 pixels wide and on the whole screen."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from lightning_cnnviz.render.bars import ColorBar, horizontal_bar
+from lightning_cnnviz.render.blocks import fitted, padded, stacked
+from lightning_cnnviz.render.text import DARK, MUTED, line_block
+
+if TYPE_CHECKING:
+    from lightning_cnnviz.artifacts import RGB
+
+GAP = 8
+NARROWEST_CELL = 96
+_WIDEST_CELL = 224
+_TALLEST_CELL = 1.5  # times its width
+_WANTED_WIDTH = 1000
+_WIDEST_PICTURE = 1400
+_NARROWEST_BODY = 480  # a title needs room
+_MARGIN = 16
+
+
+def cell_width(columns: int, native: int, *, share: float = 1.0, narrowest: int = NARROWEST_CELL) -> int:
+    """Width of a cell: a multiple of the picture's own width where one is near, so that its pixels stay equal.
+
+    Args:
+        columns: cells in a row.
+        native: width of the picture to put there.
+        share: the part of a column that is left for the cell.
+        narrowest: below this, the picture rather grows beyond its usual width.
+    """
+    limit = max(narrowest, min(_WIDEST_CELL, share * ((_WIDEST_PICTURE - 2 * _MARGIN) / columns - GAP)))
+    wanted = min(limit, max(share * _WANTED_WIDTH / columns, NARROWEST_CELL))
+    multiple = native * max(1, min(round(wanted / native), int(limit // native)))
+    is_near = max(narrowest, 0.85 * wanted) <= multiple <= min(1.15 * wanted, limit)
+    return multiple if is_near else int(wanted)
+
+
+def box_height(picture: RGB, width: int) -> int:
+    """Height that a picture takes at a width; a very tall one is made narrower instead."""
+    aspect: float = picture.shape[0] / picture.shape[1]
+    return math.ceil(width * min(aspect, _TALLEST_CELL))
+
+
+def cell_block(picture: RGB, height: int, width: int, *, smooth: bool) -> RGB:
+    """A picture in the middle of a cell."""
+    return padded(fitted(picture, height, width, smooth=smooth), height, width)
+
+
+def balanced_columns(count: int, aspect: float) -> int:
+    """Columns for cells of an aspect (height to width): a picture near 3:2 with few empty places in its last row."""
+    ideal = math.sqrt(count * aspect * 3 / 2)
+
+    def cost(columns: int) -> float:
+        return abs(math.log(columns / ideal)) + 3 * (-count % columns) / count
+
+    return min(range(1, count + 1), key=cost)
+
+
+def text_size(width: float) -> int:
+    """Size in pixels of text that can still be read when a picture of a width is shown 350 pixels wide."""
+    return max(14, round(width * 0.028))
+
+
+def framed(body: RGB, title: str, footer: str, bar: ColorBar | None, font: str | None) -> RGB:
+    """Put a title above a body, its scale and a remark below, and a margin around."""
+    body = padded(body, 0, _NARROWEST_BODY, across=0)
+    width = body.shape[1]
+    size = text_size(width)
+    blocks = [body]
+    if title:
+        blocks.insert(0, line_block(title, width, size * 5 // 4, DARK, font))
+    if bar:
+        blocks.append(horizontal_bar(bar, width, size, font))
+    if footer:
+        blocks.append(line_block(footer, width, size, MUTED, font))
+    whole = stacked(blocks, GAP)
+    return padded(whole, whole.shape[0] + 2 * _MARGIN, whole.shape[1] + 2 * _MARGIN)

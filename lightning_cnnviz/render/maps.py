@@ -1,0 +1,209 @@
+"""Maps of numbers to coloured pixels: scaling, colouring, resizing, blending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lightning_cnnviz.render.colormaps import lookup_table
+from lightning_cnnviz.render.text import format_number
+
+if TYPE_CHECKING:
+    from lightning_cnnviz.artifacts import RGB
+
+Scale: TypeAlias = Literal["each", "shared"]
+
+_MAGENTA = (255, 0, 255)
+_BLACK = (0, 0, 0)
+# Sums of float32 in another order differ by this share of their size: contrast below it is rounding, not structure.
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnMaps:
+    """Coloured maps, with what is needed to read them.
+
+    Attributes:
+        cells: (..., h, w, 3) uint8 RGB.
+        limits: (..., 2) float64, the values at the lowest and the highest colour; NaN where a map has no finite value.
+        defects: what is wrong with a map that has nothing or not everything to show, by its index in the leading
+            dimensions: ``"all 0"``, ``"constant 0.31"``, ``"NaN"``, ``"Inf"``, ``"12% NaN"``. Sound maps are absent.
+    """
+
+    cells: NDArray[np.uint8]
+    limits: NDArray[np.float64]
+    defects: dict[tuple[int, ...], str]
+
+
+def draw_maps(
+    values: ArrayLike,
+    *,
+    colormap: str = "viridis",
+    scale: Scale = "each",
+    symmetric: bool = False,
+    limits: tuple[float, float] | None = None,
+) -> DrawnMaps:
+    """Colour maps of numbers.
+
+    A constant map is drawn flat, and so is one whose contrast is only float rounding. Values that are not finite are
+    magenta, chequered with black where they cover an area, and have no influence on the colours of the others.
+
+    Args:
+        values: (..., h, w) real numbers or booleans.
+        colormap: a name that `lookup_table` accepts.
+        scale: ``"each"`` gives every map the whole range of colours, which shows structure; ``"shared"`` uses one
+            range for all maps, which shows magnitude.
+        symmetric: for signed maps: the limits are -m and m, so that zero is the middle colour.
+        limits: the values at the lowest and the highest colour, instead of those that ``scale`` finds.
+
+    Returns:
+        The coloured maps with their limits and defects. The input is never changed.
+
+    Raises:
+        TypeError: if ``values`` are not real numbers.
+        ValueError: if a map has no pixels, or ``scale`` or ``colormap`` is not a known name.
+    """
+    if scale not in get_args(Scale):
+        raise ValueError(f"scale must be 'each' or 'shared', got {scale!r}")
+    maps = _as_maps(values)
+    finite = np.isfinite(maps)
+    lowest = np.where(finite, maps, np.inf).min(axis=(-2, -1))
+    highest = np.where(finite, maps, -np.inf).max(axis=(-2, -1))
+    found = _limits(lowest, highest, scale, symmetric)
+    if limits is not None:
+        found[...] = limits
+    cells = lookup_table(colormap)[_levels(maps, finite, found, symmetric)]
+    if not finite.all():
+        _mark(cells, ~finite)
+    suspect = _is_flat(lowest, highest) | ~finite.all(axis=(-2, -1))
+    defects = {index: ", ".join(_describe(maps[index])) for index in map(tuple, np.argwhere(suspect).tolist())}
+    return DrawnMaps(cells, found, defects)
+
+
+def _as_maps(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"values must be real numbers or booleans, got dtype {array.dtype}")
+    if array.ndim < 2 or 0 in array.shape[-2:]:
+        raise ValueError(f"values must be maps of shape (..., h, w) with at least one pixel, got {array.shape}")
+    return array.astype(np.float64)
+
+
+def _limits(
+    lowest: NDArray[np.float64], highest: NDArray[np.float64], scale: Scale, symmetric: bool
+) -> NDArray[np.float64]:
+    if scale == "shared":
+        lowest = np.full_like(lowest, lowest.min(initial=np.inf))
+        highest = np.full_like(highest, highest.max(initial=-np.inf))
+    if symmetric:
+        highest = np.maximum(-lowest, highest)
+        lowest = -highest
+    limits = np.stack([lowest, highest], axis=-1)
+    limits[~np.isfinite(limits)] = np.nan
+    return limits
+
+
+def _levels(
+    maps: NDArray[np.float64], finite: NDArray[np.bool_], limits: NDArray[np.float64], symmetric: bool
+) -> NDArray[np.uint8]:
+    """Row of the lookup table for every pixel; any row where the pixel is not finite."""
+    low, high = limits[..., 0, None, None], limits[..., 1, None, None]
+    flat = _is_flat(low, high)
+    flat_unit = 0.5 if symmetric else np.where(high == 0, 0.0, 0.5)
+    with np.errstate(invalid="ignore"):
+        unit = np.where(flat, flat_unit, (maps - low) / np.where(flat, 1.0, high - low))
+    levels: NDArray[np.uint8] = (np.where(finite, unit, 0.0).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    return levels
+
+
+def _is_flat(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(high - low <= _ROUNDING * np.maximum(np.abs(low), np.abs(high)))
+
+
+def _mark(cells: NDArray[np.uint8], bad: NDArray[np.bool_]) -> None:
+    """Make pixels magenta, chequered with black where they cover an area."""
+    height, width = bad.shape[-2:]
+    side = max(1, min(height, width) // 8)
+    row, column = np.indices((height, width)) // side
+    cells[bad] = _MAGENTA
+    # A lone pixel stays magenta: black alone may be a colour of the map.
+    cells[bad & np.roll(bad, side, axis=-1) & ((row + column) % 2 == 1)] = _BLACK
+
+
+def _describe(values: NDArray[np.float64]) -> Iterator[str]:
+    for name, share in (("NaN", np.isnan(values).mean()), ("Inf", np.isinf(values).mean())):
+        if share == 1:
+            yield name
+        elif share > 0:
+            yield f"{min(max(share, 0.01), 0.99):.0%} {name}"
+    finite = values[np.isfinite(values)]
+    if finite.size and _is_flat(finite.min(), finite.max()):
+        rest = "" if finite.size == values.size else "rest "
+        yield f"{rest}constant {format_number(finite.mean())}" if finite.any() else f"{rest}all 0"
+
+
+def overlay(image: RGB, heat: RGB, alpha: float = 0.5) -> RGB:
+    """Lay a coloured map over an image: ``image * (1 - alpha) + heat * alpha``, rounded.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        heat: (H, W, 3) uint8 RGB.
+        alpha: weight of ``heat``, from 0 (the image alone) to 1.
+
+    Returns:
+        (H, W, 3) uint8 RGB, a new array.
+
+    Raises:
+        ValueError: if the shapes differ or ``alpha`` is outside 0 to 1.
+    """
+    if image.shape != heat.shape:
+        raise ValueError(f"heat must have the shape of image {image.shape}, got {heat.shape}")
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
+    return np.rint(image * (1 - alpha) + heat * alpha).astype(np.uint8)
+
+
+def resize(values: NDArray[Any], size: tuple[int, int], smooth: bool) -> NDArray[Any]:
+    """Resize pictures or maps of numbers.
+
+    Args:
+        values: (..., h, w, 3) uint8 pictures, or (..., h, w) float maps; those may be resized before they are coloured.
+        size: (height, width) in pixels.
+        smooth: ``False`` repeats the nearest pixel, for pixels that mean something one by one. ``True`` interpolates
+            bilinearly when enlarging, as ``torch.nn.functional.interpolate(mode="bilinear", align_corners=False)``
+            does, and averages areas when shrinking. A NaN spreads no further than its neighbouring pixels.
+
+    Returns:
+        The same leading dimensions and dtype (float16 becomes float32) with the new height and width; a new array.
+
+    Raises:
+        TypeError: if ``values`` are neither uint8 nor floating point.
+        ValueError: if a shape or ``size`` does not fit.
+    """
+    values = np.asarray(values)
+    if values.dtype != np.uint8 and values.dtype.kind != "f":
+        raise TypeError(f"values must be uint8 pictures or floating-point maps, got dtype {values.dtype}")
+    pixel_dims = 3 if values.dtype == np.uint8 else 2
+    pixel_shape = values.shape[-pixel_dims:]
+    if values.ndim < pixel_dims or 0 in pixel_shape or (pixel_dims == 3 and pixel_shape[2] != 3):
+        wanted = "(..., h, w, 3)" if pixel_dims == 3 else "(..., h, w)"
+        raise ValueError(f"values of dtype {values.dtype} must have the shape {wanted}, got {values.shape}")
+    if min(size) < 1:
+        raise ValueError(f"size must be a height and a width of at least 1, got {size}")
+    if values.dtype == np.float16:
+        values = values.astype(np.float32)
+
+    height, width = size
+    shrinks = height <= pixel_shape[0] and width <= pixel_shape[1]
+    smooth_rule = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    rule = smooth_rule if smooth else cv2.INTER_NEAREST_EXACT
+    resized = np.empty((*values.shape[:-pixel_dims], height, width, *pixel_shape[2:]), values.dtype)
+    for index in np.ndindex(values.shape[:-pixel_dims]):
+        resized[index] = cv2.resize(values[index], (width, height), interpolation=rule)
+    return resized

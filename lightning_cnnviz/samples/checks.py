@@ -1,0 +1,104 @@
+"""What `FixedSamples` and `SampleCollector` accept, with errors that name the argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_cnnviz.artifacts import RGB
+from lightning_cnnviz.samples.batches import describe
+from lightning_cnnviz.samples.datasets import Normalization, as_floats, is_normalization
+
+
+def checked_count(name: str, count: int) -> int:
+    """Returns `count` if it is a positive integer."""
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"{name} must be an integer, got {count!r}")
+    if count < 1:
+        raise ValueError(f"{name} must be at least 1, got {count}")
+    return count
+
+
+def checked_images(images: Tensor) -> Tensor:
+    """Returns a copy of `images` if they are (N, C, H, W) floating point and not empty."""
+    if not isinstance(images, Tensor):
+        raise TypeError(f"images must be a tensor, got {describe(images)}")
+    if not images.is_floating_point():
+        raise TypeError(
+            f"images must be floating point, got {images.dtype}: convert them as the model takes them, "
+            "for example images.float() / 255 and then the normalisation"
+        )
+    if images.ndim != 4 or images.numel() == 0:
+        raise ValueError(f"images must have the shape (N, C, H, W) with N >= 1 and pixels, got {tuple(images.shape)}")
+    return own_copy(images)
+
+
+def checked_labels(labels: Tensor | None, count: int, class_names: tuple[str, ...] | None) -> Tensor | None:
+    """Returns a copy of `labels` as int64 if they are `count` class indices, with a name each if there are names."""
+    if labels is None:
+        return None
+    if not isinstance(labels, Tensor):
+        raise TypeError(f"labels must be a tensor, got {describe(labels)}")
+    if labels.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
+        raise TypeError(f"labels must be class indices of an integer dtype, got {labels.dtype}")
+    if labels.shape != (count,):
+        raise ValueError(f"labels must have the shape ({count},), one per image, got {tuple(labels.shape)}")
+    if int(labels.min()) < 0:
+        raise ValueError(f"labels must not be negative, got {int(labels.min())}")
+    if class_names is not None and int(labels.max()) >= len(class_names):
+        raise ValueError(f"labels must be below {len(class_names)}, the number of class_names, got {int(labels.max())}")
+    return own_copy(labels).long()
+
+
+def checked_class_names(class_names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Returns `class_names` as a tuple if they are a sequence of strings."""
+    if class_names is None:
+        return None
+    if isinstance(class_names, str) or not all(isinstance(name, str) for name in class_names):
+        raise TypeError(f"class_names must be a sequence of strings, one per class, got {class_names!r}")
+    return tuple(class_names)
+
+
+def checked_normalization(
+    mean: Sequence[float] | None, std: Sequence[float] | None, channels: int
+) -> Normalization | None:
+    """Returns `mean` and `std` as tuples if they can be undone on images of so many channels."""
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None:
+        raise ValueError(f"mean and std must be given together, got mean={mean!r} and std={std!r}")
+    means, deviations = as_floats(mean), as_floats(std)
+    if means is None or deviations is None:
+        raise TypeError(f"mean and std must be sequences of numbers, got mean={mean!r} and std={std!r}")
+    for name, numbers in (("mean", means), ("std", deviations)):
+        if len(numbers) not in (1, channels):
+            raise ValueError(
+                f"{name} must have 1 or {channels} numbers, one per channel, got {len(numbers)}: {numbers}"
+            )
+    if not is_normalization(means, deviations):
+        raise ValueError(f"mean must be finite and std finite and positive, got mean={means} and std={deviations}")
+    return means, deviations
+
+
+def checked_originals(originals: Sequence[RGB] | None, count: int) -> tuple[RGB, ...] | None:
+    """Returns copies of `originals` if they are `count` pictures of shape (H, W, 3), uint8."""
+    if originals is None:
+        return None
+    if len(originals) != count:
+        raise ValueError(f"originals must be {count} pictures, one per image, got {len(originals)}")
+    for index, picture in enumerate(originals):
+        if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8:
+            raise TypeError(f"originals must be uint8 arrays, got {describe(picture)} at {index}")
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
+            raise ValueError(f"originals must have the shape (H, W, 3), got {picture.shape} at {index}")
+    return tuple(picture.copy() for picture in originals)
+
+
+def own_copy(tensor: Tensor) -> Tensor:
+    """Returns a plain copy on the CPU that shares nothing with `tensor`, subclass and inference mode included."""
+    # A copy made under inference mode could never take part in a backward pass.
+    with torch.inference_mode(False):
+        return tensor.detach().as_subclass(Tensor).to("cpu", copy=True)

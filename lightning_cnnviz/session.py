@@ -1,0 +1,151 @@
+"""What all callbacks on one Trainer share: the shared look, the surveyed model, and the writer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from lightning_cnnviz.artifacts import Artifact
+from lightning_cnnviz.explain import examine
+from lightning_cnnviz.layers import Layout
+from lightning_cnnviz.probe import Probe
+from lightning_cnnviz.progress import ProgressBar
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.sinks import BackgroundWriter, Sink, TensorBoardSink, tensorboard_experiments
+from lightning_cnnviz.targets import Target
+from lightning_cnnviz.views import View
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What one callback wants from a look.
+
+    Attributes:
+        samples: the images.
+        views: those that are due.
+        target: which class score is explained.
+        output_key: where the scores are in the model's output.
+        shown: how many samples are drawn.
+        tag_prefix: put before every tag.
+        failed: told which views failed and why; raises if the run is to end.
+    """
+
+    samples: FixedSamples
+    views: Sequence[View]
+    target: Target
+    output_key: int | str | None
+    shown: int
+    tag_prefix: str
+    failed: Callable[[Sequence[View], Exception], None]
+
+    @property
+    def pass_key(self) -> tuple[object, ...]:
+        """Assignments with the same key are answered by the same pass."""
+        target = self.target if callable(self.target) else repr(self.target)
+        return id(self.samples), target, self.output_key, self.shown
+
+
+class Session:
+    """One run of a Trainer, as all our callbacks on it see it.
+
+    Args:
+        trainer: the Trainer; only its loggers and its progress bar are used.
+        say: tells the user something that matters once.
+        warn: warns the user.
+    """
+
+    def __init__(self, trainer: Any, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
+        self.trainer = trainer
+        self._say, self._warn = say, warn
+        self._said: set[str] = set()
+        self._layouts: dict[tuple[int, int | str | None], Layout] = {}
+        self._writer: BackgroundWriter | None = None
+        self._has_sinks = False
+        self.last_steps: dict[str, int] = {}
+        self.last_step = -1
+
+    @property
+    def has_sinks(self) -> bool:
+        """Whether there is anywhere to write to; says so once if not."""
+        if self._writer is None:
+            sinks = self._find_sinks()
+            self._has_sinks = bool(sinks)
+            self._writer = BackgroundWriter(sinks)
+            self._writer.last_steps.update(self.last_steps)
+            self.last_steps = self._writer.last_steps
+        return self._has_sinks
+
+    def survey(self, model: nn.Module, assignment: Assignment) -> Layout:
+        """The model's layers; found once and kept."""
+        key = (id(assignment.samples), assignment.output_key)
+        if key not in self._layouts:
+            self._layouts[key] = Probe(model, output_key=assignment.output_key).survey(assignment.samples)
+        return self._layouts[key]
+
+    def look(self, model: nn.Module, assignments: Iterable[Assignment], step: int) -> None:
+        """Looks at the model once for all assignments that can share a pass, and hands what was drawn to the writer."""
+        groups: dict[tuple[object, ...], list[Assignment]] = {}
+        for assignment in assignments:
+            groups.setdefault(assignment.pass_key, []).append(assignment)
+        for group in groups.values():
+            self._look(model, group, step)
+        self.last_step = step
+        self._report_writer()
+
+    def close(self) -> None:
+        """Waits until everything is written and ends the writer's thread."""
+        if self._writer is not None:
+            self._writer.close()
+            self._report_writer()
+
+    def _look(self, model: nn.Module, group: list[Assignment], step: int) -> None:
+        first, owners = group[0], {view: assignment for assignment in group for view in assignment.views}
+        progress = ProgressBar(self.trainer.progress_bar_callback)
+        probe = Probe(model, output_key=first.output_key, progress=progress.update)
+        try:
+            drawn = examine(
+                probe,
+                self.survey(model, first),
+                first.samples,
+                list(owners),
+                first.target,
+                shown=first.shown,
+                failed=lambda view, error: owners[view].failed([view], error),
+            )
+        except Exception as error:  # noqa: BLE001 - the pass itself failed: each callback decides what that means
+            for assignment in group:
+                assignment.failed(assignment.views, error)
+            return
+        finally:
+            progress.close()
+        for view, artifacts in drawn:
+            for artifact in artifacts:
+                self._submit(artifact, owners[view].tag_prefix, step)
+
+    def _submit(self, artifact: Artifact, prefix: str, step: int) -> None:
+        for remark in getattr(artifact, "remarks", ()):
+            subject = remark.partition(":")[0]
+            if subject not in self._said:
+                self._said.add(subject)
+                (self._warn if "NaN" in remark or "Inf" in remark else self._say)(remark)
+        if self.has_sinks and self._writer is not None:
+            self._writer.submit(dataclasses.replace(artifact, tag=prefix + artifact.tag), step)
+
+    def _find_sinks(self) -> list[Sink]:
+        try:
+            sinks: list[Sink] = [TensorBoardSink(experiment) for experiment in tensorboard_experiments(self.trainer.loggers)]
+        except OSError as error:
+            self._warn(f"nothing will be drawn: the TensorBoard logger cannot write: {error}")
+            return []
+        if not sinks:
+            self._warn("nothing will be drawn: the Trainer has no TensorBoardLogger")
+        return sinks
+
+    def _report_writer(self) -> None:
+        if self._writer is not None:
+            for error in self._writer.take_errors():
+                self._warn(f"{error}: {error.__cause__}")

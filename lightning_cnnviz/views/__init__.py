@@ -1,0 +1,16 @@
+"""Things to look at, one small file each: every view says what it needs from the model and draws what it got."""
+
+from lightning_cnnviz.views.base import View
+from lightning_cnnviz.views.feature_maps import FeatureMaps
+from lightning_cnnviz.views.filters import Filters
+from lightning_cnnviz.views.grad_cam import GradCAM
+from lightning_cnnviz.views.predictions import Predictions
+from lightning_cnnviz.views.prototypes import Prototypes
+from lightning_cnnviz.views.saliency import Saliency
+
+__all__ = ["FeatureMaps", "Filters", "GradCAM", "Predictions", "Prototypes", "Saliency", "View", "default_views"]
+
+
+def default_views() -> list[View]:
+    """What is looked at when nothing is named."""
+    return [Predictions(), FeatureMaps(), Filters(), Saliency(), GradCAM()]

@@ -1,0 +1,101 @@
+"""What every view is: something that says what it needs from the model and draws what it got."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from lightning_cnnviz.artifacts import Artifact
+from lightning_cnnviz.evidence import Evidence, Request
+from lightning_cnnviz.layers import Layout
+from lightning_cnnviz.samples import FixedSamples
+
+
+class View(ABC):
+    """One thing to look at.
+
+    A view knows nothing of Trainers, hooks or loggers. :meth:`request` says what it needs, :meth:`draw` turns that into pictures,
+    numbers and notes. Views that remember something keep it in :meth:`state_dict`.
+
+    Args:
+        every_n_epochs: draw in every n-th epoch in which the callback looks.
+
+    Raises:
+        ValueError: ``every_n_epochs`` is no positive integer.
+    """
+
+    def __init__(self, *, every_n_epochs: int = 1) -> None:
+        self.every_n_epochs = positive("every_n_epochs", every_n_epochs)
+
+    @property
+    def name(self) -> str:
+        """What messages call this view."""
+        return type(self).__name__
+
+    @property
+    def watches_training(self) -> bool:
+        """Whether :meth:`observe` wants to see the training batches."""
+        return False
+
+    def check(self, model: nn.Module) -> None:
+        """Raises ValueError before training if the view cannot work on this model."""
+
+    @abstractmethod
+    def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        """What the view needs from one look at a model with these layers."""
+
+    @abstractmethod
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        """Pictures, numbers, notes and arrays made of the evidence."""
+
+    def observe(self, images: Tensor, labels: Tensor) -> None:
+        """Sees a training batch as it passes by, if :attr:`watches_training`."""
+
+    def finish_observing(self) -> None:
+        """The first training epoch is over."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the view remembers, as tensors and primitives."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes up what :meth:`state_dict` gave."""
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in vars(self).items() if not key.startswith("_"))
+        return f"{self.name}({arguments})"
+
+
+def positive(name: str, value: int) -> int:
+    """The value, if it is a positive integer.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a positive integer, got {value!r}")
+    return value
+
+
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Checks a word.
+
+    Raises:
+        ValueError: it is not among those allowed.
+    """
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r}: allowed are {', '.join(map(repr, allowed))}")
+
+
+def fraction(name: str, value: float) -> float:
+    """The value, if it lies between 0 and 1.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must lie between 0 and 1, got {value!r}")
+    return value

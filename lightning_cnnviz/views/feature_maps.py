@@ -1,0 +1,100 @@
+"""What the layers respond to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from lightning_cnnviz.artifacts import Array, Artifact, Picture
+from lightning_cnnviz.evidence import Evidence, Request
+from lightning_cnnviz.layers import Layout, LayerSpec, check_names
+from lightning_cnnviz.render import Scale, draw_maps, tiles
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.views.base import View, one_of, positive
+from lightning_cnnviz.views.common import defect_remarks, map_sheet, scale_note, to_numpy
+
+
+class FeatureMaps(View):
+    """Feature maps: the output of chosen channels of a layer, for every sample.
+
+    How to read it: bright is a strong response. Early layers answer to edges and colours and keep the shape of the image, late ones
+    to parts and are coarse. A channel that is dark for every sample may be dead. With ``scale="each"`` a faint map looks as bright
+    as a strong one: compare structure, not magnitude.
+
+    Tags and arrays: ``feature_maps/<layer>``, (N, K, h, w) for the K channels drawn.
+
+    Args:
+        layers: ``"auto"`` is the last layer at each spatial size.
+        channels: how many, the strongest ones by mean magnitude over all samples, drawn in ascending order of their index; or
+            indices, to watch the same channels in every epoch.
+        sample: draw all channels of this one sample as a grid instead of a row for each sample; the channels are then the first ones.
+        scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
+        colormap: any OpenCV or matplotlib name.
+        every_n_epochs: draw in every n-th epoch in which the callback looks.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        layers: LayerSpec = "auto",
+        channels: int | Sequence[int] = 8,
+        *,
+        sample: int | None = None,
+        scale: Scale = "each",
+        colormap: str = "viridis",
+        every_n_epochs: int = 1,
+    ) -> None:
+        super().__init__(every_n_epochs=every_n_epochs)
+        self.layers = layers
+        self.channels = positive("channels", channels) if isinstance(channels, int) else tuple(channels)
+        self.sample = sample
+        one_of("scale", scale, ("each", "shared"))
+        self.scale = scale
+        self.colormap = colormap
+
+    def check(self, model: nn.Module) -> None:
+        check_names(model, self.layers)
+
+    def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        if self.sample is not None and not -len(samples) <= self.sample < len(samples):
+            raise ValueError(f"sample={self.sample} is out of range for {len(samples)} samples")
+        return Request(activations=frozenset(layout.maps(self.layers)))
+
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        for layer in evidence.layout.maps(self.layers):
+            activations = evidence.activation(layer)
+            channels = self._chosen(activations, layer)
+            maps = activations[:, channels].float().cpu()
+            tag = f"feature_maps/{layer}"
+            yield Array(tag, maps)
+            yield self._sheet(evidence, tag, maps, channels) if self.sample is None else self._grid(tag, maps, channels)
+
+    def _chosen(self, activations: Tensor, layer: str) -> list[int]:
+        count = activations.shape[1]
+        if not isinstance(self.channels, int):
+            wrong = [channel for channel in self.channels if not 0 <= channel < count]
+            if wrong:
+                raise ValueError(f"channels={wrong} are out of range: {layer} has channels 0 to {count - 1}")
+            return list(self.channels)
+        if self.sample is not None:
+            return list(range(min(self.channels, count)))
+        strength = activations.float().abs().mean(dim=(0, 2, 3)).nan_to_num(nan=torch.inf)
+        return sorted(strength.topk(min(self.channels, count)).indices.tolist())
+
+    def _sheet(self, evidence: Evidence, tag: str, maps: Tensor, channels: list[int]) -> Picture:
+        drawn = draw_maps(to_numpy(maps[: evidence.shown]), colormap=self.colormap, scale=self.scale)
+        columns = [(f"ch {channel}", list(drawn.cells[:, column])) for column, channel in enumerate(channels)]
+        title = f"Feature maps of {tag.partition('/')[2]}, {maps.shape[2]}×{maps.shape[3]}"
+        return map_sheet(evidence, tag, columns, title=title, footer=scale_note(drawn, self.scale), drawn=drawn, smooth=False)
+
+    def _grid(self, tag: str, maps: Tensor, channels: list[int]) -> Picture:
+        drawn = draw_maps(to_numpy(maps[self.sample]), colormap=self.colormap, scale=self.scale)
+        title = f"Feature maps of {tag.partition('/')[2]}, sample {self.sample}"
+        labels = [f"ch {channel}" for channel in channels]
+        picture = tiles(list(drawn.cells), labels=labels, title=title, footer=scale_note(drawn, self.scale))
+        return Picture(tag, picture, defect_remarks(tag, drawn))

@@ -1,0 +1,92 @@
+"""Where the model looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import get_args
+
+from torch import nn
+
+from lightning_cnnviz.artifacts import Array, Artifact
+from lightning_cnnviz.evidence import Evidence, Request
+from lightning_cnnviz.layers import Layout, LayerSpec, check_names
+from lightning_cnnviz.methods.cam import Variant, activation_map
+from lightning_cnnviz.render import Scale
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.views.base import View, fraction, one_of
+from lightning_cnnviz.views.common import laid_over, map_sheet, scale_note, shown_pictures, to_numpy
+
+TITLES: dict[Variant, str] = {
+    "gradcam": "Grad-CAM",
+    "gradcam++": "Grad-CAM++",
+    "hirescam": "HiResCAM",
+    "xgradcam": "XGrad-CAM",
+    "layercam": "LayerCAM",
+}
+
+
+class GradCAM(View):
+    """Grad-CAM: which places of a layer's output speak for the target class (Selvaraju et al., 2017), and its relatives.
+
+    How to read it: red speaks for the class explained, blue does not; what speaks against it is cut off by the ReLU. The map has the
+    layer's resolution: a 7×7 map cannot outline anything. A blank map means that nothing in this layer speaks for the class, which
+    happens when the model is sure of another one. Grad-CAM averages gradients over the map and can therefore point to places that the
+    model does not use, except where only pooling and a linear layer follow; ``"hirescam"`` does not.
+
+    Tags and arrays: ``grad_cam/<layer>`` (other variants ``<variant>/<layer>``), (N, h, w) after ReLU, not normalised.
+
+    Args:
+        layers: ``"last"`` is the last layer of the spatial size of the last convolution.
+        variant: ``"gradcam"``, ``"gradcam++"``, ``"hirescam"``, ``"xgradcam"`` or ``"layercam"``.
+        colormap: any OpenCV or matplotlib name.
+        alpha: weight of the map over the image, from 0 to 1.
+        scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
+        every_n_epochs: draw in every n-th epoch in which the callback looks.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        layers: LayerSpec = "last",
+        variant: Variant = "gradcam",
+        *,
+        colormap: str = "jet",
+        alpha: float = 0.5,
+        scale: Scale = "each",
+        every_n_epochs: int = 1,
+    ) -> None:
+        super().__init__(every_n_epochs=every_n_epochs)
+        one_of("variant", variant, get_args(Variant))
+        one_of("scale", scale, get_args(Scale))
+        self.layers = layers
+        self.variant = variant
+        self.colormap = colormap
+        self.alpha = fraction("alpha", alpha)
+        self.scale = scale
+
+    def check(self, model: nn.Module) -> None:
+        check_names(model, self.layers)
+
+    def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        return Request(gradients=frozenset(layout.maps(self.layers)))
+
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        for layer in evidence.layout.maps(self.layers):
+            maps = activation_map(evidence.activation(layer), evidence.gradient(layer), self.variant).float().cpu()
+            tag = f"{'grad_cam' if self.variant == 'gradcam' else self.variant}/{layer}"
+            yield Array(tag, maps)
+            values = to_numpy(maps[: evidence.shown])
+            drawn, heats, overlays = laid_over(
+                shown_pictures(evidence), values, colormap=self.colormap, scale=self.scale, alpha=self.alpha, smooth=True
+            )
+            yield map_sheet(
+                evidence,
+                tag,
+                [("heat map", heats), ("overlay", overlays)],
+                title=f"{TITLES[self.variant]} of {layer}, {maps.shape[1]}×{maps.shape[2]}",
+                footer=scale_note(drawn, self.scale),
+                drawn=drawn,
+                smooth=True,
+            )

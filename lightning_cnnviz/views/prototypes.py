@@ -1,0 +1,154 @@
+"""What the model takes each class to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from lightning_cnnviz.artifacts import Array, Artifact, Picture, Scalar
+from lightning_cnnviz.evidence import Evidence, Model, Request
+from lightning_cnnviz.layers import Layout
+from lightning_cnnviz.methods import synthesis
+from lightning_cnnviz.methods.class_means import ClassMeans
+from lightning_cnnviz.render import ColorBar, draw_maps, tiles
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.views.base import View, one_of, positive
+from lightning_cnnviz.views.common import defect_remarks, to_numpy
+
+MOST_CLASSES = 20
+
+
+class Prototypes(View):
+    """Class prototypes: for each class the input that the model is most sure of, among those close to the class mean.
+
+    Minimises cross-entropy(class) + regularization · mean((x − class mean)²) over the input x, never over the model's parameters.
+    Class means are summed up from the training batches of the first epoch as they pass by; without training they are the means of
+    the labelled samples, and zero for a class that has none. Each look begins at the last prototypes.
+
+    How to read it: what differs from a blurred average is what the model adds to be sure. Texture without form says that it decides
+    by texture. A prototype is the answer to an optimisation, not an image that the model remembers, and on deep networks it may be
+    adversarial noise around the mean: watch the cost, too.
+
+    Tags and arrays: ``prototypes``, (classes, C, H, W) in the model's input space. Scalars, averaged over the classes:
+    ``prototypes/cost``, ``prototypes/cross_entropy`` (nats), ``prototypes/regularizer`` (mean squared distance, without its factor).
+
+    Args:
+        classes: which classes, by index; all of them if None, the first 20 of more than that.
+        regularization: factor of the squared distance to the class mean.
+        optimizer: ``"lbfgs"`` with a strong Wolfe line search, or ``"adam"``.
+        steps: most iterations; 50 of L-BFGS, 1000 of Adam if None.
+        colormap: for images with one channel; any OpenCV or matplotlib name.
+        every_n_epochs: draw in every n-th epoch in which the callback looks.
+
+    Raises:
+        ValueError: an argument is out of its range.
+
+    Source: Montavon, Samek and Müller, "Methods for interpreting and understanding deep neural networks", 2018, section 3.
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[int] | None = None,
+        regularization: float = 0.1,
+        *,
+        optimizer: synthesis.Optimizer = "lbfgs",
+        steps: int | None = None,
+        colormap: str = "gray",
+        every_n_epochs: int = 1,
+    ) -> None:
+        super().__init__(every_n_epochs=every_n_epochs)
+        if regularization < 0:
+            raise ValueError(f"regularization must not be negative, got {regularization!r}")
+        one_of("optimizer", optimizer, get_args(synthesis.Optimizer))
+        self.classes = None if classes is None else tuple(classes)
+        self.regularization = regularization
+        self.optimizer = optimizer
+        self.steps = None if steps is None else positive("steps", steps)
+        self.colormap = colormap
+        self._means = ClassMeans(self.classes or range(MOST_CLASSES))
+        self._last: Tensor | None = None
+
+    @property
+    def watches_training(self) -> bool:
+        return not self._means.complete
+
+    def observe(self, images: Tensor, labels: Tensor) -> None:
+        self._means.add(images, labels)
+
+    def finish_observing(self) -> None:
+        self._means.complete = True
+
+    def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        classes = self._classes(layout.classes)
+        means = self._means.fill(_sample_means(classes, samples), len(classes))
+
+        def optimise(model: Model) -> synthesis.Prototypes:
+            start = means if self._last is None or self._last.shape != means.shape else self._last
+            dtype = torch.float64 if model.images.dtype == torch.float64 else torch.float32
+            return synthesis.class_prototypes(
+                model.scores,
+                torch.tensor(classes, device=model.images.device),
+                means.to(model.images.device, dtype),
+                start=start.to(model.images.device, dtype),
+                regularization=self.regularization,
+                optimizer=self.optimizer,
+                steps=self.steps,
+                on_step=lambda done, total: model.progress("Prototypes", done, total),
+            )
+
+        return Request(procedures={self._key: optimise})
+
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        found: synthesis.Prototypes = evidence.result(self._key)
+        images = found.images.float().cpu()
+        if bool(images.isfinite().all()):
+            self._last = images
+        yield Array("prototypes", images)
+        yield Scalar("prototypes/cost", found.cost.mean().item())
+        yield Scalar("prototypes/cross_entropy", found.cross_entropy.mean().item())
+        yield Scalar("prototypes/regularizer", found.regularizer.mean().item())
+        classes = self._classes(evidence.probabilities.shape[1])
+        labels = [evidence.samples.class_name(index) for index in classes]
+        costs = found.cost.tolist()
+        yield self._picture(images, labels, costs, evidence.samples)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"means": self._means.state_dict(), "last": self._last}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._means.load_state_dict(state["means"])
+        self._last = state["last"]
+
+    @property
+    def _key(self) -> str:
+        return repr(self)
+
+    def _classes(self, count: int) -> tuple[int, ...]:
+        if self.classes is None:
+            return tuple(range(min(count, MOST_CLASSES)))
+        wrong = [index for index in self.classes if not 0 <= index < count]
+        if wrong:
+            raise ValueError(f"classes={wrong} are out of range: the model has classes 0 to {count - 1}")
+        return self.classes
+
+    def _picture(self, images: Tensor, labels: list[str], costs: list[float], samples: FixedSamples) -> Picture:
+        title = "Class prototypes" if len(labels) < MOST_CLASSES else f"Class prototypes of {len(labels)} classes"
+        footer = f"mean cost {sum(costs) / len(costs):.2g}, {self.optimizer}, pull to the class mean {self.regularization:g}"
+        shown = FixedSamples(images, mean=samples.mean, std=samples.std)
+        if images.shape[1] == 3:
+            return Picture("prototypes", tiles(shown.pictures(), labels=labels, title=title, footer=footer))
+        drawn = draw_maps(to_numpy(shown.denormalized().mean(dim=1)), colormap=self.colormap)
+        bars = [ColorBar(self.colormap, *map(float, limits)) for limits in drawn.limits]
+        picture = tiles(list(drawn.cells), labels=labels, title=title, footer=footer, bars=bars)
+        return Picture("prototypes", picture, defect_remarks("prototypes", drawn))
+
+
+def _sample_means(classes: Sequence[int], samples: FixedSamples) -> Tensor:
+    means = torch.zeros(len(classes), *samples.images.shape[1:])
+    for row, index in enumerate(classes):
+        if samples.labels is not None and bool((samples.labels == index).any()):
+            means[row] = samples.images[samples.labels == index].float().mean(dim=0)
+    return means

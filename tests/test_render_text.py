@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lightning_cnnviz.render import format_number, missing_glyphs
+from lightning_cnnviz.render.text import (
+    DARK,
+    common_size,
+    line_block,
+    line_height,
+    load_font,
+    shortened,
+    text_block,
+    text_width,
+    wrapped,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.31, "0.31"), (-0.0, "0"), (-2.54e-7, "−2.54e−07"), (1234.5, "1.23e+03"), (5, "5"), (float("nan"), "NaN")],
+)
+def test_numbers_have_three_significant_digits(value: float, text: str) -> None:
+    assert format_number(value) == text
+
+
+def test_characters_that_the_font_lacks_are_found() -> None:
+    assert missing_glyphs("cat, собака, γάτα, سلام, é\n\t") == set()
+    assert missing_glyphs("Hund 狗 犬") == {"狗", "犬"}
+
+
+def test_a_font_that_cannot_be_loaded_is_refused(tmp_path: Path) -> None:
+    not_a_font = tmp_path / "font.ttf"
+    not_a_font.write_text("no font")
+    for path in (str(not_a_font), str(tmp_path / "missing.ttf")):
+        with pytest.raises(ValueError, match=r"font must be the path .* got '.*ttf'"):
+            missing_glyphs("a", path)
+
+
+def test_another_font_file_is_used() -> None:
+    mono = Path(str(load_font(None, 20).path)).with_name("DejaVuSansMono.ttf")
+    assert text_width("iii", 20, str(mono)) == text_width("WWW", 20, str(mono))
+    assert text_width("iii", 20) < text_width("WWW", 20)
+
+
+def test_text_is_dark_on_white_and_as_high_as_its_line() -> None:
+    block = text_block("I", 40)
+    assert block.shape[0] == line_height(40)
+    assert tuple(block.min(axis=(0, 1))) == DARK
+    assert (block[0] == 255).all()
+    assert (text_block("", 40) == 255).all()
+
+
+@pytest.mark.parametrize("text", ["a\nb", "\r\u2028\u2029\x85", "\ud800", "\x00", "e\u0301 \u200d\ufe0f"])
+def test_no_text_breaks_the_drawing(text: str) -> None:
+    assert text_block(text, 20).shape[0] == line_height(20)
+    assert shortened(text, 1, 20)
+
+
+def test_a_long_text_loses_its_middle_and_keeps_its_end() -> None:
+    text = "a very long class name indeed 56%"
+    short = shortened(text, 150, 20)
+    assert text_width(short, 20) <= 150 < text_width(text, 20)
+    head, tail = short.split("…")
+    assert text.startswith(head)
+    assert text.endswith(tail)
+    assert tail.endswith("56%")
+    assert shortened("56%", 150, 20) == "56%"
+    assert shortened(text, 0, 20) == "…"
+
+
+def test_shortening_keeps_as_much_as_fits() -> None:
+    text, width = "x" * 100, 200.0
+    kept = len(shortened(text, width, 20)) - 1
+    assert text_width("x" * (kept + 1) + "…", 20) > width >= text_width("x" * kept + "…", 20)
+
+
+def test_text_shrinks_to_two_thirds_at_most() -> None:
+    assert common_size(["a"], 1000, 30) == 30
+    assert common_size(["a" * 1000, "a"], 100, 30) == 20
+    size = common_size(["some words"], text_width("some words", 25), 30)
+    assert size == 25
+    assert line_block("a" * 1000, 100, 30).shape[1] <= 100
+
+
+def test_lines_break_at_spaces_only_where_they_must() -> None:
+    width = text_width("long name", 20) + 1
+    assert wrapped("long name  7%", width, 20) == ["long name", "7%"]
+    assert wrapped("7  98%", width, 20) == ["7  98%"]
+    assert wrapped("a Donaudampfschiff", width, 20) == ["a", "Donaudampfschiff"]
+
+
+def test_a_rendered_text_is_kept_and_cannot_be_changed() -> None:
+    assert text_block("cat", 20) is text_block("cat", 20)
+    with pytest.raises(ValueError, match="read-only"):
+        text_block("cat", 20)[0] = np.uint8(0)

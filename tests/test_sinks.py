@@ -1,0 +1,631 @@
+from __future__ import annotations
+
+import atexit
+import copy
+import csv
+import errno
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers.logger import DummyLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
+
+from lightning_cnnviz.artifacts import RGB, Array, Artifact, Note, Picture, Scalar
+from lightning_cnnviz.sinks import (
+    BackgroundWriter,
+    FileSink,
+    Sink,
+    TensorBoardSink,
+    WriterError,
+    tensorboard_experiments,
+)
+
+
+class RecordingSink:
+    """Keeps what it is given; can be held up, and told to fail."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[str, int]] = []
+        self.flushes = 0
+        self.threads: set[str] = set()
+        self.entered = Event()
+        self.open = Event()
+        self.open.set()
+
+    def write(self, artifact: Artifact, step: int) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.entered.set()
+        assert self.open.wait(20)
+        self.written.append((artifact.tag, step))
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+
+class FailingSink:
+    def __init__(self, error: BaseException, *, after: int = 0) -> None:
+        self.error = error
+        self.after = after
+        self.calls = 0
+
+    def write(self, artifact: Artifact, step: int) -> None:
+        self.calls += 1
+        if self.calls > self.after:
+            raise self.error
+
+    def flush(self) -> None: ...
+
+
+@pytest.fixture
+def held_sink() -> Iterator[RecordingSink]:
+    sink = RecordingSink()
+    sink.open.clear()
+    yield sink
+    sink.open.set()
+
+
+@pytest.fixture
+def picture() -> RGB:
+    return np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
+
+
+def writer_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "lightning_cnnviz-writer"]
+
+
+def read(log_dir: Path) -> EventAccumulator:
+    events = EventAccumulator(str(log_dir), size_guidance={"images": 0, "scalars": 0, "tensors": 0})
+    events.Reload()
+    return events
+
+
+def decode(encoded: bytes) -> RGB:
+    bgr = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+    assert bgr is not None
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.uint8)
+
+
+def scalar(step: int, tag: str = "drift/cka") -> Scalar:
+    return Scalar(tag, float(step))
+
+
+# TensorBoard
+
+
+def test_tensorboard_reads_back_the_picture_bit_for_bit(tmp_path: Path, picture: RGB) -> None:
+    experiment = SummaryWriter(str(tmp_path))
+    sink = TensorBoardSink(experiment)
+    sink.write(Picture("grad_cam/layer4.1.conv2", picture), 0)
+    sink.write(Picture("grad_cam/layer4.1.conv2", 255 - picture), 16)
+    sink.flush()
+
+    events = read(tmp_path).Images("grad_cam/layer4.1.conv2")
+    assert [event.step for event in events] == [0, 16]
+    assert [(event.width, event.height) for event in events] == [(5, 7), (5, 7)]
+    np.testing.assert_array_equal(decode(events[0].encoded_image_string), picture)
+    np.testing.assert_array_equal(decode(events[1].encoded_image_string), 255 - picture)
+    experiment.close()
+
+
+def test_tensorboard_keeps_red_red(tmp_path: Path) -> None:
+    red = np.full((4, 4, 3), (255, 0, 0), dtype=np.uint8)
+    experiment = SummaryWriter(str(tmp_path))
+    experiment.add_image("by_torch", red, 1, dataformats="HWC")
+    TensorBoardSink(experiment).write(Picture("by_us", red), 1)
+    experiment.close()
+
+    events = read(tmp_path)
+    theirs, ours = (decode(events.Images(tag)[0].encoded_image_string) for tag in ("by_torch", "by_us"))
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_tensorboard_takes_a_view_of_an_array(tmp_path: Path, picture: RGB) -> None:
+    mirrored = picture[:, ::-1]
+    with SummaryWriter(str(tmp_path)) as experiment:
+        TensorBoardSink(experiment).write(Picture("mirrored", mirrored), 1)
+    np.testing.assert_array_equal(decode(read(tmp_path).Images("mirrored")[0].encoded_image_string), mirrored)
+
+
+def test_tensorboard_reads_back_scalars_and_notes_and_no_arrays(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path)) as experiment:
+        sink = TensorBoardSink(experiment)
+        sink.write(Scalar("drift/cka", 0.25), 3)
+        sink.write(Scalar("drift/cka", float("nan")), 4)
+        sink.write(Note("model_summary", "| layer | größe |\n|---|---|\n| conv | 8 |"), 3)
+        sink.write(Array("grad_cam/conv", torch.ones(2, 2)), 3)
+
+    events = read(tmp_path)
+    assert (events.Scalars("drift/cka")[0].step, events.Scalars("drift/cka")[0].value) == (3, 0.25)
+    assert np.isnan(events.Scalars("drift/cka")[1].value)
+    note = events.Tensors("model_summary/text_summary")[0]
+    assert note.step == 3
+    assert note.tensor_proto.string_val[0].decode() == "| layer | größe |\n|---|---|\n| conv | 8 |"
+    assert events.SummaryMetadata("model_summary/text_summary").plugin_data.plugin_name == "text"
+    assert events.Tags()["images"] == []
+    assert events.Tags()["scalars"] == ["drift/cka"]
+
+
+def test_tensorboard_sink_opens_no_file_of_its_own(tmp_path: Path, picture: RGB) -> None:
+    with SummaryWriter(str(tmp_path)) as experiment:
+        TensorBoardSink(experiment).write(Picture("a", picture), 1)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)],
+    ids=["float", "grey", "alpha", "empty"],
+)
+def test_a_picture_that_is_none_is_refused_by_name(tmp_path: Path, image: RGB) -> None:
+    with pytest.raises(ValueError, match=r"uint8 of shape \(H, W, 3\), got (uint8|float64) of shape"):
+        FileSink(tmp_path).write(Picture("a", image), 1)
+
+
+def test_a_copied_tensorboard_sink_says_that_it_has_no_writer(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path)) as experiment:
+        copied = copy.deepcopy(TensorBoardSink(experiment))
+        copied.flush()
+        with pytest.raises(RuntimeError, match="copied TensorBoardSink has no writer"):
+            copied.write(scalar(1), 1)
+
+
+# Loggers
+
+
+def test_experiments_of_both_tensorboard_loggers_and_of_nothing_else(tmp_path: Path) -> None:
+    class MyLogger(TensorBoardLogger): ...
+
+    first, second = TensorBoardLogger(tmp_path / "a"), MyLogger(tmp_path / "b")
+    loggers = [None, first, DummyLogger(), CSVLogger(tmp_path / "c"), second]
+    assert tensorboard_experiments(loggers) == [first.experiment, second.experiment]
+    assert tensorboard_experiments([]) == []
+
+
+def test_experiment_of_the_other_lightning_package() -> None:
+    class Base:
+        experiment = "theirs"
+
+    foreign = type("Subclass", (type("TensorBoardLogger", (Base,), {}),), {})
+    assert not isinstance(foreign(), TensorBoardLogger)
+    experiments: list[object] = list(tensorboard_experiments([foreign()]))
+    assert experiments == ["theirs"]
+
+
+def test_fast_dev_run_has_no_experiments(tmp_path: Path) -> None:
+    trainer = Trainer(fast_dev_run=True, logger=TensorBoardLogger(tmp_path), accelerator="cpu")
+    assert len(trainer.loggers) == 1
+    assert tensorboard_experiments(trainer.loggers) == []
+
+
+def test_two_loggers_get_the_same(tmp_path: Path, picture: RGB) -> None:
+    loggers = [TensorBoardLogger(tmp_path / name) for name in "ab"]
+    writer = BackgroundWriter([TensorBoardSink(experiment) for experiment in tensorboard_experiments(loggers)])
+    writer.submit(Picture("filters/conv1", picture), 5)
+    assert writer.close()
+    for logger in loggers:
+        event = read(Path(logger.log_dir)).Images("filters/conv1")[0]
+        assert event.step == 5
+        np.testing.assert_array_equal(decode(event.encoded_image_string), picture)
+
+
+# Files
+
+
+def test_files_of_pictures_and_notes(tmp_path: Path, picture: RGB) -> None:
+    sink = FileSink(tmp_path / "new")
+    sink.write(Picture("grad_cam/layer4.1.conv2", picture), 12)
+    sink.write(Note("model_summary", "größe"), 1234567)
+    sink.write(Array("grad_cam/layer4", torch.ones(1)), 12)
+    sink.flush()
+
+    files = sorted(str(path.relative_to(tmp_path / "new")) for path in tmp_path.rglob("*") if path.is_file())
+    assert files == ["grad_cam/layer4.1.conv2_000012.png", "model_summary_1234567.md"]
+    np.testing.assert_array_equal(decode((tmp_path / "new" / files[0]).read_bytes()), picture)
+    assert (tmp_path / "new" / files[1]).read_text(encoding="utf-8") == "größe"
+
+
+def test_scalars_are_appended_below_one_header(tmp_path: Path) -> None:
+    FileSink(tmp_path).write(Scalar("drift/a,b", 0.1), 1)
+    FileSink(tmp_path).write(Scalar("drift/a,b", -2.5), 3)
+    with (tmp_path / "scalars.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["tag", "step", "value"],
+            ["drift/a,b", "1", "0.1"],
+            ["drift/a,b", "3", "-2.5"],
+        ]
+
+
+@pytest.mark.parametrize(
+    ("tag", "path"),
+    [
+        ("../../up", "_/_/up_000001.md"),
+        ("/etc/passwd", "_/etc/passwd_000001.md"),
+        ("what?/a:b", "what_/a_b_000001.md"),
+        ("..", "__000001.md"),
+    ],
+)
+def test_a_tag_never_leads_out_of_the_directory(tmp_path: Path, tag: str, path: str) -> None:
+    FileSink(tmp_path / "in").write(Note(tag, "text"), 1)
+    assert [found for found in tmp_path.rglob("*") if found.is_file()] == [tmp_path / "in" / path]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = FileSink(tmp_path)
+    sink.write(Note("note", "old"), 1)
+
+    def half(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OSError, match="No space left"):
+        sink.write(Note("note", "new"), 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["note_000001.md"]
+    assert (tmp_path / "note_000001.md").read_text() == "old"
+
+
+def test_a_directory_deleted_meanwhile_is_made_again(tmp_path: Path) -> None:
+    sink = FileSink(tmp_path / "out")
+    sink.write(scalar(1), 1)
+    shutil.rmtree(tmp_path / "out")
+    sink.write(scalar(2), 2)
+    assert (tmp_path / "out" / "scalars.csv").read_text().splitlines() == ["tag,step,value", "drift/cka,2,2.0"]
+
+
+# The background writer: order and steps
+
+
+def test_everything_arrives_in_order_on_one_other_thread() -> None:
+    sink = RecordingSink()
+    writer = BackgroundWriter([sink], max_pending=2)
+    for step in range(50):
+        writer.submit(scalar(step, "a"), step)
+        writer.submit(scalar(step, "b"), step)
+    assert writer.flush()
+    assert sink.written == [(tag, step) for step in range(50) for tag in "ab"]
+    assert sink.threads == {"lightning_cnnviz-writer"}
+    assert sink.flushes == 1
+    assert writer.dropped == 0
+    writer.close()
+
+
+def test_steps_that_do_not_increase_are_ignored_per_tag() -> None:
+    sink = RecordingSink()
+    writer = BackgroundWriter([sink])
+    for tag, step in [("a", 0), ("a", 0), ("a", 5), ("a", 4), ("b", 4), ("a", 6)]:
+        writer.submit(scalar(step, tag), step)
+    assert writer.close()
+    assert sink.written == [("a", 0), ("a", 5), ("b", 4), ("a", 6)]
+    assert writer.last_steps == {"a": 6, "b": 4}
+    assert writer.dropped == 0
+
+
+def test_a_note_and_an_array_may_share_tag_and_step_with_a_picture(picture: RGB) -> None:
+    sink = RecordingSink()
+    writer = BackgroundWriter([sink])
+    for _ in range(2):
+        for artifact in (Array("cam", torch.ones(1)), Picture("cam", picture), Note("cam", "blank")):
+            writer.submit(artifact, 3)
+    assert writer.close()
+    assert sink.written == [("cam", 3)] * 3
+
+
+def test_a_resumed_run_goes_on_after_the_last_step() -> None:
+    sink = RecordingSink()
+    writer = BackgroundWriter([sink])
+    writer.last_steps = {"a": 7}
+    for step in (6, 7, 8):
+        writer.submit(scalar(step, "a"), step)
+    assert writer.close()
+    assert sink.written == [("a", 8)]
+
+
+# The background writer: sinks that fail
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [OSError(errno.ENOSPC, "No space left on device"), MemoryError("none left"), SystemExit(3)],
+    ids=["disk", "memory", "exit"],
+)
+def test_a_failing_sink_is_switched_off_and_the_others_go_on(cause: BaseException) -> None:
+    failing, sound = FailingSink(cause, after=1), RecordingSink()
+    writer = BackgroundWriter([failing, sound])
+    for step in range(4):
+        writer.submit(scalar(step, "a"), step)
+    assert writer.close()
+    assert sound.written == [("a", 0), ("a", 1), ("a", 2), ("a", 3)]
+    assert failing.calls == 2
+    [error] = writer.take_errors()
+    assert isinstance(error, WriterError)
+    assert error.__cause__ is cause
+    assert str(error).startswith("FailingSink failed at writing 'a' at step 1 and was switched off: ")
+    assert str(cause) in str(error)
+    assert writer.take_errors() == []
+
+
+def test_without_sinks_nothing_starts() -> None:
+    writer = BackgroundWriter([])
+    writer.submit(scalar(1), 1)
+    assert writer_threads() == []
+    assert writer.last_steps == {}
+    assert writer.flush()
+    assert writer.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full device")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_full_disk_behind_tensorboard_is_an_error_not_a_crash(tmp_path: Path, picture: RGB) -> None:
+    experiment = SummaryWriter(str(tmp_path))
+    [event_file] = tmp_path.iterdir()
+    event_file.unlink()
+    event_file.symlink_to("/dev/full")
+    other = RecordingSink()
+    writer = BackgroundWriter([TensorBoardSink(experiment), other])
+    for step in range(3):
+        writer.submit(Picture("a", picture), step)
+    assert writer.close()
+    assert other.written == [("a", 0), ("a", 1), ("a", 2)]
+    [error] = writer.take_errors()
+    assert isinstance(error.__cause__, OSError)
+    assert error.__cause__.errno == errno.ENOSPC
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_deleted_log_directory_is_an_error_not_a_crash(tmp_path: Path, picture: RGB) -> None:
+    experiment = SummaryWriter(str(tmp_path / "run"))
+    shutil.rmtree(tmp_path / "run")
+    writer = BackgroundWriter([TensorBoardSink(experiment)])
+    writer.submit(Picture("a", picture), 1)
+    assert writer.flush()
+    writer.submit(Picture("a", picture), 2)
+    assert writer.close()
+    [error] = writer.take_errors()
+    assert isinstance(error.__cause__, FileNotFoundError)
+
+
+def test_a_thread_that_cannot_start_is_an_error_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    writer = BackgroundWriter([RecordingSink()])
+    with monkeypatch.context() as context:
+        context.setattr(threading.Thread, "start", refuse)
+        writer.submit(scalar(1), 1)
+    assert [str(error) for error in writer.take_errors()] == [
+        "no writer thread could be started: RuntimeError: can't start new thread"
+    ]
+    assert writer.dropped == 1
+    assert writer.last_steps == {}
+
+
+# The background writer: sinks that are slow
+
+
+def test_submit_does_not_wait_for_the_sink(held_sink: RecordingSink) -> None:
+    writer = BackgroundWriter([held_sink])
+    started = time.monotonic()
+    for step in range(20):
+        writer.submit(scalar(step, "a"), step)
+    assert time.monotonic() - started < 0.5
+    assert held_sink.written == []
+    held_sink.open.set()
+    assert writer.close()
+    assert len(held_sink.written) == 20
+
+
+def test_a_full_queue_costs_at_most_max_wait_s_in_all(held_sink: RecordingSink) -> None:
+    writer = BackgroundWriter([held_sink], max_pending=2, max_wait_s=0.3)
+    writer.submit(scalar(0, "a"), 0)
+    assert held_sink.entered.wait(5)
+    started = time.monotonic()
+    for step in range(1, 9):  # 1 and 2 wait in the queue, six do not fit
+        writer.submit(scalar(step, "a"), step)
+    assert 0.25 < time.monotonic() - started < 1.0
+    assert writer.dropped == 6
+    assert writer.last_steps == {"a": 2}
+
+    held_sink.open.set()
+    assert writer.flush()
+    writer.submit(scalar(3, "a"), 3)
+    assert writer.close()
+    assert held_sink.written == [("a", 0), ("a", 1), ("a", 2), ("a", 3)]
+
+
+def test_patience_comes_back_once_the_queue_was_empty(held_sink: RecordingSink) -> None:
+    writer = BackgroundWriter([held_sink], max_pending=1, max_wait_s=0.5)
+    for step in range(4):
+        writer.submit(scalar(step, "a"), step)
+        assert held_sink.entered.wait(5)
+    assert writer.dropped == 2
+    held_sink.open.set()
+    assert writer.flush()
+
+    held_sink.open.clear()
+    held_sink.entered.clear()
+    writer.submit(scalar(4, "a"), 4)
+    assert held_sink.entered.wait(5)
+    writer.submit(scalar(5, "a"), 5)
+    threading.Timer(0.05, held_sink.open.set).start()
+    writer.submit(scalar(6, "a"), 6)
+    assert writer.close()
+    assert writer.dropped == 2
+    assert held_sink.written[-3:] == [("a", 4), ("a", 5), ("a", 6)]
+
+
+def test_flush_and_close_give_up_in_time(held_sink: RecordingSink) -> None:
+    writer = BackgroundWriter([held_sink], max_pending=3)
+    for step in range(3):
+        writer.submit(scalar(step, "a"), step)
+    assert held_sink.entered.wait(5)
+    started = time.monotonic()
+    assert not writer.flush(timeout=0.1)
+    assert not writer.close(timeout=0.1)
+    assert time.monotonic() - started < 1.0
+    assert writer.dropped == 2  # the first is in the sink's hands
+
+    [abandoned] = writer_threads()
+    held_sink.open.set()
+    abandoned.join(5)
+    assert not abandoned.is_alive()
+    assert held_sink.written == [("a", 0)]
+
+
+def test_flush_without_waiting_still_flushes() -> None:
+    sink = RecordingSink()
+    writer = BackgroundWriter([sink])
+    writer.submit(scalar(1), 1)
+    writer.flush(timeout=0)
+    writer.close()
+    assert sink.flushes == 2
+
+
+# The background writer: life and death
+
+
+def test_no_thread_before_the_first_submit_and_none_after_close() -> None:
+    writer = BackgroundWriter([RecordingSink()])
+    assert writer_threads() == []
+    writer.submit(scalar(1), 1)
+    assert len(writer_threads()) == 1
+    assert writer_threads()[0].daemon
+    assert writer.close()
+    assert writer_threads() == []
+    assert writer.close()
+
+
+def test_usable_again_after_close() -> None:
+    sink = RecordingSink()
+    writer = BackgroundWriter([sink])
+    writer.submit(scalar(1, "a"), 1)
+    assert writer.close()
+    writer.submit(scalar(1, "a"), 1)
+    writer.submit(scalar(2, "a"), 2)
+    assert writer.close()
+    assert sink.written == [("a", 1), ("a", 2)]
+    assert sink.flushes == 2
+    assert writer_threads() == []
+
+
+def test_pickle_and_deepcopy_take_no_thread_along(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path / "run")) as experiment:
+        writer = BackgroundWriter([FileSink(tmp_path / "files"), TensorBoardSink(experiment)])
+        assert pickle.loads(pickle.dumps(writer)).last_steps == {}
+        writer.submit(scalar(1, "a"), 1)
+        assert writer.flush()
+
+        for step, copied in enumerate([pickle.loads(pickle.dumps(writer)), copy.deepcopy(writer)], start=2):
+            assert len(writer_threads()) == 1
+            copied.submit(scalar(1, "a"), 1)
+            copied.submit(scalar(step, "a"), step)
+            assert copied.close()
+            assert copied.last_steps == {"a": step}
+            assert ["copied TensorBoardSink" in str(error) for error in copied.take_errors()] == [True]
+        assert writer.last_steps == {"a": 1}
+        assert writer.close()
+        assert writer.take_errors() == []
+    lines = (tmp_path / "files" / "scalars.csv").read_text().splitlines()
+    assert lines == ["tag,step,value", "a,1,1.0", "a,2,2.0", "a,3,3.0"]
+
+
+def exit_code(child: int, timeout: float) -> int | None:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_does_not_wait_for_the_thread_of_its_parent(tmp_path: Path, held_sink: RecordingSink) -> None:
+    writer = BackgroundWriter([FileSink(tmp_path), held_sink])
+    writer.submit(scalar(1, "parent"), 1)
+    assert held_sink.entered.wait(5)
+    writer.submit(scalar(2, "parent"), 2)
+
+    child = os.fork()
+    if child == 0:
+        held_sink.open = Event()
+        held_sink.open.set()
+        unharmed = writer.flush(3) and not writer_threads()
+        writer.submit(scalar(3, "child"), 3)
+        os._exit(0 if unharmed and writer.close(3) and held_sink.written == [("child", 3)] else 1)
+    assert exit_code(child, 10) == 0
+
+    held_sink.open.set()
+    assert writer.close()
+    assert held_sink.written == [("parent", 1), ("parent", 2)]
+    lines = (tmp_path / "scalars.csv").read_text().splitlines()
+    assert lines == ["tag,step,value", "parent,1,1.0", "child,3,3.0", "parent,2,2.0"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_what_is_left_at_exit_is_written_unless_it_was_closed() -> None:
+    child = os.fork()
+    if child == 0:
+        atexit._clear()  # what pytest registered is the parent's
+        forgotten, closed = RecordingSink(), RecordingSink()
+        for sink in (forgotten, closed):
+            sink.open.clear()
+            writer = BackgroundWriter([sink])
+            writer.submit(scalar(1, "a"), 1)
+            threading.Timer(0.1, sink.open.set).start()
+        writer.close()
+        only_one_left = atexit._ncallbacks() == 1
+        atexit._run_exitfuncs()
+        os._exit(0 if only_one_left and forgotten.written == [("a", 1)] and not writer_threads() else 1)
+    assert exit_code(child, 10) == 0
+
+
+EXIT_SCRIPT = """
+import sys, time
+from lightning_cnnviz.artifacts import Scalar
+from lightning_cnnviz.sinks import BackgroundWriter, FileSink
+
+class SlowSink(FileSink):
+    def write(self, artifact, step):
+        time.sleep(0.05)
+        super().write(artifact, step)
+
+writer = BackgroundWriter([SlowSink(sys.argv[1])])
+for step in range(5):
+    writer.submit(Scalar("a", 0.5), step)
+"""
+
+
+@pytest.mark.slow
+def test_the_interpreter_writes_what_is_left_before_it_ends(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", EXIT_SCRIPT, str(tmp_path)], check=True, timeout=120)
+    assert len((tmp_path / "scalars.csv").read_text().splitlines()) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"max_pending": 0}, "max_pending must be at least 1, got 0"), ({"max_wait_s": -1.0}, "max_wait_s must not be")],
+)
+def test_arguments_are_checked(arguments: dict[str, float], message: str) -> None:
+    sinks: list[Sink] = []
+    with pytest.raises(ValueError, match=message):
+        BackgroundWriter(sinks, **arguments)  # type: ignore[arg-type]

@@ -7,7 +7,13 @@
 from lightning_cnnviz.callbacks import CNNVisualizer
 from lightning_cnnviz.evidence import Evidence, Request
 from lightning_cnnviz.explain import Explanation, explain
-from lightning_cnnviz.one_view import FeatureMapCallback, FilterCallback, GradCAMCallback, PrototypeCallback, SaliencyCallback
+from lightning_cnnviz.one_view import (
+    FeatureMapCallback,
+    FilterCallback,
+    GradCAMCallback,
+    PrototypeCallback,
+    SaliencyCallback,
+)
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views import FeatureMaps, Filters, GradCAM, Predictions, Prototypes, Saliency, View
 

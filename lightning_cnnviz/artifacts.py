@@ -30,10 +30,18 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A number under a tag."""
+    """A number under a tag.
+
+    Attributes:
+        tag: where it appears, for example ``prototypes/cost``.
+        value: the number.
+        monitored: whether Lightning logs it, so that callbacks such as ``ModelCheckpoint`` can monitor it under its
+            tag.
+    """
 
     tag: str
     value: float
+    monitored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

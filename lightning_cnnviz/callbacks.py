@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_cnnviz.evidence import Request
 from lightning_cnnviz.layers import Layout
@@ -25,16 +25,18 @@ _SHARDED_STRATEGIES = {"FSDPStrategy", "ModelParallelStrategy", "DeepSpeedStrate
 
 
 class CNNVisualizer(Callback):
-    """Draws what a CNN sees on fixed samples, before training and after every validation, into the Trainer's TensorBoard loggers.
+    """Draws what a CNN sees on fixed samples into the Trainer's TensorBoard loggers.
 
-    Training goes on with the same bits as without it. A view that fails is switched off with one warning, the run goes on.
+    It looks before training and after every validation. Training goes on with the same bits as without it. A view that
+    fails is switched off with one warning, the run goes on.
 
     Args:
-        views: what to look at; None: :class:`Predictions`, :class:`FeatureMaps`, :class:`Filters`, :class:`Saliency`, :class:`GradCAM`.
+        views: what to look at; None: :class:`Predictions`, :class:`FeatureMaps`, :class:`Filters`, :class:`Saliency`,
+            :class:`GradCAM`.
         samples: the images, or how many are taken from the first validation batches, spread over the classes.
         show: how many of the samples are drawn; numbers use all of them.
-        target: which class score is explained: of the ``"predicted"`` class, of the ``"label"``, of a fixed class, of one class for
-            each sample, or a function from the scores (N, classes) to class indices or scores (N,).
+        target: which class score is explained: of the ``"predicted"`` class, of the ``"label"``, of a fixed class, of
+            one class for each sample, or a function from the scores (N, classes) to class indices or scores (N,).
         every_n_epochs: look in every n-th epoch.
         log_untrained: whether to look once before the first training step.
         image_key: where the images are in a validation batch: an index, a key, or ``"a.b"`` for nested batches.
@@ -47,8 +49,8 @@ class CNNVisualizer(Callback):
         on_error: what a failure while training does: ``"warn"``, or ``"raise"`` for debugging.
 
     Raises:
-        MisconfigurationException: an argument is out of its range; from ``setup`` on and before the first training step also if a view
-            cannot work on the model or with the samples.
+        MisconfigurationException: an argument is out of its range; from ``setup`` on and before the first training step
+            also if a view cannot work on the model or with the samples.
 
     Example:
         >>> from lightning.pytorch import Trainer
@@ -153,9 +155,14 @@ class CNNVisualizer(Callback):
             self._choose_samples(trainer)
         if self.samples is None:
             if not trainer.enable_validation:
-                rank_zero_warn(f"{self._name} draws nothing: there is no validation to take samples from; give samples=FixedSamples(...)")
+                rank_zero_warn(
+                    f"{self._name} draws nothing: there is no validation to take samples from; "
+                    "give samples=FixedSamples(...)"
+                )
             elif self.log_untrained:
-                rank_zero_info(f"{self._name} cannot draw the untrained model: without a sanity check it has no samples yet")
+                rank_zero_info(
+                    f"{self._name} cannot draw the untrained model: without a sanity check it has no samples yet"
+                )
             return
         self._rehearse(trainer, pl_module, self.samples)
         if trainer.global_step == 0:
@@ -192,21 +199,34 @@ class CNNVisualizer(Callback):
         self._close(trainer)
 
     def _look(self, trainer: Trainer, pl_module: LightningModule, *, untrained: bool = False) -> None:
-        """One look for all callbacks of this package, led by the first: in Lightning's order the others come after it."""
+        """One look for all callbacks of this package, led by the first; the others find it done."""
         peers = self._peers(trainer)
-        if self is not peers[0] or self._session is None or not (trainer.is_global_zero or _is_sharded(trainer)):
+        if self is not peers[0] or self._session is None:
             return
-        if not self._session.has_sinks:
-            return
-        step = self._step(trainer, self._session)
+        monitored: dict[str, float] = {}
+        if trainer.is_global_zero or _is_sharded(trainer):
+            monitored = self._look_here(trainer, pl_module, self._session, untrained)
+        # One rank knows whether a number came of it, all know whether one may come: all must meet here.
+        if any(view.monitors for peer in peers for view in peer.views) and not untrained:
+            for tag, value in trainer.strategy.broadcast(monitored).items():
+                pl_module.log(tag, value)
+
+    def _look_here(
+        self, trainer: Trainer, pl_module: LightningModule, session: Session, untrained: bool
+    ) -> dict[str, float]:
+        peers = self._peers(trainer)
+        if not session.has_sinks and not any(view.monitors for peer in peers for view in peer.views):
+            return {}
         assignments = [peer._assignment(trainer, untrained) for peer in peers]
         due = [assignment for assignment in assignments if assignment is not None]
-        if step is not None and due:
-            self._session.look(pl_module, due, step)
-            self._seen_step = trainer.global_step
+        step = self._step(trainer, session)
+        if step is None or not due:
+            return {}
+        self._seen_step = trainer.global_step
+        return session.look(pl_module, due, step)
 
     def _step(self, trainer: Trainer, session: Session) -> int | None:
-        """The step of Lightning's own validation metrics, moved up where it was used before; None if nothing was learnt since."""
+        """The step of Lightning's own validation metrics, or the next free one; None if nothing was learnt since."""
         stepped = getattr(trainer.fit_loop.epoch_loop, "_batches_that_stepped", trainer.global_step)
         if stepped > session.last_step:
             return int(stepped)
@@ -253,27 +273,31 @@ class CNNVisualizer(Callback):
             if peer.samples is not None and same_samples(peer.samples, samples):
                 self._source.samples = samples = peer.samples  # the very same object: looks are shared by identity
         note = samples.display_note()
-        if note is not None:
-            rank_zero_info(f"{self._name}: {note}")
+        if note is not None and self._session is not None:
+            self._session.say(note)
         return samples
 
     def _rehearse(self, trainer: Trainer, pl_module: LightningModule, samples: FixedSamples) -> None:
         if self._session is None or not (trainer.is_global_zero or _is_sharded(trainer)):
             return
-        assignment = Assignment(samples, self.views, self.target, self.output_key, self.show, self.tag_prefix, self._failed)
+        assignment = Assignment(
+            samples, self.views, self.target, self.output_key, self.show, self.tag_prefix, self._failed
+        )
         with self._misconfigured():
             try:
                 layout = self._session.survey(pl_module, assignment)
             except (ValueError, TypeError):
                 raise
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 if self._source.is_given:
                     shape = tuple(samples.images.shape)
                     raise ValueError(f"the model cannot take the samples of shape {shape}: {error}") from error
                 self._failed(self.views, error)
                 return
             _check_classes(layout, samples, self.target, self.class_names)
-            found = {view.name: sorted(_layers(view.request(layout, samples)), key=layout.position) for view in self.views}
+            found = {
+                view.name: sorted(_layers(view.request(layout, samples)), key=layout.position) for view in self.views
+            }
         picked = "; ".join(f"{name} of {', '.join(layers)}" for name, layers in found.items() if layers)
         rank_zero_info(f"{self._name} looks at {len(samples)} samples{': ' if picked else ''}{picked}")
 
@@ -284,7 +308,7 @@ class CNNVisualizer(Callback):
                 raise ValueError(f"the training batches have no class labels under label_key={self.label_key!r}")
             for view in views:
                 view.observe(images, labels)
-        except Exception as error:  # noqa: BLE001 - training goes on
+        except Exception as error:
             self._failed(views, error)
 
     def _failed(self, views: Sequence[View], error: Exception) -> None:
@@ -299,7 +323,8 @@ class CNNVisualizer(Callback):
             self._session.close()
 
     def _peers(self, trainer: Trainer) -> list[CNNVisualizer]:
-        return [callback for callback in trainer.callbacks if isinstance(callback, CNNVisualizer)]
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined] # set by Lightning's connector
+        return [callback for callback in callbacks if isinstance(callback, CNNVisualizer)]
 
     @property
     def samples(self) -> FixedSamples | None:
@@ -331,7 +356,9 @@ def _check_classes(layout: Layout, samples: FixedSamples, target: Target, class_
     if class_names is not None and len(class_names) < layout.classes:
         raise ValueError(f"class_names has {len(class_names)} names, the model has {layout.classes} classes")
     if samples.labels is not None and int(samples.labels.max()) >= layout.classes:
-        raise ValueError(f"samples have labels up to {int(samples.labels.max())}, the model has {layout.classes} classes")
+        raise ValueError(
+            f"samples have labels up to {int(samples.labels.max())}, the model has {layout.classes} classes"
+        )
     if not callable(target):
         target_scores(torch.zeros(len(samples), layout.classes), target, samples.labels)
 

@@ -12,7 +12,7 @@ from lightning_cnnviz.layers import Layout
 from lightning_cnnviz.samples import FixedSamples
 
 
-class Unavailable(ValueError):
+class UnavailableError(ValueError):
     """Something a view asked for could not be had from this model; the message says what and why."""
 
 
@@ -24,8 +24,8 @@ class Model(Protocol):
         """(N, C, H, W) the samples on the model's device, in its dtype."""
 
     @property
-    def classes(self) -> Tensor:
-        """(N,) the class explained in each sample."""
+    def classes(self) -> Tensor | None:
+        """(N,) the class explained in each sample; None when a function gave the scores."""
 
     def scores(self, images: Tensor) -> Tensor:
         """(N, classes) class scores before softmax, differentiable."""
@@ -35,7 +35,8 @@ class Model(Protocol):
 
 
 Procedure: TypeAlias = Callable[[Model], Any]
-"""Work that calls the model on inputs of its own, such as optimising an image. Its result lands in ``Evidence.results``."""
+"""Work that calls the model on inputs of its own, such as optimising an image. Its result lands in
+``Evidence.results``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Evidence:
         """The output of a layer, (N, K, h, w).
 
         Raises:
-            Unavailable: the pass could not give it.
+            UnavailableError: the pass could not give it.
         """
         return self._found(self.activations.get(layer), layer)
 
@@ -112,7 +113,7 @@ class Evidence:
         """The gradient of the target score with respect to a layer's output, (N, K, h, w).
 
         Raises:
-            Unavailable: the pass could not give it.
+            UnavailableError: the pass could not give it.
         """
         return self._found(self.gradients.get(layer), layer)
 
@@ -120,7 +121,7 @@ class Evidence:
         """The gradient of the target score with respect to the images, (N, C, H, W).
 
         Raises:
-            Unavailable: the pass could not give it.
+            UnavailableError: the pass could not give it.
         """
         return self._found(self.input_gradient, "input")
 
@@ -133,5 +134,5 @@ class Evidence:
 
     def _found(self, tensor: Tensor | None, name: str) -> Tensor:
         if tensor is None:
-            raise Unavailable(self.missing.get(name, f"{name} was not requested"))
+            raise UnavailableError(self.missing.get(name, f"{name} was not requested"))
         return tensor

@@ -1,4 +1,4 @@
-"""The views on any module, without a Trainer: ``explain(model, samples)``. The callbacks draw through the same :func:`examine`."""
+"""The views on any module, without a Trainer. The callbacks draw through the same :func:`examine`."""
 
 from __future__ import annotations
 
@@ -70,7 +70,11 @@ class Explanation:
 
 
 def explain(
-    model: nn.Module, samples: FixedSamples | Tensor, views: Sequence[View] | None = None, *, target: Target = "predicted"
+    model: nn.Module,
+    samples: FixedSamples | Tensor,
+    views: Sequence[View] | None = None,
+    *,
+    target: Target = "predicted",
 ) -> Explanation:
     """Looks at a model once and returns what the views found. The model is left as it was, to the bit.
 
@@ -110,13 +114,14 @@ def examine(
 ) -> list[tuple[View, list[Artifact]]]:
     """One look for several views: their requests merged, one pass, and what each drew of it.
 
-    A view that raises is reported to ``failed`` and left out; the others go on. What the shared pass itself raises is raised.
+    A view that raises is reported to ``failed`` and left out; the others go on. What the shared pass itself raises is
+    raised.
     """
     requests: dict[View, Request] = {}
     for view in views:
         try:
             requests[view] = view.request(layout, samples)
-        except Exception as error:  # noqa: BLE001 - the caller decides whether one view's failure ends anything
+        except Exception as error:
             failed(view, error)
     merged = Request()
     for request in requests.values():
@@ -126,7 +131,7 @@ def examine(
     for view in requests:
         try:
             drawn.append((view, list(view.draw(evidence))))
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             failed(view, error)
     return drawn
 

@@ -25,7 +25,8 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     Inside, the model is in evaluation mode, gradients can be taken under ``no_grad`` and under ``inference_mode``,
     autocast and anomaly detection are off, compiled code runs eagerly and random numbers come from a fixed seed.
     Afterwards, also after an exception, all of the following is as it was: each module's own mode, attributes, hooks
-    and buffers, the random number generators of torch, numpy and Python, metrics logged by the model, and torch's global flags.
+    and buffers, the random number generators of torch, numpy and Python, metrics logged by the model, and torch's
+    global flags.
 
     Parameters and their gradients are never written; take gradients with ``torch.autograd.grad``, not ``backward()``.
     """
@@ -68,7 +69,8 @@ def placement(model: nn.Module) -> tuple[torch.device, torch.dtype]:
 
 @contextmanager
 def _random_numbers() -> Iterator[None]:
-    python, legacy_numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    python, cpu = random.getstate(), torch.get_rng_state()
+    numpy = np.random.get_state()  # noqa: NPY002 - the generator that users' transforms draw from
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
     try:
@@ -79,7 +81,7 @@ def _random_numbers() -> Iterator[None]:
         yield
     finally:
         random.setstate(python)
-        np.random.set_state(legacy_numpy)
+        np.random.set_state(numpy)  # noqa: NPY002
         torch.set_rng_state(cpu)
         if cuda:
             torch.cuda.set_rng_state_all(cuda)
@@ -144,7 +146,9 @@ def _modules_restored(model: nn.Module) -> Iterator[None]:
 def _attributes_restorer(module: nn.Module) -> Callable[[], None]:
     attributes = dict(module.__dict__)
     containers = [(value, value.copy()) for value in attributes.values() if type(value) in _CONTAINERS]
-    loose = [value for value in attributes.values() if isinstance(value, Tensor) and not isinstance(value, nn.Parameter)]
+    loose = [
+        value for value in attributes.values() if isinstance(value, Tensor) and not isinstance(value, nn.Parameter)
+    ]
     buffers = [buffer for buffer in module._buffers.values() if buffer is not None]
     contents = [(tensor, _contents(tensor)) for tensor in (*buffers, *loose) if not tensor.is_inference()]
 
@@ -169,8 +173,16 @@ def _contents(tensor: Tensor) -> tuple[int, Tensor]:
 
 
 def _refill(container: Any, copy: Any) -> None:
-    if len(container) == len(copy) and all(a is b for a, b in zip(container, copy, strict=True)):
-        if not isinstance(container, dict) or all(container[key] is copy[key] for key in copy):
-            return
-    container.clear()
-    (container.update if isinstance(container, (dict, set)) else container.extend)(copy)
+    if not _same_entries(container, copy):
+        container.clear()
+        (container.update if isinstance(container, (dict, set)) else container.extend)(copy)
+
+
+def _same_entries(container: Any, copy: Any) -> bool:
+    entries, copied = (
+        (container.items(), copy.items()) if isinstance(container, dict) else (enumerate(container), enumerate(copy))
+    )
+    return len(container) == len(copy) and all(
+        key == key_before and value is before
+        for (key, value), (key_before, before) in zip(entries, copied, strict=True)
+    )

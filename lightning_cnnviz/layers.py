@@ -11,7 +11,8 @@ from typing import TypeAlias
 from torch import nn
 
 LayerSpec: TypeAlias = str | Sequence[str]
-"""A layer's name, a glob such as ``"layer?.0.conv1"``, ``"auto"``, ``"first"``, ``"last"``, ``"all"``, or a sequence of those."""
+"""A layer's name, a glob such as ``"layer?.0.conv1"``, ``"auto"``, ``"first"``, ``"last"``, ``"all"``, or a sequence of
+those."""
 
 KEYWORDS = ("auto", "first", "last", "all")
 CONVOLUTIONS = (nn.Conv2d,)
@@ -113,7 +114,7 @@ class Layout:
         convolutions = [layer for layer in candidates if layer.is_convolution]
         if not convolutions:
             raise ValueError(
-                f"layers={word!r} needs a model with a two-dimensional convolution whose output is larger than one pixel; "
+                f"layers={word!r} needs a two-dimensional convolution whose output is larger than one pixel; "
                 f"there is none among {len(self.layers)} layers. Name the layers, or use views that need none."
             )
         if word == "first":
@@ -152,7 +153,9 @@ def check_names(model: nn.Module, spec: LayerSpec) -> None:
         if not isinstance(entry, str):
             raise TypeError(f"layers takes names, globs or one of {KEYWORDS}, got {entry!r}")
         if entry in KEYWORDS and not any(isinstance(module, CONVOLUTIONS) for module in names.values()):
-            raise ValueError(f"layers={entry!r} needs a model with a two-dimensional convolution, {type(model).__name__} has none")
+            raise ValueError(
+                f"layers={entry!r} needs a model with a two-dimensional convolution, {type(model).__name__} has none"
+            )
         if entry not in KEYWORDS and not any(fnmatchcase(name, clean_name(entry)) for name in names):
             raise ValueError(unknown(entry, names))
 

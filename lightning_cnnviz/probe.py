@@ -1,9 +1,9 @@
-"""The one place that hooks and calls the model: requests of all views merged, answered by one forward and one backward."""
+"""The one place that hooks and calls the model: one forward and one backward pass answer all views."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lightning_cnnviz import guest
 from lightning_cnnviz.evidence import Evidence, Procedure, Request
-from lightning_cnnviz.layers import CONVOLUTIONS, Layer, Layout, clean_name, named_layers
+from lightning_cnnviz.layers import CONVOLUTIONS, Layer, Layout, named_layers
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.targets import Target, class_scores, probabilities, select_output, target_scores
 
@@ -27,15 +27,19 @@ class Probe:
     """Looks at one model.
 
     Args:
-        model: any module that takes images (N, C, H, W); if its class defines no ``forward``, its only convolutional child.
-        output_key: where in the model's output the class scores are, see :func:`~lightning_cnnviz.targets.select_output`.
+        model: any module that takes images (N, C, H, W); if its class defines no ``forward``, its only convolutional
+            child.
+        output_key: where in the model's output the class scores are, see
+            :func:`~lightning_cnnviz.targets.select_output`.
         progress: told how far long work is.
 
     Raises:
         ValueError: the model has no ``forward`` and no single child that could stand for it.
     """
 
-    def __init__(self, model: nn.Module, *, output_key: int | str | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, *, output_key: int | str | None = None, progress: Progress | None = None
+    ) -> None:
         self._model = model
         self._entry = entry_point(model)
         self._output_key = output_key
@@ -51,11 +55,18 @@ class Probe:
         return Layout(tuple(watch.layers.values()), scores.shape[1], silent)
 
     def look(
-        self, samples: FixedSamples, layout: Layout, request: Request, target: Target = "predicted", *, shown: int | None = None
+        self,
+        samples: FixedSamples,
+        layout: Layout,
+        request: Request,
+        target: Target = "predicted",
+        *,
+        shown: int | None = None,
     ) -> Evidence:
         """Answers a request with one forward and, if it asks for gradients, one backward pass.
 
-        What cannot be had, such as gradients of a model that switches them off, is missing from the evidence with a reason.
+        What cannot be had, such as gradients of a model that switches them off, is missing from the evidence with a
+        reason.
 
         Raises:
             ValueError: the output or the target does not serve as class scores.
@@ -110,7 +121,7 @@ class Probe:
             model = _DifferentiableModel(self, images.detach(), classes)
             try:
                 results[key] = procedure(model)
-            except Exception as error:  # noqa: BLE001 - handed to the one view that asked; the others still get theirs
+            except Exception as error:
                 results[key] = error
         return results
 
@@ -126,7 +137,9 @@ def entry_point(model: nn.Module) -> nn.Module:
     """
     if _defines_forward(model):
         return model
-    children = [child for child in model.children() if any(isinstance(module, CONVOLUTIONS) for module in child.modules())]
+    children = [
+        child for child in model.children() if any(isinstance(module, CONVOLUTIONS) for module in child.modules())
+    ]
     if len(children) == 1:
         return children[0]
     raise ValueError(
@@ -172,16 +185,20 @@ class _DifferentiableModel:
 
 
 def _differentiate(scores: Tensor, sources: dict[str, Tensor], found: _Pass) -> None:
-    """Gradients of the summed scores, each sample's own since no score depends on another sample; reasons where there are none."""
+    """Gradients of the summed scores, each sample's own since no score depends on another; reasons for missing ones."""
     connected = {name: source for name, source in sources.items() if source.requires_grad}
     if not scores.requires_grad:
         connected = {}
     for name in sources.keys() - connected.keys():
-        found.missing[name] = f"there is no gradient for {name}: the model computes it, or what follows, under torch.no_grad or detaches it"
+        found.missing[name] = (
+            f"there is no gradient for {name}: it, or what follows, is detached or computed under torch.no_grad"
+        )
     if not connected:
         return
     try:
-        gradients = torch.autograd.grad(scores.sum(), list(connected.values()), allow_unused=True)
+        gradients: Sequence[Tensor | None] = torch.autograd.grad(
+            scores.sum(), list(connected.values()), allow_unused=True
+        )
     except RuntimeError as error:
         found.missing.update(dict.fromkeys(connected, f"the backward pass failed: {error}"))
         return
@@ -204,7 +221,9 @@ class _Survey:
         tensor = _image_like(output)
         if tensor is None:
             return
-        repeats = self._previous is not None and self._previous[0].startswith(f"{name}.") and self._previous[1] is tensor
+        repeats = (
+            self._previous is not None and self._previous[0].startswith(f"{name}.") and self._previous[1] is tensor
+        )
         self._previous = (name, tensor)
         module = self._modules[name]
         self.layers.pop(name, None)
@@ -214,8 +233,11 @@ class _Survey:
 
 @dataclass
 class _Recorder:
-    """Keeps the output of each module and hands the model a clone of it, so that an in-place operation that follows, such as
-    ``ReLU(inplace=True)``, changes neither what was kept nor its place in the autograd graph."""
+    """Keeps the output of each module and hands the model a clone of it.
+
+    An in-place operation that follows, such as ``ReLU(inplace=True)``, then changes neither what was kept nor its place
+    in the autograd graph.
+    """
 
     seen: dict[str, Tensor] = field(default_factory=dict)
     closed: bool = False
@@ -275,16 +297,19 @@ def _replaced(output: Any, old: Tensor, new: Tensor) -> Any:
         return type(output)(*map(swap, output))
     if isinstance(output, (tuple, list)):
         return type(output)(map(swap, output))
-    return dataclasses.replace(output, **{f.name: new for f in dataclasses.fields(output) if getattr(output, f.name) is old})
+    return dataclasses.replace(
+        output, **{f.name: new for f in dataclasses.fields(output) if getattr(output, f.name) is old}
+    )
 
 
 def _place(images: Tensor, model: nn.Module) -> Tensor:
-    """A copy of the images where the model expects them; a copy because autograd refuses tensors made under inference mode."""
+    """A copy of the images where the model expects them; autograd refuses originals made under inference mode."""
     device, dtype = guest.placement(model)
     return images.to(device=device, dtype=dtype, copy=True)
 
 
 def _kernels(module: nn.Module) -> Tensor:
-    weight = module.get_parameter("weight") if "weight" in module._parameters else module.weight
+    weight: Any = module.weight
     full = getattr(weight, "full_tensor", None)  # a sharded parameter
-    return (full() if full is not None else weight).detach().float().cpu().clone()
+    kernels: Tensor = weight if full is None else full()
+    return kernels.detach().float().cpu().clone()

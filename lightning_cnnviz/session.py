@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from lightning_cnnviz.artifacts import Artifact
+from lightning_cnnviz.artifacts import Artifact, Picture, Scalar
 from lightning_cnnviz.explain import examine
 from lightning_cnnviz.layers import Layout
 from lightning_cnnviz.probe import Probe
@@ -60,7 +60,7 @@ class Session:
 
     def __init__(self, trainer: Any, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
         self.trainer = trainer
-        self._say, self._warn = say, warn
+        self._print, self._warn = say, warn
         self._said: set[str] = set()
         self._layouts: dict[tuple[int, int | str | None], Layout] = {}
         self._writer: BackgroundWriter | None = None
@@ -79,6 +79,13 @@ class Session:
             self.last_steps = self._writer.last_steps
         return self._has_sinks
 
+    def say(self, text: str, *, about: str | None = None) -> None:
+        """Tells the user something once; again only if it is about something else."""
+        subject = text if about is None else about
+        if subject not in self._said:
+            self._said.add(subject)
+            self._print(text)
+
     def survey(self, model: nn.Module, assignment: Assignment) -> Layout:
         """The model's layers; found once and kept."""
         key = (id(assignment.samples), assignment.output_key)
@@ -86,15 +93,25 @@ class Session:
             self._layouts[key] = Probe(model, output_key=assignment.output_key).survey(assignment.samples)
         return self._layouts[key]
 
-    def look(self, model: nn.Module, assignments: Iterable[Assignment], step: int) -> None:
-        """Looks at the model once for all assignments that can share a pass, and hands what was drawn to the writer."""
+    def look(self, model: nn.Module, assignments: Iterable[Assignment], step: int) -> dict[str, float]:
+        """Looks at the model once for all assignments that can share a pass, and hands what was drawn to the writer.
+
+        Returns:
+            The numbers that Lightning is to log, by tag; they are not written here.
+        """
+        monitored: dict[str, float] = {}
         groups: dict[tuple[object, ...], list[Assignment]] = {}
         for assignment in assignments:
             groups.setdefault(assignment.pass_key, []).append(assignment)
         for group in groups.values():
-            self._look(model, group, step)
+            for artifact in self._look(model, group):
+                if isinstance(artifact, Scalar) and artifact.monitored:
+                    monitored[artifact.tag] = artifact.value
+                else:
+                    self._submit(artifact, step)
         self.last_step = step
         self._report_writer()
+        return monitored
 
     def close(self) -> None:
         """Waits until everything is written and ends the writer's thread."""
@@ -102,7 +119,7 @@ class Session:
             self._writer.close()
             self._report_writer()
 
-    def _look(self, model: nn.Module, group: list[Assignment], step: int) -> None:
+    def _look(self, model: nn.Module, group: list[Assignment]) -> list[Artifact]:
         first, owners = group[0], {view: assignment for assignment in group for view in assignment.views}
         progress = ProgressBar(self.trainer.progress_bar_callback)
         probe = Probe(model, output_key=first.output_key, progress=progress.update)
@@ -116,28 +133,30 @@ class Session:
                 shown=first.shown,
                 failed=lambda view, error: owners[view].failed([view], error),
             )
-        except Exception as error:  # noqa: BLE001 - the pass itself failed: each callback decides what that means
+        except Exception as error:
             for assignment in group:
                 assignment.failed(assignment.views, error)
-            return
+            return []
         finally:
             progress.close()
-        for view, artifacts in drawn:
-            for artifact in artifacts:
-                self._submit(artifact, owners[view].tag_prefix, step)
+        return [
+            dataclasses.replace(artifact, tag=owners[view].tag_prefix + artifact.tag)
+            for view, artifacts in drawn
+            for artifact in artifacts
+        ]
 
-    def _submit(self, artifact: Artifact, prefix: str, step: int) -> None:
-        for remark in getattr(artifact, "remarks", ()):
-            subject = remark.partition(":")[0]
-            if subject not in self._said:
-                self._said.add(subject)
-                (self._warn if "NaN" in remark or "Inf" in remark else self._say)(remark)
+    def _submit(self, artifact: Artifact, step: int) -> None:
+        if isinstance(artifact, Picture):
+            for remark in artifact.remarks:
+                self.say(remark, about=remark.partition(":")[0])
         if self.has_sinks and self._writer is not None:
-            self._writer.submit(dataclasses.replace(artifact, tag=prefix + artifact.tag), step)
+            self._writer.submit(artifact, step)
 
     def _find_sinks(self) -> list[Sink]:
         try:
-            sinks: list[Sink] = [TensorBoardSink(experiment) for experiment in tensorboard_experiments(self.trainer.loggers)]
+            sinks: list[Sink] = [
+                TensorBoardSink(experiment) for experiment in tensorboard_experiments(self.trainer.loggers)
+            ]
         except OSError as error:
             self._warn(f"nothing will be drawn: the TensorBoard logger cannot write: {error}")
             return []

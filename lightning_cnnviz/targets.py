@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 Target: TypeAlias = Literal["predicted", "label"] | int | Sequence[int] | Callable[[Tensor], Tensor]
-"""Which score is explained: of the predicted class, of the label, of a fixed class, of one class per sample, or a function
+"""Which score is explained: of the predicted class, of the label, of a fixed class, of one class per sample, or a
+function
 from the scores (N, classes) to class indices (N,) or to scores (N,)."""
 
 _COMMON_KEYS = ("logits", "out", "output", "outputs", "pred", "preds", "prediction", "y_hat")
@@ -90,7 +91,9 @@ def probabilities(output: Tensor, samples: int) -> tuple[Tensor, str | None]:
     scores = _one_row_per_sample(output.detach().float(), samples)
     if scores.shape[1] == 1:
         positive = scores.sigmoid()
-        return torch.cat([1 - positive, positive], dim=1), "one score per sample: read as the logit of class 1 against class 0"
+        return torch.cat(
+            [1 - positive, positive], dim=1
+        ), "one score per sample: read as the logit of class 1 against class 0"
     if _sum_to_one(scores):
         return scores, "the outputs already are probabilities: shown as they are"
     if bool((scores <= 0).all()) and _sum_to_one(scores.exp()):
@@ -110,7 +113,9 @@ def _one_row_per_sample(output: Tensor, samples: int) -> Tensor:
 
 
 def _sum_to_one(values: Tensor) -> bool:
-    return bool((values >= 0).all()) and torch.allclose(values.sum(dim=1), torch.ones(len(values), device=values.device), atol=1e-3)
+    return bool((values >= 0).all()) and torch.allclose(
+        values.sum(dim=1), torch.ones(len(values), device=values.device), atol=1e-3
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,9 @@ def target_scores(scores: Tensor, target: Target, labels: Tensor | None) -> Targ
             raise ValueError(f"target has {len(classes)} classes for {len(scores)} samples")
     classes = classes.to(scores.device)
     if bool((classes < 0).any()) or bool((classes >= scores.shape[1]).any()):
-        raise ValueError(f"target asks for classes {classes.tolist()}, the model has classes 0 to {scores.shape[1] - 1}")
+        raise ValueError(
+            f"target asks for classes {classes.tolist()}, the model has classes 0 to {scores.shape[1] - 1}"
+        )
     return Targeted(scores.gather(1, classes[:, None])[:, 0], classes)
 
 
@@ -170,9 +177,12 @@ def check_target(target: object) -> None:
     if callable(target) or target in ("predicted", "label"):
         return
     if isinstance(target, str):
-        raise ValueError(f"target={target!r}: allowed are 'predicted', 'label', a class index, one per sample, or a function")
+        raise ValueError(
+            f"target={target!r}: allowed are 'predicted', 'label', a class index, one per sample, or a function"
+        )
     classes = list(target) if isinstance(target, Sequence) else [target]
-    if not all(isinstance(index, int) and not isinstance(index, bool) for index in classes):
+    indices = [index for index in classes if isinstance(index, int) and not isinstance(index, bool)]
+    if len(indices) < len(classes):
         raise TypeError(f"target={target!r}: classes are integers")
-    if any(index < 0 for index in classes):
+    if min(indices, default=0) < 0:
         raise ValueError(f"target={target!r}: classes count from 0")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lightning_cnnviz.render import Caption, ColorBar, draw_maps, lookup_table, sheet, tiles
+from lightning_cnnviz.render.bars import vertical_bar
 from lightning_cnnviz.render.geometry import balanced_columns, cell_width
 from lightning_cnnviz.render.text import GREEN, RED
 
@@ -58,6 +59,7 @@ def test_captions_stand_between_sample_and_cells_in_the_colour_of_their_verdict(
 def test_a_long_caption_wraps_and_never_widens_the_sheet_without_bound() -> None:
     long = [Caption(("name " * 30 + "7%", "x" * 100), True)]
     picture = sheet([flat((0, 0, 200))], long, [[flat((0, 0, 100))] * 3])
+    assert picture.shape[0] == 224 + 2 * 16
     assert picture.shape[1] <= 1400
     assert box(picture, (0, 0, 200))[2:] == (224, 224)
 
@@ -82,6 +84,14 @@ def test_cells_are_smooth_only_when_asked() -> None:
         right = sheet([flat((255, 255, 255))], None, [[step]], smooth=smooth)[16:240, 248:472]
         assert (len(np.unique(right)) > 2) is smooth
     assert len(np.unique(tiles([step], smooth=True)[16:240, 16:240])) > 2
+
+
+def test_what_shrinks_is_averaged() -> None:
+    stripes = np.zeros((448, 448, 3), np.uint8)
+    stripes[:, ::2] = 200
+    picture = sheet([stripes], None, [[stripes]])
+    assert (picture[16:240, 16:240] == 100).all()
+    assert (picture[16:240, 248:472] == 100).all()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 10])
@@ -144,6 +154,11 @@ def test_512_tiles_stay_a_picture_that_can_be_shown() -> None:
     assert 600 <= picture.shape[1] <= 1400
 
 
+@pytest.mark.parametrize("columns", [12, 20, 40, 100])
+def test_many_columns_do_not_widen_the_picture(columns: int) -> None:
+    assert 1000 <= tiles([flat((0, 0, 0), 50, 50)] * columns, columns=columns).shape[1] <= 1400
+
+
 def test_labels_that_cannot_be_read_are_left_out() -> None:
     cells = [flat((0, 0, 0), 7, 7)] * 60
     assert np.array_equal(tiles(cells, columns=60, labels=["name"] * 60), tiles(cells, columns=60))
@@ -160,6 +175,12 @@ def test_every_tile_can_have_a_bar_of_its_own_at_its_right() -> None:
     assert high_rows.min() == 16
     assert high_rows.min() < low_rows.min() < high_rows.max() < low_rows.max()
     assert (picture[:, bar_columns.max() + 1 + 4 :] < 100).any()
+
+
+def test_the_high_number_stands_at_the_top_of_a_bar() -> None:
+    bar = vertical_bar(ColorBar("viridis", 0, 12345), 100, 16, None)
+    wide, narrow = (np.nonzero((half < 200).any(axis=(0, 2)))[0].max() for half in (bar[:50], bar[50:]))
+    assert wide > narrow + 10
 
 
 def test_bars_of_tiny_tiles_are_still_drawn() -> None:

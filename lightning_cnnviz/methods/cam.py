@@ -1,7 +1,7 @@
 """Class activation maps: one weight function per method, one step that combines weights and activations.
 
-All functions take activations A and gradients G = dS/dA of shape (N, K, h, w), S being the target score before softmax, and
-compute in at least float32.
+All functions take activations A and gradients G = dS/dA of shape (N, K, h, w), S being the target score before softmax,
+and compute in at least float32.
 """
 
 from __future__ import annotations

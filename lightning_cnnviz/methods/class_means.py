@@ -38,7 +38,7 @@ class ClassMeans:
         self._counts.index_add_(0, rows, torch.ones(len(rows), device=device))
 
     def fill(self, means: Tensor, count: int) -> Tensor:
-        """A copy of ``means`` (K, C, H, W) in which the first ``count`` classes that have been seen are replaced by their means."""
+        """A copy of ``means`` (K, C, H, W) with the means of those of the first ``count`` classes that were seen."""
         means = means.clone()
         if self._sums is not None and self._counts is not None:
             seen = (self._counts[:-1] > 0).cpu()[:count]

@@ -13,7 +13,8 @@ def reduce_channels(gradient: Tensor, reduction: Reduction) -> Tensor:
     """One value per pixel, (N, H, W), from a signed gradient (N, C, H, W).
 
     ``"absolute"`` is the largest magnitude over the channels (Simonyan et al., 2014), ``"squared"`` the sum of squares,
-    ``"positive"`` and ``"negative"`` the largest value of that sign as a magnitude, ``"signed"`` the sum over the channels.
+    ``"positive"`` and ``"negative"`` the largest value of that sign as a magnitude, ``"signed"`` the sum over the
+    channels.
 
     >>> import torch
     >>> reduce_channels(torch.tensor([[[[3.0]], [[-4.0]]]]), "squared")

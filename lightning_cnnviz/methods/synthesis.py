@@ -47,11 +47,12 @@ def class_prototypes(
 ) -> Prototypes:
     """For each class the input that minimises cross-entropy(class) + regularization · mean((x − class mean)²).
 
-    All classes are optimised as one batch. L-BFGS with a strong Wolfe line search reaches in tens of evaluations what Adam
-    reaches in thousands of steps, because the cost is smooth and close to quadratic around the class mean.
+    All classes are optimised as one batch. L-BFGS with a strong Wolfe line search reaches in tens of evaluations what
+    Adam reaches in thousands of steps, because the cost is smooth and close to quadratic around the class mean.
 
     Args:
-        scores: from images (K, C, H, W) to class scores (K, classes), differentiable; only the images are ever optimised.
+        scores: from images (K, C, H, W) to class scores (K, classes), differentiable; only the images are ever
+            optimised.
         classes: (K,) the class of each prototype.
         means: (K, C, H, W) the images to stay close to, in the model's input space.
         start: (K, C, H, W) where to begin; the means if None.
@@ -84,7 +85,12 @@ def class_prototypes(
     if optimizer == "lbfgs":
         # Tolerances below float32's resolution of the cost: stop where nothing improves any more, not before.
         torch.optim.LBFGS(
-            [images], max_iter=most, max_eval=3 * most, tolerance_grad=1e-8, tolerance_change=1e-10, line_search_fn="strong_wolfe"
+            [images],
+            max_iter=most,
+            max_eval=3 * most,
+            tolerance_grad=1e-8,
+            tolerance_change=1e-10,
+            line_search_fn="strong_wolfe",
         ).step(closure)
     else:
         adam = torch.optim.Adam([images], lr=_ADAM_RATE)
@@ -92,4 +98,6 @@ def class_prototypes(
             adam.step(closure)
     with torch.no_grad():
         cross_entropy, distance = parts()
-    return Prototypes(images.detach(), cross_entropy, distance, cross_entropy + regularization * distance, evaluations + 1)
+    return Prototypes(
+        images.detach(), cross_entropy, distance, cross_entropy + regularization * distance, evaluations + 1
+    )

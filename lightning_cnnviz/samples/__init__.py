@@ -12,9 +12,9 @@ __all__ = [
     "DEFAULT_COUNT",
     "FixedSamples",
     "SampleCollector",
+    "SampleSource",
     "find_class_names",
     "find_normalization",
-    "unpack",
-    "SampleSource",
     "same_samples",
+    "unpack",
 ]

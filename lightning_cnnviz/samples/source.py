@@ -65,7 +65,9 @@ class SampleSource:
             self._collector.add(batch)
 
     def choose(self, dataset: object) -> FixedSamples | None:
-        """The samples, with class names and normalisation of the dataset where nobody gave any; None if there are none yet.
+        """The samples, with class names and normalisation of the dataset where nobody gave any.
+
+        None if there are no samples yet.
 
         Raises:
             ValueError: class names or normalisation do not fit the images.

@@ -17,8 +17,8 @@ from lightning_cnnviz.samples import FixedSamples
 class View(ABC):
     """One thing to look at.
 
-    A view knows nothing of Trainers, hooks or loggers. :meth:`request` says what it needs, :meth:`draw` turns that into pictures,
-    numbers and notes. Views that remember something keep it in :meth:`state_dict`.
+    A view knows nothing of Trainers, hooks or loggers. :meth:`request` says what it needs, :meth:`draw` turns that into
+    pictures, numbers and notes. Views that remember something keep it in :meth:`state_dict`.
 
     Args:
         every_n_epochs: draw in every n-th epoch in which the callback looks.
@@ -34,6 +34,11 @@ class View(ABC):
     def name(self) -> str:
         """What messages call this view."""
         return type(self).__name__
+
+    @property
+    def monitors(self) -> bool:
+        """Whether :meth:`draw` may give numbers that Lightning is to log."""
+        return False
 
     @property
     def watches_training(self) -> bool:

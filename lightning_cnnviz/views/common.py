@@ -51,9 +51,16 @@ def percent(probability: float) -> str:
 
 
 def map_sheet(
-    evidence: Evidence, tag: str, columns: Sequence[tuple[str, Sequence[RGB]]], *, title: str, footer: str, drawn: DrawnMaps, smooth: bool
+    evidence: Evidence,
+    tag: str,
+    columns: Sequence[tuple[str, Sequence[RGB]]],
+    *,
+    title: str,
+    footer: str,
+    drawn: DrawnMaps,
+    smooth: bool,
 ) -> Picture:
-    """One row per sample with the given columns of cells. Defects of the maps are written under the first column and remarked on."""
+    """One row per sample with the given columns of cells; defects of the maps are written under the first column."""
     rows = list(zip(*(cells for _, cells in columns), strict=True))
     labels = None
     if drawn.defects:
@@ -106,7 +113,8 @@ def laid_over(
 ) -> tuple[DrawnMaps, list[RGB], list[RGB]]:
     """Maps (N, h, w) coloured, enlarged to their pictures, and blended with them: the drawn maps, heat maps, overlays.
 
-    Smooth maps are enlarged before they are coloured: between two colours of a colour map lie colours that are none of it.
+    Smooth maps are enlarged before they are coloured: between two colours of a colour map lie colours that are none of
+    it.
     """
     drawn = draw_maps(maps, colormap=colormap, scale=scale, symmetric=symmetric)
     heats, overlays = [], []

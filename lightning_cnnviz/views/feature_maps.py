@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.evidence import Evidence, Request
-from lightning_cnnviz.layers import Layout, LayerSpec, check_names
+from lightning_cnnviz.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.render import Scale, draw_maps, tiles
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, one_of, positive
@@ -20,17 +19,18 @@ from lightning_cnnviz.views.common import defect_remarks, map_sheet, scale_note,
 class FeatureMaps(View):
     """Feature maps: the output of chosen channels of a layer, for every sample.
 
-    How to read it: bright is a strong response. Early layers answer to edges and colours and keep the shape of the image, late ones
-    to parts and are coarse. A channel that is dark for every sample may be dead. With ``scale="each"`` a faint map looks as bright
-    as a strong one: compare structure, not magnitude.
+    How to read it: bright is a strong response. Early layers answer to edges and colours and keep the shape of the
+    image, late ones to parts and are coarse. A channel that is dark for every sample may be dead. With ``scale="each"``
+    a faint map looks as bright as a strong one: compare structure, not magnitude.
 
     Tags and arrays: ``feature_maps/<layer>``, (N, K, h, w) for the K channels drawn.
 
     Args:
         layers: ``"auto"`` is the last layer at each spatial size.
-        channels: how many, the strongest ones by mean magnitude over all samples, drawn in ascending order of their index; or
-            indices, to watch the same channels in every epoch.
-        sample: draw all channels of this one sample as a grid instead of a row for each sample; the channels are then the first ones.
+        channels: how many, the strongest ones by mean magnitude over all samples, drawn in ascending order of their
+            index; or indices, to watch the same channels in every epoch.
+        sample: draw all channels of this one sample as a grid instead of a row for each sample; the channels are then
+            the first ones.
         scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
         colormap: any OpenCV or matplotlib name.
         every_n_epochs: draw in every n-th epoch in which the callback looks.
@@ -90,7 +90,9 @@ class FeatureMaps(View):
         drawn = draw_maps(to_numpy(maps[: evidence.shown]), colormap=self.colormap, scale=self.scale)
         columns = [(f"ch {channel}", list(drawn.cells[:, column])) for column, channel in enumerate(channels)]
         title = f"Feature maps of {tag.partition('/')[2]}, {maps.shape[2]}×{maps.shape[3]}"
-        return map_sheet(evidence, tag, columns, title=title, footer=scale_note(drawn, self.scale), drawn=drawn, smooth=False)
+        return map_sheet(
+            evidence, tag, columns, title=title, footer=scale_note(drawn, self.scale), drawn=drawn, smooth=False
+        )
 
     def _grid(self, tag: str, maps: Tensor, channels: list[int]) -> Picture:
         drawn = draw_maps(to_numpy(maps[self.sample]), colormap=self.colormap, scale=self.scale)

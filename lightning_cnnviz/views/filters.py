@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.artifacts import RGB, Array, Artifact, Picture
 from lightning_cnnviz.evidence import Evidence, Request
-from lightning_cnnviz.layers import Layout, LayerSpec, check_names
+from lightning_cnnviz.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.render import ColorBar, Scale, draw_maps, draw_rgb_kernels, tiles
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, one_of, positive
@@ -19,12 +19,12 @@ from lightning_cnnviz.views.common import defect_remarks, to_numpy
 class Filters(View):
     """Kernels of a convolution, symmetric about zero: mid-grey is no weight.
 
-    How to read it: a first layer that learns shows edges, blobs and colour opponents; noise that stays, or many copies of one filter,
-    says that the layer is too wide, the learning rate wrong or the training too short. Kernels of later layers mix many channels and
-    say little by themselves.
+    How to read it: a first layer that learns shows edges, blobs and colour opponents; noise that stays, or many copies
+    of one filter, says that the layer is too wide, the learning rate wrong or the training too short. Kernels of later
+    layers mix many channels and say little by themselves.
 
-    Tags and arrays: ``filters/<layer>``, (out, in, kh, kw). Kernels over three channels are drawn in colour; of other kernels each
-    input channel is drawn by itself, the first ones first.
+    Tags and arrays: ``filters/<layer>``, (out, in, kh, kw). Kernels over three channels are drawn in colour; of other
+    kernels each input channel is drawn by itself, the first ones first.
 
     Args:
         layers: ``"first"`` is the first convolution that the model runs.
@@ -38,7 +38,13 @@ class Filters(View):
     """
 
     def __init__(
-        self, layers: LayerSpec = "first", *, filters: int = 64, scale: Scale = "shared", colormap: str = "gray", every_n_epochs: int = 1
+        self,
+        layers: LayerSpec = "first",
+        *,
+        filters: int = 64,
+        scale: Scale = "shared",
+        colormap: str = "gray",
+        every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
         self.layers = layers
@@ -74,8 +80,11 @@ class Filters(View):
         title = f"Filters of {layer}, {height}×{width}" + (f", {len(cells)} of {total}" if len(cells) < total else "")
         bar = None
         if self.scale == "shared" and not in_colour:
-            bar = ColorBar(self.colormap, *map(float, drawn.limits[0]), label="weight")
+            low, high = drawn.limits[0].tolist()
+            bar = ColorBar(self.colormap, low, high, label="weight")
         footer = "each filter scaled by itself" if self.scale == "each" else ""
         if in_colour and self.scale == "shared":
             footer = f"one scale for all: grey is 0, full colour ±{drawn.limits[0][1]:.2g}"
-        return Picture(tag, tiles(cells, labels=labels, title=title, footer=footer, bar=bar), defect_remarks(tag, drawn))
+        return Picture(
+            tag, tiles(cells, labels=labels, title=title, footer=footer, bar=bar), defect_remarks(tag, drawn)
+        )

@@ -9,7 +9,7 @@ from torch import nn
 
 from lightning_cnnviz.artifacts import Array, Artifact
 from lightning_cnnviz.evidence import Evidence, Request
-from lightning_cnnviz.layers import Layout, LayerSpec, check_names
+from lightning_cnnviz.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.methods.cam import Variant, activation_map
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
@@ -26,12 +26,13 @@ TITLES: dict[Variant, str] = {
 
 
 class GradCAM(View):
-    """Grad-CAM: which places of a layer's output speak for the target class (Selvaraju et al., 2017), and its relatives.
+    """Grad-CAM and its relatives: which places of a layer's output speak for the target class (Selvaraju et al., 2017).
 
-    How to read it: red speaks for the class explained, blue does not; what speaks against it is cut off by the ReLU. The map has the
-    layer's resolution: a 7×7 map cannot outline anything. A blank map means that nothing in this layer speaks for the class, which
-    happens when the model is sure of another one. Grad-CAM averages gradients over the map and can therefore point to places that the
-    model does not use, except where only pooling and a linear layer follow; ``"hirescam"`` does not.
+    How to read it: red speaks for the class explained, blue does not; what speaks against it is cut off by the ReLU.
+    The map has the layer's resolution: a 7×7 map cannot outline anything. A blank map means that nothing in this layer
+    speaks for the class, which happens when the model is sure of another one. Grad-CAM averages gradients over the map
+    and can therefore point to places that the model does not use, except where only pooling and a linear layer follow;
+    ``"hirescam"`` does not.
 
     Tags and arrays: ``grad_cam/<layer>`` (other variants ``<variant>/<layer>``), (N, h, w) after ReLU, not normalised.
 
@@ -79,7 +80,12 @@ class GradCAM(View):
             yield Array(tag, maps)
             values = to_numpy(maps[: evidence.shown])
             drawn, heats, overlays = laid_over(
-                shown_pictures(evidence), values, colormap=self.colormap, scale=self.scale, alpha=self.alpha, smooth=True
+                shown_pictures(evidence),
+                values,
+                colormap=self.colormap,
+                scale=self.scale,
+                alpha=self.alpha,
+                smooth=True,
             )
             yield map_sheet(
                 evidence,

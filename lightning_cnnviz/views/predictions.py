@@ -16,8 +16,8 @@ from lightning_cnnviz.views.common import captions, percent, shown_pictures
 class Predictions(View):
     """The most probable classes of every sample, right or wrong.
 
-    How to read it: a green bar is the true class, a red one a wrong answer that came first. Probabilities are those of the softmax,
-    which modern networks overstate.
+    How to read it: a green bar is the true class, a red one a wrong answer that came first. Probabilities are those of
+    the softmax, which modern networks overstate.
 
     Tags and arrays: ``predictions``, (N, classes) probabilities.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,16 +25,18 @@ MOST_CLASSES = 20
 class Prototypes(View):
     """Class prototypes: for each class the input that the model is most sure of, among those close to the class mean.
 
-    Minimises cross-entropy(class) + regularization · mean((x − class mean)²) over the input x, never over the model's parameters.
-    Class means are summed up from the training batches of the first epoch as they pass by; without training they are the means of
-    the labelled samples, and zero for a class that has none. Each look begins at the last prototypes.
+    Minimises cross-entropy(class) + regularization · mean((x − class mean)²) over the input x, never over the model's
+    parameters. Class means are summed up from the training batches of the first epoch as they pass by; without training
+    they are the means of the labelled samples, and zero for a class that has none. Each look begins at the last
+    prototypes.
 
-    How to read it: what differs from a blurred average is what the model adds to be sure. Texture without form says that it decides
-    by texture. A prototype is the answer to an optimisation, not an image that the model remembers, and on deep networks it may be
-    adversarial noise around the mean: watch the cost, too.
+    How to read it: what differs from a blurred average is what the model adds to be sure. Texture without form says
+    that it decides by texture. A prototype is the answer to an optimisation, not an image that the model remembers, and
+    on deep networks it may be adversarial noise around the mean: watch the cost, too.
 
     Tags and arrays: ``prototypes``, (classes, C, H, W) in the model's input space. Scalars, averaged over the classes:
-    ``prototypes/cost``, ``prototypes/cross_entropy`` (nats), ``prototypes/regularizer`` (mean squared distance, without its factor).
+    ``prototypes/cost``, ``prototypes/cross_entropy`` (nats), ``prototypes/regularizer`` (mean squared distance, without
+    its factor).
 
     Args:
         classes: which classes, by index; all of them if None, the first 20 of more than that.
@@ -46,7 +49,8 @@ class Prototypes(View):
     Raises:
         ValueError: an argument is out of its range.
 
-    Source: Montavon, Samek and Müller, "Methods for interpreting and understanding deep neural networks", 2018, section 3.
+    Source: Montavon, Samek and Müller, "Methods for interpreting and understanding deep neural networks", 2018, section
+        3.
     """
 
     def __init__(
@@ -136,12 +140,14 @@ class Prototypes(View):
 
     def _picture(self, images: Tensor, labels: list[str], costs: list[float], samples: FixedSamples) -> Picture:
         title = "Class prototypes" if len(labels) < MOST_CLASSES else f"Class prototypes of {len(labels)} classes"
-        footer = f"mean cost {sum(costs) / len(costs):.2g}, {self.optimizer}, pull to the class mean {self.regularization:g}"
+        footer = (
+            f"mean cost {sum(costs) / len(costs):.2g}, {self.optimizer}, pull to the class mean {self.regularization:g}"
+        )
         shown = FixedSamples(images, mean=samples.mean, std=samples.std)
         if images.shape[1] == 3:
             return Picture("prototypes", tiles(shown.pictures(), labels=labels, title=title, footer=footer))
         drawn = draw_maps(to_numpy(shown.denormalized().mean(dim=1)), colormap=self.colormap)
-        bars = [ColorBar(self.colormap, *map(float, limits)) for limits in drawn.limits]
+        bars = [ColorBar(self.colormap, low, high) for low, high in np.nan_to_num(drawn.limits).tolist()]
         picture = tiles(list(drawn.cells), labels=labels, title=title, footer=footer, bars=bars)
         return Picture("prototypes", picture, defect_remarks("prototypes", drawn))
 

@@ -28,18 +28,21 @@ _SHOWN_AS: dict[str, str] = {
 
 
 class Saliency(View):
-    """Saliency: the gradient of the target score with respect to the pixels (Simonyan et al., "Deep inside convolutional networks", 2014).
+    """Saliency: the gradient of the target score with respect to the pixels (Simonyan et al., 2014).
 
-    How to read it: bright pixels are those whose smallest change would change the score most. Single pixels are noisy; look for where
-    they gather. It says what the score is sensitive to, not what the model sees there, and a saturated network may depend on pixels
-    whose gradient is zero.
+    How to read it: bright pixels are those whose smallest change would change the score most. Single pixels are noisy;
+    look for where they gather. It says what the score is sensitive to, not what the model sees there, and a saturated
+    network may depend on pixels whose gradient is zero.
 
-    Tags and arrays: ``saliency/<method>``, (N, C, H, W) signed gradient of the target score, in the model's input space.
+    Tags and arrays: ``saliency/<method>``, (N, C, H, W) signed gradient of the target score, in the model's input
+    space.
 
     Args:
         method: ``"gradient"``.
-        reduction: what is drawn of the signed gradient: ``"squared"``, ``"absolute"``, ``"positive"``, ``"negative"`` or ``"signed"``.
-        colormap: any OpenCV or matplotlib name; a diverging one suits ``"signed"``. ``None``: ``hot``, and ``RdBu_r`` for ``"signed"``.
+        reduction: what is drawn of the signed gradient: ``"squared"``, ``"absolute"``, ``"positive"``, ``"negative"``
+            or ``"signed"``.
+        colormap: any OpenCV or matplotlib name; a diverging one suits ``"signed"``. ``None``: ``hot``, and ``RdBu_r``
+            for ``"signed"``.
         alpha: weight of the map over the grey image, from 0 to 1.
         scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
         every_n_epochs: draw in every n-th epoch in which the callback looks.
@@ -76,7 +79,10 @@ class Saliency(View):
         gradient = evidence.image_gradient()
         yield Array(tag, gradient.float().cpu())
         maps = to_numpy(reduce_channels(gradient[: evidence.shown].float(), self.reduction))
-        grey = [np.repeat(picture.mean(axis=2, keepdims=True).round().astype(np.uint8), 3, axis=2) for picture in shown_pictures(evidence)]
+        grey = [
+            np.repeat(picture.mean(axis=2, keepdims=True).round().astype(np.uint8), 3, axis=2)
+            for picture in shown_pictures(evidence)
+        ]
         drawn, heats, overlays = laid_over(
             grey,
             maps,

@@ -21,11 +21,22 @@ class Picture:
         tag: where it appears, for example ``grad_cam/layer4``.
         image: (H, W, 3) uint8 RGB.
         remarks: what the reader should be told once, for example that a map is constant.
+
+    Raises:
+        ValueError: the image is none.
     """
 
     tag: str
     image: RGB
     remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Here, in the view that drew it: the sink's thread would know only that some picture cannot be encoded.
+        image = self.image
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+            raise ValueError(
+                f"{self.tag}: image must be uint8 of shape (H, W, 3), got {image.dtype} of shape {image.shape}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -13,7 +11,8 @@ from torch import Tensor, nn
 
 from lightning_cnnviz import guest
 from lightning_cnnviz.evidence import Evidence, Procedure, Request
-from lightning_cnnviz.layers import CONVOLUTIONS, Layer, Layout, named_layers
+from lightning_cnnviz.layers import CONVOLUTIONS, Layout, named_layers
+from lightning_cnnviz.recording import Recorder, Survey, hooked
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.targets import Target, class_scores, probabilities, select_output, target_scores
 
@@ -48,8 +47,8 @@ class Probe:
     def survey(self, samples: FixedSamples) -> Layout:
         """The model's layers, found by watching one forward pass of two samples without gradients."""
         modules = named_layers(self._model)
-        watch = _Survey(modules)
-        with guest.undisturbed(self._model), _hooked(modules, watch.see), torch.no_grad():
+        watch = Survey(modules)
+        with guest.undisturbed(self._model), hooked(modules, watch.see), torch.no_grad():
             scores = self._scores(_place(samples.images[:_SURVEY_SAMPLES], self._model))
         silent = tuple(name for name in modules if name not in watch.layers)
         return Layout(tuple(watch.layers.values()), scores.shape[1], silent)
@@ -94,10 +93,10 @@ class Probe:
     def _shared_pass(self, images: Tensor, samples: FixedSamples, request: Request, target: Target) -> _Pass:
         modules = named_layers(self._model)
         wanted = sorted(request.activations | request.gradients)
-        recorder = _Recorder()
+        recorder = Recorder()
         differentiate = bool(request.gradients) or request.input_gradient
         images = images.requires_grad_(differentiate)
-        with _hooked({name: modules[name] for name in wanted}, recorder.see), torch.set_grad_enabled(differentiate):
+        with hooked({name: modules[name] for name in wanted}, recorder.see), torch.set_grad_enabled(differentiate):
             output = select_output(guest.call(self._entry, images), self._output_key)
             # Activation checkpointing calls modules again during the backward pass; what it saw first counts.
             recorder.closed = True
@@ -207,99 +206,6 @@ def _differentiate(scores: Tensor, sources: dict[str, Tensor], found: _Pass) -> 
             found.missing[name] = f"the target score does not depend on {name} in a differentiable way"
         else:
             found.gradients[name] = gradient
-
-
-class _Survey:
-    """Notes each call of a module in the order in which they finish; the last call of a module counts."""
-
-    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
-        self.layers: dict[str, Layer] = {}
-        self._modules = modules
-        self._previous: tuple[str, Tensor] | None = None
-
-    def see(self, name: str, output: Any) -> None:
-        tensor = _image_like(output)
-        if tensor is None:
-            return
-        repeats = (
-            self._previous is not None and self._previous[0].startswith(f"{name}.") and self._previous[1] is tensor
-        )
-        self._previous = (name, tensor)
-        module = self._modules[name]
-        self.layers.pop(name, None)
-        shape = tuple(tensor.shape[1:])
-        self.layers[name] = Layer(name, type(module).__name__, shape, isinstance(module, CONVOLUTIONS), repeats)
-
-
-@dataclass
-class _Recorder:
-    """Keeps the output of each module and hands the model a clone of it.
-
-    An in-place operation that follows, such as ``ReLU(inplace=True)``, then changes neither what was kept nor its place
-    in the autograd graph.
-    """
-
-    seen: dict[str, Tensor] = field(default_factory=dict)
-    closed: bool = False
-
-    def see(self, name: str, output: Any) -> Any:
-        tensor = _image_like(output)
-        if tensor is None:
-            return None
-        if not self.closed:
-            self.seen[name] = tensor
-        return _replaced(output, tensor, tensor.clone())
-
-
-@contextmanager
-def _hooked(modules: Mapping[str, nn.Module], see: Callable[[str, Any], Any]) -> Iterator[None]:
-    """Calls ``see`` with the name and the output of each module; what it returns, if anything, replaces the output."""
-
-    def hook(name: str) -> Callable[..., Any]:
-        return lambda module, inputs, output: see(name, output)
-
-    handles = [module.register_forward_hook(hook(name)) for name, module in modules.items()]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _image_like(output: Any) -> Tensor | None:
-    """The first tensor with four dimensions in a module's output, else the first tensor."""
-    tensors = [member for member in _members(output) if isinstance(member, Tensor)]
-    return next((tensor for tensor in tensors if tensor.ndim == 4), tensors[0] if tensors else None)
-
-
-def _members(output: Any) -> list[Any]:
-    if isinstance(output, Mapping):
-        return list(output.values())
-    if isinstance(output, (tuple, list)):
-        return list(output)
-    if dataclasses.is_dataclass(output):
-        return [getattr(output, item.name) for item in dataclasses.fields(output)]
-    return [output]
-
-
-def _replaced(output: Any, old: Tensor, new: Tensor) -> Any:
-    """The same structure with one tensor replaced."""
-
-    def swap(member: Any) -> Any:
-        return new if member is old else member
-
-    if output is old:
-        return new
-    if isinstance(output, Mapping):
-        swapped = {key: swap(member) for key, member in output.items()}
-        return swapped if type(output) is dict else type(output)(swapped)  # type: ignore[call-arg]
-    if isinstance(output, tuple) and hasattr(output, "_fields"):
-        return type(output)(*map(swap, output))
-    if isinstance(output, (tuple, list)):
-        return type(output)(map(swap, output))
-    return dataclasses.replace(
-        output, **{f.name: new for f in dataclasses.fields(output) if getattr(output, f.name) is old}
-    )
 
 
 def _place(images: Tensor, model: nn.Module) -> Tensor:

@@ -15,9 +15,10 @@ from lightning_cnnviz.layers import Layout
 from lightning_cnnviz.probe import Probe
 from lightning_cnnviz.progress import ProgressBar
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.sinks import BackgroundWriter, Sink, TensorBoardSink, tensorboard_experiments
+from lightning_cnnviz.sinks import Sink, TensorBoardSink, tensorboard_experiments
 from lightning_cnnviz.targets import Target
 from lightning_cnnviz.views import View
+from lightning_cnnviz.writer import BackgroundWriter
 
 
 @dataclass(frozen=True)

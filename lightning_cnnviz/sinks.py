@@ -1,30 +1,25 @@
-"""Where artifacts go: TensorBoard or files, written by a thread of their own so that training does not wait."""
+"""Where artifacts go: TensorBoard or files."""
 
 from __future__ import annotations
 
-import atexit
 import csv
 import os
 import re
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from queue import Empty, Full, Queue
-from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from lightning_cnnviz.artifacts import RGB, Array, Artifact, Note, Picture, Scalar
+from lightning_cnnviz.artifacts import RGB, Artifact, Note, Picture, Scalar
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-__all__ = ["BackgroundWriter", "FileSink", "Sink", "TensorBoardSink", "WriterError", "tensorboard_experiments"]
+__all__ = ["FileSink", "Sink", "TensorBoardSink", "tensorboard_experiments"]
 
-_EXIT_TIMEOUT_S = 5.0
 _NOT_IN_FILE_NAMES = re.compile(r'[<>:"\\|?*\x00-\x1f]')
 
 
@@ -36,10 +31,6 @@ class Sink(Protocol):
 
     def flush(self) -> None:
         """Makes everything written so far visible to readers."""
-
-
-class WriterError(RuntimeError):
-    """A sink failed and was switched off, or no writer thread could be started; ``__cause__`` says why."""
 
 
 def tensorboard_experiments(loggers: Iterable[Any]) -> list[SummaryWriter]:
@@ -57,8 +48,6 @@ def _is_tensorboard_logger(logger: object) -> bool:
 
 
 def _encode_png(image: RGB) -> bytes:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"image must be uint8 of shape (H, W, 3), got {image.dtype} of shape {image.shape}")
     # OpenCV's default level is 6 to 12 times faster than Pillow's encoder, which SummaryWriter.add_image uses.
     _, encoded = cv2.imencode(".png", cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR))
     return encoded.tobytes()
@@ -156,222 +145,3 @@ def _write_whole(path: Path, content: bytes) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-class BackgroundWriter:
-    """Writes artifacts to sinks on one thread, in the order of submission; training never fails or hangs because of it.
-
-    A sink that raises is switched off and its error kept for `take_errors`; the other sinks go on. The thread starts
-    with the first `submit` and ends with `close`, after which another `submit` starts a new one. A forked child has a
-    thread of its own; what the parent had not written yet stays the parent's. Copies start without a thread.
-    Everything still queued when the interpreter exits is written, for at most five seconds. Submit from one thread.
-
-    Args:
-        sinks: where everything is written.
-        max_pending: how many artifacts may wait; `submit` blocks only when there are more.
-        max_wait_s: seconds that `submit` may block in all until the queue has been empty again; after that, what does
-            not fit is dropped.
-
-    Attributes:
-        last_steps: the last step of each tag (notes and arrays under a suffix of their own); put it into a checkpoint
-            and set it again so that a resumed run continues its series.
-        dropped: how many artifacts were lost because the sinks were too slow.
-
-    Raises:
-        ValueError: if ``max_pending`` is below 1 or ``max_wait_s`` negative.
-    """
-
-    def __init__(self, sinks: Sequence[Sink], *, max_pending: int = 64, max_wait_s: float = 5.0) -> None:
-        if max_pending < 1:
-            raise ValueError(f"max_pending must be at least 1, got {max_pending}")
-        if max_wait_s < 0:
-            raise ValueError(f"max_wait_s must not be negative, got {max_wait_s}")
-        self.last_steps: dict[str, int] = {}
-        self.dropped = 0
-        self._max_pending = max_pending
-        self._max_wait_s = max_wait_s
-        self._patience_s = max_wait_s
-        self._sinks = _GuardedSinks(sinks)
-        self._worker: _Worker | None = None
-
-    def submit(self, artifact: Artifact, step: int) -> None:
-        """Queues an artifact, which must not be changed any more; never raises an error of a sink.
-
-        A step that is not above the last one of its tag is ignored: TensorBoard answers a smaller step by erasing the
-        later ones.
-        """
-        series = _series(artifact)
-        if not self._sinks.active or step <= self.last_steps.get(series, step - 1):
-            return
-        if self._enqueue(artifact, step):
-            self.last_steps[series] = step
-        else:
-            self.dropped += 1
-
-    def flush(self, timeout: float = 10.0) -> bool:
-        """Waits until everything submitted is written and the sinks are flushed.
-
-        Args:
-            timeout: the longest wait in seconds; 0 asks for the flush and does not wait for it.
-
-        Returns:
-            Whether it was done in time.
-        """
-        worker = self._own_worker()
-        return worker is None or worker.flush(timeout)
-
-    def close(self, timeout: float = 10.0) -> bool:
-        """Flushes and ends the thread; calling it again does nothing.
-
-        Args:
-            timeout: the longest wait in seconds; what is not written by then is dropped.
-
-        Returns:
-            Whether it was done in time.
-        """
-        worker, self._worker = self._own_worker(), None
-        atexit.unregister(self._close_at_exit)
-        if worker is None:
-            return True
-        finished, lost = worker.stop(timeout)
-        self.dropped += lost
-        return finished
-
-    def take_errors(self) -> list[WriterError]:
-        """Returns the errors since the last call, oldest first, and forgets them."""
-        return self._sinks.take_errors()
-
-    def _enqueue(self, artifact: Artifact, step: int) -> bool:
-        try:
-            queue = self._running_worker().queue
-        except RuntimeError as error:  # the system gives no more threads, or the interpreter is shutting down
-            self._sinks.add_error(error, "no writer thread could be started")
-            return False
-        if queue.empty():
-            self._patience_s = self._max_wait_s
-        started = time.monotonic()
-        try:
-            queue.put((artifact, step), timeout=self._patience_s)
-        except Full:
-            return False
-        finally:
-            self._patience_s = _left(started + self._patience_s)
-        return True
-
-    def _running_worker(self) -> _Worker:
-        worker = self._own_worker()
-        if worker is None or not worker.thread.is_alive():
-            worker = self._worker = _Worker(self._sinks, self._max_pending)
-            atexit.unregister(self._close_at_exit)
-            atexit.register(self._close_at_exit)
-        return worker
-
-    def _own_worker(self) -> _Worker | None:
-        """The worker of this process: after a fork the parent's thread is gone and its locks may be held for ever."""
-        return self._worker if self._worker is not None and self._worker.pid == os.getpid() else None
-
-    def _close_at_exit(self) -> None:
-        self.close(_EXIT_TIMEOUT_S)
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_worker": None}
-
-
-def _series(artifact: Artifact) -> str:
-    """The tag whose steps increase: a note or an array may share the tag and the step of a picture."""
-    match artifact:
-        case Note():
-            return f"{artifact.tag}/text_summary"
-        case Array():
-            return f"{artifact.tag}/array"
-    return artifact.tag
-
-
-class _GuardedSinks:
-    """Sinks that never raise: one that does is switched off and its error kept."""
-
-    def __init__(self, sinks: Iterable[Sink]) -> None:
-        self.active = list(sinks)
-        self._errors: list[WriterError] = []
-
-    def write(self, artifact: Artifact, step: int) -> None:
-        self._each(lambda sink: sink.write(artifact, step), f"writing {artifact.tag!r} at step {step}")
-
-    def flush(self) -> None:
-        self._each(lambda sink: sink.flush(), "flushing")
-
-    def take_errors(self) -> list[WriterError]:
-        # One by one, because the other thread may add to the list meanwhile.
-        return [self._errors.pop(0) for _ in range(len(self._errors))]
-
-    def add_error(self, cause: BaseException, what: str) -> None:
-        error = WriterError(f"{what}: {type(cause).__name__}: {cause}")
-        error.__cause__ = cause
-        self._errors.append(error)
-
-    def _each(self, action: Callable[[Sink], None], doing: str) -> None:
-        for sink in list(self.active):
-            self._try(sink, action, doing)
-
-    def _try(self, sink: Sink, action: Callable[[Sink], None], doing: str) -> None:
-        try:
-            action(sink)
-        except BaseException as error:  # even SystemExit: it is the sink's, and would end the thread without a word
-            self.active = [other for other in self.active if other is not sink]
-            self.add_error(error, f"{type(sink).__name__} failed at {doing} and was switched off")
-
-
-_Order: TypeAlias = tuple[Artifact, int] | Event | None
-"""Write this; flush and say so; or flush and end."""
-
-
-class _Worker:
-    """One thread and its queue, both of one process and gone after `stop`."""
-
-    def __init__(self, sinks: _GuardedSinks, max_pending: int) -> None:
-        self.pid = os.getpid()
-        self.queue: Queue[_Order] = Queue(max_pending)
-        self.thread = Thread(target=self._run, args=(sinks,), name="lightning_cnnviz-writer", daemon=True)
-        self.thread.start()
-
-    def flush(self, timeout: float) -> bool:
-        deadline = time.monotonic() + timeout
-        flushed = Event()
-        return self._order(flushed, deadline) and flushed.wait(_left(deadline))
-
-    def stop(self, timeout: float) -> tuple[bool, int]:
-        """Returns whether the thread ended in time, and how many artifacts it left."""
-        deadline = time.monotonic() + timeout
-        self._order(None, deadline)
-        self.thread.join(_left(deadline))
-        lost = self._discard()
-        self.queue.put(None)  # for a thread that is still held up in a sink
-        return not self.thread.is_alive(), lost
-
-    def _order(self, order: _Order, deadline: float) -> bool:
-        try:
-            self.queue.put(order, timeout=_left(deadline))
-        except Full:
-            return False
-        return True
-
-    def _discard(self) -> int:
-        lost = 0
-        try:
-            while True:
-                lost += isinstance(self.queue.get_nowait(), tuple)
-        except Empty:
-            return lost
-
-    def _run(self, sinks: _GuardedSinks) -> None:
-        while (order := self.queue.get()) is not None:
-            if isinstance(order, Event):
-                sinks.flush()
-                order.set()
-            else:
-                sinks.write(*order)
-        sinks.flush()
-
-
-def _left(deadline: float) -> float:
-    return max(0.0, deadline - time.monotonic())

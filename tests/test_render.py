@@ -59,9 +59,13 @@ def test_captions_stand_between_sample_and_cells_in_the_colour_of_their_verdict(
 def test_a_long_caption_wraps_and_never_widens_the_sheet_without_bound() -> None:
     long = [Caption(("name " * 30 + "7%", "x" * 100), True)]
     picture = sheet([flat((0, 0, 200))], long, [[flat((0, 0, 100))] * 3])
-    assert picture.shape[0] == 224 + 2 * 16
     assert picture.shape[1] <= 1400
     assert box(picture, (0, 0, 200))[2:] == (224, 224)
+
+
+def test_a_caption_is_shortened_before_it_grows_beyond_its_picture() -> None:
+    picture = sheet([flat((0, 0, 200))], [Caption(("name " * 100 + "7%",), True)], [[]])
+    assert picture.shape[0] == 224 + 2 * 16
 
 
 def test_pictures_keep_their_aspect_ratio() -> None:

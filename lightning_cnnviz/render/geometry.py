@@ -31,11 +31,17 @@ def cell_width(columns: int, native: int, *, share: float = 1.0, narrowest: int 
         share: the part of a column that is left for the cell.
         narrowest: below this, the picture rather grows beyond its usual width.
     """
-    limit = max(narrowest, min(_WIDEST_CELL, share * ((_WIDEST_PICTURE - 2 * _MARGIN) / columns - GAP)))
+    slot = (_WIDEST_PICTURE - 2 * _MARGIN) / columns
+    limit = max(narrowest, min(_WIDEST_CELL, share * max(slot - GAP, slot / 1.1)))
     wanted = min(limit, max(share * _WANTED_WIDTH / columns, NARROWEST_CELL))
     multiple = native * max(1, min(round(wanted / native), int(limit // native)))
     is_near = max(narrowest, 0.85 * wanted) <= multiple <= min(1.15 * wanted, limit)
     return multiple if is_near else int(wanted)
+
+
+def tile_gap(width: int) -> int:
+    """Space between cells of a width: a tenth of it for small ones."""
+    return min(GAP, max(1, width // 10))
 
 
 def box_height(picture: RGB, width: int) -> int:
@@ -61,7 +67,7 @@ def balanced_columns(count: int, aspect: float) -> int:
 
 def text_size(width: float) -> int:
     """Size in pixels of text that can still be read when a picture of a width is shown 350 pixels wide."""
-    return max(14, round(width * 0.028))
+    return max(17, round(width * 0.028))
 
 
 def framed(body: RGB, title: str, footer: str, bar: ColorBar | None, font: str | None) -> RGB:

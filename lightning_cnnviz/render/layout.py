@@ -19,6 +19,7 @@ from lightning_cnnviz.render.geometry import (
     cell_width,
     framed,
     text_size,
+    tile_gap,
 )
 from lightning_cnnviz.render.text import DARK, MUTED
 
@@ -141,7 +142,7 @@ def tiles(
         below = label_blocks(labels, width, size, DARK, font)
         blocks = [stacked([block, label]) for block, label in zip(blocks, below, strict=True)]
     rows = [blocks[start : start + columns] for start in range(0, len(blocks), columns)]
-    return framed(grid(rows, min(GAP, max(1, width // 10))), title, footer, bar, font)
+    return framed(grid(rows, tile_gap(width)), title, footer, bar, font)
 
 
 def _check_sheet(

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from lightning_cnnviz.samples.checks import checked_count
 from lightning_cnnviz.samples.collector import SampleCollector
 from lightning_cnnviz.samples.fixed import FixedSamples
 
@@ -42,8 +43,12 @@ class SampleSource:
     ) -> None:
         self.samples: FixedSamples | None = None
         self._display: dict[str, Any] = {"class_names": class_names, "mean": mean, "std": std}
-        self._given = given.with_display_defaults(**self._display) if isinstance(given, FixedSamples) else None
-        self._collector = SampleCollector(given, image_key, label_key) if self._given is None else None  # type: ignore[arg-type]
+        self._given: FixedSamples | None = None
+        self._collector: SampleCollector | None = None
+        if isinstance(given, FixedSamples):
+            self._given = given.with_display_defaults(**self._display)
+        else:
+            self._collector = SampleCollector(checked_count("samples", given), image_key, label_key)
 
     @property
     def is_given(self) -> bool:

@@ -63,23 +63,28 @@ class FeatureMaps(View):
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         if self.sample is not None and not -len(samples) <= self.sample < len(samples):
             raise ValueError(f"sample={self.sample} is out of range for {len(samples)} samples")
-        return Request(activations=frozenset(layout.maps(self.layers)))
+        layers = layout.maps(self.layers)
+        for layer in layers:
+            self._check_channels(layer, layout[layer].shape[0])
+        return Request(activations=frozenset(layers))
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         for layer in evidence.layout.maps(self.layers):
             activations = evidence.activation(layer)
-            channels = self._chosen(activations, layer)
+            channels = self._chosen(activations)
             maps = activations[:, channels].float().cpu()
             tag = f"feature_maps/{layer}"
             yield Array(tag, maps)
             yield self._sheet(evidence, tag, maps, channels) if self.sample is None else self._grid(tag, maps, channels)
 
-    def _chosen(self, activations: Tensor, layer: str) -> list[int]:
+    def _check_channels(self, layer: str, count: int) -> None:
+        wrong = [] if isinstance(self.channels, int) else [index for index in self.channels if not 0 <= index < count]
+        if wrong:
+            raise ValueError(f"channels={wrong} are out of range: {layer} has channels 0 to {count - 1}")
+
+    def _chosen(self, activations: Tensor) -> list[int]:
         count = activations.shape[1]
         if not isinstance(self.channels, int):
-            wrong = [channel for channel in self.channels if not 0 <= channel < count]
-            if wrong:
-                raise ValueError(f"channels={wrong} are out of range: {layer} has channels 0 to {count - 1}")
             return list(self.channels)
         if self.sample is not None:
             return list(range(min(self.channels, count)))

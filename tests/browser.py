@@ -1,0 +1,111 @@
+"""TensorBoard in a real browser."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_CHROMIUM, _DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+needs_chromium = pytest.mark.skipif(
+    not (_CHROMIUM and _DRIVER) and not os.environ.get("CI"), reason="needs Debian's chromium and chromium-driver"
+)
+
+
+@contextlib.contextmanager
+def tensorboard(directory: Path) -> Iterator[str]:
+    """Serves a directory of event files; gives the address of the Images page."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "tensorboard.main", f"--logdir={directory}", f"--port={port}", "--host=127.0.0.1"]
+    options = ["--samples_per_plugin", "images=1000", "--load_fast=false"]
+    server = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        address = f"http://127.0.0.1:{port}/"
+        _wait_for(f"{address}data/plugin/images/tags")
+        yield f"{address}?darkMode=false#images"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@contextlib.contextmanager
+def chromium(profile: Path, width: int = 1400, height: int = 1000) -> Iterator[Any]:
+    """A headless Chromium, driven by Selenium."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(_CHROMIUM)
+    for flag in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={profile}",
+        f"--window-size={width},{height}",
+    ):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=Service(_DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+# TensorBoard's page is made of nested shadow roots, which no plain selector looks into.
+_ALL_DEEP = """
+const found = [];
+(function walk(root) {
+  for (const node of root.querySelectorAll('*')) {
+    if (node.tagName === 'IMG' && node.naturalWidth > 100) found.push([node.alt || '', node.naturalWidth, node.width]);
+    if (node.shadowRoot) walk(node.shadowRoot);
+  }
+})(document);
+return [found, document.documentElement.innerText + (function text(root) {
+  let all = '';
+  for (const node of root.querySelectorAll('*')) if (node.shadowRoot) all += node.shadowRoot.textContent + text(node.shadowRoot);
+  return all;
+})(document)];
+"""
+
+
+def read_page(driver: Any, address: str, pictures: int, timeout: float = 60.0) -> tuple[list[list[Any]], str]:
+    """Opens the page and waits for that many loaded pictures; gives them as [alt, natural width, width] and all text."""
+    driver.get(address)
+    deadline = time.monotonic() + timeout
+    while True:
+        images, text = driver.execute_script(_ALL_DEEP)
+        if len(images) >= pictures or time.monotonic() > deadline:
+            return images, text
+        time.sleep(0.5)
+
+
+def _wait_for(address: str, timeout: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                if answer.read() != b"{}":
+                    return
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"TensorBoard does not serve {address}")
+        time.sleep(0.3)

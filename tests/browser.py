@@ -70,30 +70,39 @@ def chromium(profile: Path, width: int = 1400, height: int = 1000) -> Iterator[A
 
 
 # TensorBoard's page is made of nested shadow roots, which no plain selector looks into.
-_ALL_DEEP = """
-const found = [];
-(function walk(root) {
+_ALL_NODES = """
+function deep(root, nodes = []) {
   for (const node of root.querySelectorAll('*')) {
-    if (node.tagName === 'IMG' && node.naturalWidth > 100) found.push([node.alt || '', node.naturalWidth, node.width]);
-    if (node.shadowRoot) walk(node.shadowRoot);
+    nodes.push(node);
+    if (node.shadowRoot) deep(node.shadowRoot, nodes);
   }
-})(document);
-return [found, document.documentElement.innerText + (function text(root) {
-  let all = '';
-  for (const node of root.querySelectorAll('*')) if (node.shadowRoot) all += node.shadowRoot.textContent + text(node.shadowRoot);
-  return all;
-})(document)];
+  return nodes;
+}
+"""
+_OPEN_GROUP = """
+for (const node of deep(document)) {
+  if (node.matches('.category-name') && node.title === arguments[0]) node.closest('button').click();
+}
+"""
+_PICTURES = """
+return deep(document)
+  .filter(node => node.tagName === 'IMG' && node.naturalWidth > 100)
+  .map(node => [node.getRootNode().host.tag, node.naturalWidth, node.width]);
 """
 
 
-def read_page(driver: Any, address: str, pictures: int, timeout: float = 60.0) -> tuple[list[list[Any]], str]:
-    """Opens the page and waits for that many loaded pictures; gives them as [alt, natural width, width] and all text."""
-    driver.get(address)
+def open_group(driver: Any, name: str) -> None:
+    """Opens a group of tags; the page shows all but the first two closed."""
+    driver.execute_script(_ALL_NODES + _OPEN_GROUP, name)
+
+
+def read_pictures(driver: Any, wanted: int, timeout: float = 60.0) -> dict[str, tuple[int, int]]:
+    """Waits until that many pictures are loaded; gives natural width and width on the page by tag."""
     deadline = time.monotonic() + timeout
     while True:
-        images, text = driver.execute_script(_ALL_DEEP)
-        if len(images) >= pictures or time.monotonic() > deadline:
-            return images, text
+        pictures = {tag: (natural, shown) for tag, natural, shown in driver.execute_script(_ALL_NODES + _PICTURES)}
+        if len(pictures) >= wanted or time.monotonic() > deadline:
+            return pictures
         time.sleep(0.5)
 
 

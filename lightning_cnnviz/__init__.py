@@ -5,9 +5,11 @@
 """
 
 from lightning_cnnviz.callbacks import CNNVisualizer
+from lightning_cnnviz.compare import compare
 from lightning_cnnviz.evidence import Evidence, Request
 from lightning_cnnviz.explain import Explanation, explain
 from lightning_cnnviz.one_view import (
+    DriftCallback,
     FeatureMapCallback,
     FilterCallback,
     GradCAMCallback,
@@ -15,12 +17,31 @@ from lightning_cnnviz.one_view import (
     SaliencyCallback,
 )
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views import FeatureMaps, Filters, GradCAM, Predictions, Prototypes, Saliency, View
+from lightning_cnnviz.views import (
+    CAM,
+    ActivationMaximization,
+    Drift,
+    FeatureMaps,
+    Filters,
+    Flips,
+    GradCAM,
+    GuidedGradCAM,
+    ModelSummary,
+    Predictions,
+    Prototypes,
+    Saliency,
+    Timeline,
+    View,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CAM",
+    "ActivationMaximization",
     "CNNVisualizer",
+    "Drift",
+    "DriftCallback",
     "Evidence",
     "Explanation",
     "FeatureMapCallback",
@@ -28,14 +49,19 @@ __all__ = [
     "FilterCallback",
     "Filters",
     "FixedSamples",
+    "Flips",
     "GradCAM",
     "GradCAMCallback",
+    "GuidedGradCAM",
+    "ModelSummary",
     "Predictions",
     "PrototypeCallback",
     "Prototypes",
     "Request",
     "Saliency",
     "SaliencyCallback",
+    "Timeline",
     "View",
+    "compare",
     "explain",
 ]

@@ -57,10 +57,17 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A text in Markdown under a tag."""
+    """A text in Markdown under a tag.
+
+    Attributes:
+        tag: where it appears, for example ``alarms``.
+        text: Markdown.
+        remarks: what the reader should be told once, as of a picture.
+    """
 
     tag: str
     text: str
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_cnnviz.evidence import Request
 from lightning_cnnviz.layers import Layout
+from lightning_cnnviz.ranks import Plan, Ranks, Undrawn
 from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples, SampleSource, same_samples, unpack
 from lightning_cnnviz.session import Assignment, Session
 from lightning_cnnviz.targets import Target, check_target, target_scores
@@ -21,7 +22,6 @@ from lightning_cnnviz.views import View, default_views
 from lightning_cnnviz.views.base import one_of, positive
 
 _DEFAULT_SANITY_BATCHES = 2
-_SHARDED_STRATEGIES = {"FSDPStrategy", "ModelParallelStrategy", "DeepSpeedStrategy"}
 
 
 class CNNVisualizer(Callback):
@@ -96,6 +96,8 @@ class CNNVisualizer(Callback):
         self.on_error = on_error
         self._session: Session | None = None
         self._off: set[View] = set()
+        self._chosen = False
+        self._unreadable: ValueError | None = None
         self._observed_epoch: int | None = None
         self._seen_step: int | None = None
 
@@ -130,6 +132,7 @@ class CNNVisualizer(Callback):
             self._session = Session(trainer, rank_zero_info, rank_zero_warn)
         self._session = leader._session
         self._off.clear()
+        self._chosen = False
         if any(True for _ in pl_module.parameters()):  # else configure_model() makes the layers later
             with self._misconfigured():
                 for view in self.views:
@@ -152,26 +155,14 @@ class CNNVisualizer(Callback):
         self._seen_step = None
         self._observed_epoch = trainer.current_epoch
         with self._misconfigured():
-            self._choose_samples(trainer)
-        if self.samples is None:
-            if not trainer.enable_validation:
-                rank_zero_warn(
-                    f"{self._name} draws nothing: there is no validation to take samples from; "
-                    "give samples=FixedSamples(...)"
-                )
-            elif self.log_untrained:
-                rank_zero_info(
-                    f"{self._name} cannot draw the untrained model: without a sanity check it has no samples yet"
-                )
-            return
-        self._rehearse(trainer, pl_module, self.samples)
+            self._ranks.agree(lambda: self._prepare(trainer, pl_module))
         if trainer.global_step == 0:
             self._look(trainer, pl_module, untrained=True)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Lets views watch the batches of the first epoch."""
         watching = [view for view in self.views if view.watches_training and view not in self._off]
-        if watching and trainer.current_epoch == self._observed_epoch:
+        if watching and trainer.is_global_zero and trainer.current_epoch == self._observed_epoch:
             self._observe(watching, batch)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -204,7 +195,7 @@ class CNNVisualizer(Callback):
         if self is not peers[0] or self._session is None:
             return
         monitored: dict[str, float] = {}
-        if trainer.is_global_zero or _is_sharded(trainer):
+        if self._session.ranks.looks:
             monitored = self._look_here(trainer, pl_module, self._session, untrained)
         # One rank knows whether a number came of it, all know whether one may come: all must meet here.
         if any(view.monitors for peer in peers for view in peer.views) and not untrained:
@@ -215,15 +206,24 @@ class CNNVisualizer(Callback):
         self, trainer: Trainer, pl_module: LightningModule, session: Session, untrained: bool
     ) -> dict[str, float]:
         peers = self._peers(trainer)
-        if not session.has_sinks and not any(view.monitors for peer in peers for view in peer.views):
-            return {}
-        assignments = [peer._assignment(trainer, untrained) for peer in peers]
-        due = [assignment for assignment in assignments if assignment is not None]
-        step = self._step(trainer, session)
-        if step is None or not due:
+        for peer in peers:
+            peer._try_to_choose_samples(trainer)
+        plan = session.ranks.follow(lambda: self._plan(trainer, session, untrained))
+        if plan is None:
             return {}
         self._seen_step = trainer.global_step
-        return session.look(pl_module, due, step)
+        assignments = [peer._assignment(due, session) for peer, due in zip(peers, plan.due, strict=True) if due]
+        return session.look(pl_module, assignments, plan.step, plan.epoch)
+
+    def _plan(self, trainer: Trainer, session: Session, untrained: bool) -> Plan | None:
+        peers = self._peers(trainer)
+        if not session.has_sinks and not any(view.monitors for peer in peers for view in peer.views):
+            return None
+        due = [peer._due(trainer, session, untrained) for peer in peers]
+        step = self._step(trainer, session)
+        if step is None or not any(due):
+            return None
+        return Plan(step, None if untrained else trainer.current_epoch, due)
 
     def _step(self, trainer: Trainer, session: Session) -> int | None:
         """The step of Lightning's own validation metrics, or the next free one; None if nothing was learnt since."""
@@ -234,16 +234,24 @@ class CNNVisualizer(Callback):
             return None
         return session.last_step + 1
 
-    def _assignment(self, trainer: Trainer, untrained: bool) -> Assignment | None:
-        try:
-            samples = self._choose_samples(trainer)
-        except ValueError as error:
-            self._failed(self.views, error)
-            return None
-        views = [view for view in self.views if view not in self._off and self._is_due(trainer, view, untrained)]
-        if samples is None or not views:
-            return None
-        return Assignment(samples, views, self.target, self.output_key, self.show, self.tag_prefix, self._failed)
+    def _due(self, trainer: Trainer, session: Session, untrained: bool) -> dict[int, dict[str, Any]]:
+        """The positions of the views that are due, with what the other ranks need to know of them."""
+        if self.samples is None:
+            return {}
+        return {
+            position: view.state_dict() if session.ranks.sharded else {}
+            for position, view in enumerate(self.views)
+            if view not in self._off and self._is_due(trainer, view, untrained)
+        }
+
+    def _assignment(self, due: Mapping[int, Mapping[str, Any]], session: Session) -> Assignment:
+        assert self.samples is not None
+        views: list[View] = [self.views[position] for position in due]
+        failed = self._failed
+        if not session.ranks.draws:
+            views = [Undrawn(view, state) for view, state in zip(views, due.values(), strict=True)]
+            failed = _left_to_rank_zero
+        return Assignment(self.samples, views, self.target, self.output_key, self.show, self.tag_prefix, failed)
 
     def _is_due(self, trainer: Trainer, view: View, untrained: bool) -> bool:
         if untrained:
@@ -257,18 +265,25 @@ class CNNVisualizer(Callback):
         batches = sanity if 0 < sanity < float("inf") else _DEFAULT_SANITY_BATCHES
         if not self._source.wants_batches or dataloader_idx != 0 or batch_idx >= batches or not trainer.is_global_zero:
             return
+        if self._unreadable is None and len(self._off) < len(self.views):
+            try:
+                self._source.see(batch)
+            except ValueError as error:
+                self._unreadable = error  # raised where the other ranks hear of it
+
+    def _try_to_choose_samples(self, trainer: Trainer) -> None:
         try:
-            self._source.see(batch)
+            self._choose_samples(trainer)
         except ValueError as error:
-            if trainer.sanity_checking:
-                raise MisconfigurationException(f"{self._name}: {error}") from error
             self._failed(self.views, error)
 
     def _choose_samples(self, trainer: Trainer) -> FixedSamples | None:
-        before = self._source.samples
-        samples = self._source.choose(_dataset(trainer))
-        if samples is None or samples is before:
-            return samples
+        if self._chosen:
+            return self.samples
+        self._source.samples = samples = self._ranks.follow(lambda: self._choice(trainer))
+        if samples is None:
+            return None
+        self._chosen = True
         for peer in self._peers(trainer):
             if peer.samples is not None and same_samples(peer.samples, samples):
                 self._source.samples = samples = peer.samples  # the very same object: looks are shared by identity
@@ -277,8 +292,28 @@ class CNNVisualizer(Callback):
             self._session.say(note)
         return samples
 
-    def _rehearse(self, trainer: Trainer, pl_module: LightningModule, samples: FixedSamples) -> None:
-        if self._session is None or not (trainer.is_global_zero or _is_sharded(trainer)):
+    def _choice(self, trainer: Trainer) -> FixedSamples | None:
+        error, self._unreadable = self._unreadable, None
+        if error is not None:
+            raise error
+        return self._source.choose(_dataset(trainer))
+
+    def _prepare(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        samples = self._choose_samples(trainer)
+        if samples is not None:
+            self._rehearse(pl_module, samples)
+        elif not trainer.enable_validation:
+            rank_zero_warn(
+                f"{self._name} draws nothing: there is no validation to take samples from; "
+                "give samples=FixedSamples(...)"
+            )
+        elif self.log_untrained:
+            rank_zero_info(
+                f"{self._name} cannot draw the untrained model: without a sanity check it has no samples yet"
+            )
+
+    def _rehearse(self, pl_module: LightningModule, samples: FixedSamples) -> None:
+        if self._session is None:
             return
         assignment = Assignment(
             samples, self.views, self.target, self.output_key, self.show, self.tag_prefix, self._failed
@@ -332,6 +367,11 @@ class CNNVisualizer(Callback):
         return self._source.samples
 
     @property
+    def _ranks(self) -> Ranks:
+        assert self._session is not None, "setup() comes first"
+        return self._session.ranks
+
+    @property
     def _name(self) -> str:
         return type(self).__name__
 
@@ -375,6 +415,5 @@ def _dataset(trainer: Trainer) -> object:
     return getattr(loaders, "dataset", None)
 
 
-def _is_sharded(trainer: Trainer) -> bool:
-    """Whether every rank must take part in each call of the model."""
-    return any(base.__name__ in _SHARDED_STRATEGIES for base in type(trainer.strategy).__mro__)
+def _left_to_rank_zero(views: Sequence[View], error: Exception) -> None:
+    """What failed on all ranks is reported, and left out of the next plan, by rank 0."""

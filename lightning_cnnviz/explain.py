@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import base64
+import csv
 import html
+import io
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-import cv2
+import numpy as np
 from torch import Tensor, nn
 
-from lightning_cnnviz.artifacts import RGB, Array, Artifact, Note, Picture, Scalar
+from lightning_cnnviz.artifacts import RGB, Array, Artifact, Picture, Scalar
 from lightning_cnnviz.evidence import Request
 from lightning_cnnviz.layers import Layout
 from lightning_cnnviz.probe import Probe
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.sinks import FileSink
+from lightning_cnnviz.sinks import encode_png, file_path, write_whole
 from lightning_cnnviz.targets import Target, check_target
 from lightning_cnnviz.views import View, default_views
 
@@ -40,14 +43,20 @@ class Explanation:
     remarks: list[str] = field(default_factory=list)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
-        """Writes pictures as PNG, numbers as CSV and notes as Markdown below a directory, which is made if missing."""
-        sink = FileSink(directory)
-        artifacts: list[Artifact] = [Picture(tag, image) for tag, image in self.pictures.items()]
-        artifacts += [Scalar(tag, value) for tag, value in self.scalars.items()]
-        artifacts += [Note(tag, text) for tag, text in self.notes.items()]
-        for artifact in artifacts:
-            sink.write(artifact, 0)
-        sink.flush()
+        """Writes everything below a directory, which is made if missing; files of the same names are replaced.
+
+        The parts of a tag are folders: ``grad_cam/layer4.png`` is the picture, ``grad_cam/layer4.npy`` the values behind
+        it. Numbers go to ``scalars.csv`` with the columns tag and value, a note to ``<tag>.md``.
+        """
+        folder = Path(directory)
+        for tag, image in self.pictures.items():
+            write_whole(file_path(folder, tag, ".png"), encode_png(image))
+        for tag, values in self.arrays.items():
+            write_whole(file_path(folder, tag, ".npy"), _npy(values))
+        for tag, text in self.notes.items():
+            write_whole(file_path(folder, tag, ".md"), text.encode())
+        if self.scalars:
+            write_whole(folder / "scalars.csv", _csv([("tag", "value"), *self.scalars.items()]))
 
     def add(self, artifact: Artifact) -> None:
         """Takes in what a view drew."""
@@ -60,13 +69,20 @@ class Explanation:
             self.scalars[artifact.tag] = artifact.value
         else:
             self.notes[artifact.tag] = artifact.text
+            self.remarks += artifact.remarks
 
     def _repr_html_(self) -> str:
-        """Shows the pictures in a notebook."""
-        return "".join(
+        """Shows pictures, numbers, notes and remarks in a notebook."""
+        blocks = [
             f"<h4>{html.escape(tag)}</h4><img style='max-width:100%' src='data:image/png;base64,{_png_base64(image)}'>"
             for tag, image in self.pictures.items()
-        )
+        ]
+        if self.scalars:
+            rows = (f"<tr><td>{html.escape(tag)}</td><td>{value:.4g}</td></tr>" for tag, value in self.scalars.items())
+            blocks.append(f"<table>{''.join(rows)}</table>")
+        blocks += [f"<h4>{html.escape(tag)}</h4><pre>{html.escape(text)}</pre>" for tag, text in self.notes.items()]
+        blocks += [f"<p>{html.escape(remark)}</p>" for remark in self.remarks]
+        return "".join(blocks)
 
 
 def explain(
@@ -111,6 +127,7 @@ def examine(
     *,
     failed: Callable[[View, Exception], None],
     shown: int | None = None,
+    epoch: int | None = None,
 ) -> list[tuple[View, list[Artifact]]]:
     """One look for several views: their requests merged, one pass, and what each drew of it.
 
@@ -126,7 +143,7 @@ def examine(
     merged = Request()
     for request in requests.values():
         merged |= request
-    evidence = probe.look(samples, layout, merged, target, shown=shown)
+    evidence = probe.look(samples, layout, merged, target, shown=shown, epoch=epoch)
     drawn: list[tuple[View, list[Artifact]]] = []
     for view in requests:
         try:
@@ -141,4 +158,16 @@ def _raise(view: View, error: Exception) -> None:
 
 
 def _png_base64(image: RGB) -> str:
-    return base64.b64encode(cv2.imencode(".png", image[..., ::-1])[1].tobytes()).decode()
+    return base64.b64encode(encode_png(image)).decode()
+
+
+def _npy(values: Tensor) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values.numpy())
+    return buffer.getvalue()
+
+
+def _csv(rows: Sequence[Sequence[object]]) -> bytes:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue().encode()

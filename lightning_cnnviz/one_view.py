@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lightning_cnnviz.alarms import AlarmAction, AlarmRule
 from lightning_cnnviz.callbacks import CNNVisualizer
 from lightning_cnnviz.layers import LayerSpec
 from lightning_cnnviz.methods.cam import Variant
-from lightning_cnnviz.methods.gradients import Reduction
 from lightning_cnnviz.methods.synthesis import Optimizer
-from lightning_cnnviz.views import FeatureMaps, Filters, GradCAM, Prototypes, Saliency
-from lightning_cnnviz.views.saliency import Method
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.views import Drift, FeatureMaps, Filters, Flips, GradCAM, Prototypes, Saliency, Timeline
+from lightning_cnnviz.views.drift import Reference
+from lightning_cnnviz.views.saliency import Drawing, Method
 
 
 class FeatureMapCallback(CNNVisualizer):
@@ -31,7 +33,7 @@ class FilterCallback(CNNVisualizer):
 class SaliencyCallback(CNNVisualizer):
     """Draws saliency maps, see :class:`Saliency`; further arguments as for :class:`CNNVisualizer`."""
 
-    def __init__(self, method: Method = "gradient", reduction: Reduction = "squared", **options: Any) -> None:
+    def __init__(self, method: Method = "gradient", reduction: Drawing | None = None, **options: Any) -> None:
         super().__init__([Saliency(method, reduction)], **options)
 
 
@@ -55,3 +57,24 @@ class PrototypeCallback(CNNVisualizer):
         **options: Any,
     ) -> None:
         super().__init__([Prototypes(classes, regularization, optimizer=optimizer, steps=steps)], **options)
+
+
+class DriftCallback(CNNVisualizer):
+    """Measures how far the model moves, see :class:`Drift`, and draws :class:`Timeline` and :class:`Flips` of it.
+
+    Unlike the other callbacks it takes 32 samples unless told otherwise: the numbers of fewer are noisy. Further
+    arguments as for :class:`CNNVisualizer`.
+    """
+
+    def __init__(
+        self,
+        layers: LayerSpec = "auto",
+        reference: Reference = ("previous", "first"),
+        *,
+        alarm: AlarmRule = None,
+        on_alarm: AlarmAction | None = None,
+        samples: FixedSamples | int = 32,
+        **options: Any,
+    ) -> None:
+        drift = Drift(layers, reference, alarm=alarm, on_alarm=on_alarm)
+        super().__init__([drift, Timeline(feature_layers=layers), Flips()], samples, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -9,16 +10,21 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from lightning_cnnviz import guest
+from lightning_cnnviz import guest, measuring
+from lightning_cnnviz.checkpoints import with_weights
 from lightning_cnnviz.evidence import Evidence, Procedure, Request
 from lightning_cnnviz.layers import CONVOLUTIONS, Layout, named_layers
-from lightning_cnnviz.recording import Recorder, Survey, hooked
+from lightning_cnnviz.methods.backward_rules import Rule, RuledGradient, ruled_gradient
+from lightning_cnnviz.recording import Recorder, hooked
 from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.survey import Survey
 from lightning_cnnviz.targets import Target, class_scores, probabilities, select_output, target_scores
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with a description, the steps done and the steps in all."""
 
+_DETACHED = "there is no gradient for {}: it, or what follows, is detached or computed under torch.no_grad"
+_INDEPENDENT = "the target score does not depend on {} in a differentiable way"
 _SURVEY_SAMPLES = 2  # one would do, but a BatchNorm without running statistics refuses a single value per channel
 
 
@@ -47,11 +53,12 @@ class Probe:
     def survey(self, samples: FixedSamples) -> Layout:
         """The model's layers, found by watching one forward pass of two samples without gradients."""
         modules = named_layers(self._model)
-        watch = Survey(modules)
+        images = _place(samples.images[:_SURVEY_SAMPLES], self._model)
+        watch = Survey(modules, images)
         with guest.undisturbed(self._model), hooked(modules, watch.see), torch.no_grad():
-            scores = self._scores(_place(samples.images[:_SURVEY_SAMPLES], self._model))
-        silent = tuple(name for name in modules if name not in watch.layers)
-        return Layout(tuple(watch.layers.values()), scores.shape[1], silent)
+            scores = self._scores(images)
+            # In here, because reading a reparametrised weight computes it, and may take a step in doing so.
+            return watch.layout(scores, self._model)
 
     def look(
         self,
@@ -61,6 +68,7 @@ class Probe:
         target: Target = "predicted",
         *,
         shown: int | None = None,
+        epoch: int | None = None,
     ) -> Evidence:
         """Answers a request with one forward and, if it asks for gradients, one backward pass.
 
@@ -73,8 +81,9 @@ class Probe:
         with guest.undisturbed(self._model):
             images = _place(samples.images, self._model)
             found = self._shared_pass(images, samples, request, target)
-            results = self._run(request.procedures, images, found.classes)
+            results = self._run(request.procedures, images, found.classes, target)
             weights = {name: _kernels(named_layers(self._model)[name]) for name in request.weights}
+        baselines = self._baselines(samples, layout, request, target, found.missing)
         return Evidence(
             samples=samples,
             layout=layout,
@@ -83,18 +92,34 @@ class Probe:
             activations=found.activations,
             gradients=found.gradients,
             input_gradient=found.input_gradient,
+            ruled_gradients=found.ruled_gradients,
             weights=weights,
             results=results,
             missing=found.missing,
+            baselines=baselines,
+            epoch=epoch,
             shown=min(len(samples), len(samples) if shown is None else shown),
             remarks=() if found.remark is None else (found.remark,),
         )
+
+    def _baselines(
+        self, samples: FixedSamples, layout: Layout, request: Request, target: Target, missing: dict[str, str]
+    ) -> dict[str, Evidence]:
+        baselines: dict[str, Evidence] = {}
+        same = dataclasses.replace(request, procedures={}, baselines=frozenset())
+        for checkpoint in sorted(request.baselines):
+            try:
+                probe = Probe(with_weights(self._model, checkpoint), output_key=self._output_key)
+                baselines[checkpoint] = probe.look(samples, layout, same, target)
+            except Exception as error:
+                missing[checkpoint] = f"{type(error).__name__}: {error}"
+        return baselines
 
     def _shared_pass(self, images: Tensor, samples: FixedSamples, request: Request, target: Target) -> _Pass:
         modules = named_layers(self._model)
         wanted = sorted(request.activations | request.gradients)
         recorder = Recorder()
-        differentiate = bool(request.gradients) or request.input_gradient
+        differentiate = bool(request.gradients or request.rules) or request.input_gradient
         images = images.requires_grad_(differentiate)
         with hooked({name: modules[name] for name in wanted}, recorder.see), torch.set_grad_enabled(differentiate):
             output = select_output(guest.call(self._entry, images), self._output_key)
@@ -106,7 +131,8 @@ class Probe:
                 sources = {name: recorder.seen[name] for name in request.gradients if name in recorder.seen}
                 if request.input_gradient:
                     sources["input"] = images
-                _differentiate(targeted.scores, sources, found)
+                _differentiate(targeted.scores, sources, found, retain_graph=bool(request.rules))
+                _apply_rules(targeted.scores, images, sorted(request.rules), found)
         for name in wanted:
             if name not in recorder.seen:
                 found.missing[name] = f"{name} was not called, or put out no tensor"
@@ -114,10 +140,12 @@ class Probe:
         found.input_gradient = found.gradients.pop("input", None)
         return found
 
-    def _run(self, procedures: Mapping[str, Procedure], images: Tensor, classes: Tensor | None) -> dict[str, Any]:
+    def _run(
+        self, procedures: Mapping[str, Procedure], images: Tensor, classes: Tensor | None, target: Target
+    ) -> dict[str, Any]:
         results: dict[str, Any] = {}
         for key, procedure in procedures.items():
-            model = _DifferentiableModel(self, images.detach(), classes)
+            model = _DifferentiableModel(self, images.detach(), classes, target)
             try:
                 results[key] = procedure(model)
             except Exception as error:
@@ -164,6 +192,7 @@ class _Pass:
     activations: dict[str, Tensor] = field(default_factory=dict)
     gradients: dict[str, Tensor] = field(default_factory=dict)
     input_gradient: Tensor | None = None
+    ruled_gradients: dict[Rule, RuledGradient] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
 
@@ -174,38 +203,65 @@ class _DifferentiableModel:
     probe: Probe
     images: Tensor
     classes: Tensor | None
+    target: Target
 
     def scores(self, images: Tensor) -> Tensor:
-        return self.probe._scores(images)
+        return self.probe._scores(images.to(self.images))  # optimised in float32 also for a model in half precision
+
+    def target_scores(self, images: Tensor) -> Tensor:
+        versions = self.scores(images).split(len(self.images))
+        target = self.target if self.classes is None else self.classes.tolist()
+        return torch.cat([target_scores(scores, target, None).scores for scores in versions])
+
+    def output_of(self, layer: str, images: Tensor) -> Tensor:
+        return measuring.output_of(layer, self.probe._model, self.probe._entry, images.to(self.images))
+
+    def multiply_adds(self) -> dict[str, int]:
+        return measuring.multiply_adds(self.probe._model, self.probe._entry, self.images[:_SURVEY_SAMPLES])
 
     def progress(self, description: str, done: int, total: int) -> None:
         if self.probe._progress is not None:
             self.probe._progress(description, done, total)
 
 
-def _differentiate(scores: Tensor, sources: dict[str, Tensor], found: _Pass) -> None:
+def _differentiate(scores: Tensor, sources: dict[str, Tensor], found: _Pass, *, retain_graph: bool) -> None:
     """Gradients of the summed scores, each sample's own since no score depends on another; reasons for missing ones."""
     connected = {name: source for name, source in sources.items() if source.requires_grad}
     if not scores.requires_grad:
         connected = {}
     for name in sources.keys() - connected.keys():
-        found.missing[name] = (
-            f"there is no gradient for {name}: it, or what follows, is detached or computed under torch.no_grad"
-        )
+        found.missing[name] = _DETACHED.format(name)
     if not connected:
         return
     try:
         gradients: Sequence[Tensor | None] = torch.autograd.grad(
-            scores.sum(), list(connected.values()), allow_unused=True
+            scores.sum(), list(connected.values()), allow_unused=True, retain_graph=retain_graph
         )
     except RuntimeError as error:
         found.missing.update(dict.fromkeys(connected, f"the backward pass failed: {error}"))
         return
     for name, gradient in zip(connected, gradients, strict=True):
         if gradient is None:
-            found.missing[name] = f"the target score does not depend on {name} in a differentiable way"
+            found.missing[name] = _INDEPENDENT.format(name)
         else:
             found.gradients[name] = gradient
+
+
+def _apply_rules(scores: Tensor, images: Tensor, rules: Sequence[Rule], found: _Pass) -> None:
+    """One more backward pass for each rule, through the graph of the ordinary one; the last of them frees it."""
+    if not scores.requires_grad:
+        found.missing.update({rule: _DETACHED.format("the images") for rule in rules})
+        return
+    for rule in rules:
+        try:
+            gradient = ruled_gradient(scores, images, rule, retain_graph=rule != rules[-1])
+        except RuntimeError as error:
+            found.missing[rule] = f"the backward pass failed: {error}"
+            continue
+        if gradient is None:
+            found.missing[rule] = _INDEPENDENT.format("the images")
+        else:
+            found.ruled_gradients[rule] = gradient
 
 
 def _place(images: Tensor, model: nn.Module) -> Tensor:

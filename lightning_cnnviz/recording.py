@@ -10,30 +10,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lightning_cnnviz.layers import CONVOLUTIONS, Layer
-
-
-class Survey:
-    """Notes each call of a module in the order in which they finish; the last call of a module counts."""
-
-    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
-        self.layers: dict[str, Layer] = {}
-        self._modules = modules
-        self._previous: tuple[str, Tensor] | None = None
-
-    def see(self, name: str, output: Any) -> None:
-        tensor = _image_like(output)
-        if tensor is None:
-            return
-        repeats = (
-            self._previous is not None and self._previous[0].startswith(f"{name}.") and self._previous[1] is tensor
-        )
-        self._previous = (name, tensor)
-        module = self._modules[name]
-        self.layers.pop(name, None)
-        shape = tuple(tensor.shape[1:])
-        self.layers[name] = Layer(name, type(module).__name__, shape, isinstance(module, CONVOLUTIONS), repeats)
-
 
 @dataclass
 class Recorder:
@@ -47,7 +23,8 @@ class Recorder:
     closed: bool = False
 
     def see(self, name: str, output: Any) -> Any:
-        tensor = _image_like(output)
+        """Keeps the output of one call; the last call before closing counts. Returns what the model gets instead."""
+        tensor = image_like(output)
         if tensor is None:
             return None
         if not self.closed:
@@ -70,7 +47,7 @@ def hooked(modules: Mapping[str, nn.Module], see: Callable[[str, Any], Any]) -> 
             handle.remove()
 
 
-def _image_like(output: Any) -> Tensor | None:
+def image_like(output: Any) -> Tensor | None:
     """The first tensor with four dimensions in a module's output, else the first tensor."""
     tensors = [member for member in _members(output) if isinstance(member, Tensor)]
     return next((tensor for tensor in tensors if tensor.ndim == 4), tensors[0] if tensors else None)

@@ -9,11 +9,12 @@ from typing import Any
 
 from torch import nn
 
-from lightning_cnnviz.artifacts import Artifact, Picture, Scalar
+from lightning_cnnviz.artifacts import Artifact, Note, Picture, Scalar
 from lightning_cnnviz.explain import examine
 from lightning_cnnviz.layers import Layout
-from lightning_cnnviz.probe import Probe
+from lightning_cnnviz.probe import Probe, Progress
 from lightning_cnnviz.progress import ProgressBar
+from lightning_cnnviz.ranks import ProbeInStep, Ranks
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.sinks import Sink, TensorBoardSink, tensorboard_experiments
 from lightning_cnnviz.targets import Target
@@ -57,15 +58,22 @@ class Session:
         trainer: the Trainer; only its loggers and its progress bar are used.
         say: tells the user something that matters once.
         warn: warns the user.
+
+    Attributes:
+        ranks: the processes that the run is spread over.
+        last_steps: the last step written of each tag.
+        last_step: the step of the last look, -1 before there was any.
     """
 
     def __init__(self, trainer: Any, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
         self.trainer = trainer
+        self.ranks = Ranks(trainer.strategy)
         self._print, self._warn = say, warn
         self._said: set[str] = set()
         self._layouts: dict[tuple[int, int | str | None], Layout] = {}
         self._writer: BackgroundWriter | None = None
         self._has_sinks = False
+        self._reported_dropped = False
         self.last_steps: dict[str, int] = {}
         self.last_step = -1
 
@@ -91,10 +99,12 @@ class Session:
         """The model's layers; found once and kept."""
         key = (id(assignment.samples), assignment.output_key)
         if key not in self._layouts:
-            self._layouts[key] = Probe(model, output_key=assignment.output_key).survey(assignment.samples)
+            self._layouts[key] = self._probe(model, assignment).survey(assignment.samples)
         return self._layouts[key]
 
-    def look(self, model: nn.Module, assignments: Iterable[Assignment], step: int) -> dict[str, float]:
+    def look(
+        self, model: nn.Module, assignments: Iterable[Assignment], step: int, epoch: int | None
+    ) -> dict[str, float]:
         """Looks at the model once for all assignments that can share a pass, and hands what was drawn to the writer.
 
         Returns:
@@ -105,25 +115,28 @@ class Session:
         for assignment in assignments:
             groups.setdefault(assignment.pass_key, []).append(assignment)
         for group in groups.values():
-            for artifact in self._look(model, group):
+            for artifact in self._look(model, group, epoch):
                 if isinstance(artifact, Scalar) and artifact.monitored:
                     monitored[artifact.tag] = artifact.value
                 else:
                     self._submit(artifact, step)
         self.last_step = step
+        if self._writer is not None:
+            self._writer.flush(timeout=0)
         self._report_writer()
         return monitored
 
     def close(self) -> None:
         """Waits until everything is written and ends the writer's thread."""
+        self.ranks.close()
         if self._writer is not None:
             self._writer.close()
             self._report_writer()
 
-    def _look(self, model: nn.Module, group: list[Assignment]) -> list[Artifact]:
+    def _look(self, model: nn.Module, group: list[Assignment], epoch: int | None) -> list[Artifact]:
         first, owners = group[0], {view: assignment for assignment in group for view in assignment.views}
         progress = ProgressBar(self.trainer.progress_bar_callback)
-        probe = Probe(model, output_key=first.output_key, progress=progress.update)
+        probe = self._probe(model, first, progress.update)
         try:
             drawn = examine(
                 probe,
@@ -132,6 +145,7 @@ class Session:
                 list(owners),
                 first.target,
                 shown=first.shown,
+                epoch=epoch,
                 failed=lambda view, error: owners[view].failed([view], error),
             )
         except Exception as error:
@@ -146,8 +160,13 @@ class Session:
             for artifact in artifacts
         ]
 
+    def _probe(self, model: nn.Module, assignment: Assignment, progress: Progress | None = None) -> Probe:
+        if self.ranks.sharded:
+            return ProbeInStep(model, self.ranks, output_key=assignment.output_key, progress=progress)
+        return Probe(model, output_key=assignment.output_key, progress=progress)
+
     def _submit(self, artifact: Artifact, step: int) -> None:
-        if isinstance(artifact, Picture):
+        if isinstance(artifact, (Picture, Note)):
             for remark in artifact.remarks:
                 self.say(remark, about=remark.partition(":")[0])
         if self.has_sinks and self._writer is not None:
@@ -166,6 +185,13 @@ class Session:
         return sinks
 
     def _report_writer(self) -> None:
-        if self._writer is not None:
-            for error in self._writer.take_errors():
-                self._warn(f"{error}: {error.__cause__}")
+        if self._writer is None:
+            return
+        for error in self._writer.take_errors():
+            self._warn(str(error))
+        if self._writer.dropped and not self._reported_dropped:
+            self._reported_dropped = True
+            self._warn(
+                f"{self._writer.dropped} pictures or numbers were left out, because the disk is slower than they are "
+                "drawn; there may be more. Draw fewer, or less often with every_n_epochs"
+            )

@@ -35,7 +35,9 @@ from lightning_cnnviz import (
 from lightning_cnnviz.artifacts import Artifact, Scalar
 from lightning_cnnviz.layers import Layout
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*LeafSpec", "ignore:.*log_every")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*does not have many workers", "ignore:.*LeafSpec", "ignore:.*log_every"
+)
 
 DEFAULT_TAGS = {
     "predictions",
@@ -71,7 +73,9 @@ def _fail(model: Any) -> None:
     raise RuntimeError("broken on purpose")
 
 
-@pytest.mark.parametrize("options", [{}, {"accumulate_grad_batches": 4, "val_check_interval": 3}], ids=["plain", "accumulating"])
+@pytest.mark.parametrize(
+    "options", [{}, {"accumulate_grad_batches": 4, "val_check_interval": 3}], ids=["plain", "accumulating"]
+)
 @pytest.mark.parametrize("failing", [None, "draw", "procedure"])
 def test_training_gives_the_same_bits(tmp_path: Path, options: dict[str, Any], failing: str | None) -> None:
     alone = fit(tmp_path / "alone", [], **options)
@@ -105,7 +109,12 @@ def test_several_callbacks_share_one_pass(tmp_path: Path) -> None:
                 calls.append(len(images))
             return super().forward(images)
 
-    fit(tmp_path, [CNNVisualizer(), SaliencyCallback(tag_prefix="again/"), GradCAMCallback("stem")], Counting(), max_epochs=1)
+    fit(
+        tmp_path,
+        [CNNVisualizer(), SaliencyCallback(tag_prefix="again/"), GradCAMCallback("stem")],
+        Counting(),
+        max_epochs=1,
+    )
     assert calls == [8, 8]  # one pass untrained and one after the epoch
     assert {"again/saliency/gradient", "grad_cam/stem", "grad_cam/body"} <= image_steps(tmp_path).keys()
 
@@ -245,7 +254,8 @@ def test_all_tensorboard_loggers_get_the_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"logger": False}, {"fast_dev_run": True}, {"barebones": True, "logger": None}])
 def test_nowhere_to_write_is_said_once(tmp_path: Path, options: dict[str, Any]) -> None:
     if options.get("barebones"):
-        options |= dict.fromkeys(["enable_checkpointing", "enable_progress_bar", "enable_model_summary", "log_every_n_steps"])
+        options |= {"enable_checkpointing": None, "enable_progress_bar": None, "enable_model_summary": None}
+        options |= {"log_every_n_steps": None}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         trainer(tmp_path, [CNNVisualizer()], **options).fit(SmallCNN(), loader(), loader())
@@ -300,7 +310,7 @@ class NoConvolution(SmallCNN):
 BAD_ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "views of another kind": ({"views": ["GradCAM"]}, "views must be a sequence of views"),
     "no views": ({"views": []}, "at least one view"),
-    "no samples": ({"samples": 0}, "samples must be a positive integer, got 0"),
+    "no samples": ({"samples": 0}, "samples must be at least 1, got 0"),
     "show": ({"show": 0}, "show must be a positive integer"),
     "every_n_epochs": ({"every_n_epochs": 0}, "every_n_epochs must be a positive integer"),
     "unknown target": ({"target": "winner"}, "allowed are 'predicted', 'label'"),

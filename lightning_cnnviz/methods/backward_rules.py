@@ -69,7 +69,7 @@ def ruled_gradient(
     rectifiers = [node for node in nodes if _is_rectifier(node)]
     with _hooked(rectifiers, _RULES[rule]):
         (gradient,) = torch.autograd.grad(scores.sum(), [images], allow_unused=True, retain_graph=retain_graph)
-    return None if gradient is None else RuledGradient(gradient, _remark(rule, nodes, rectifiers))
+    return None if gradient is None else RuledGradient(gradient, _remark(nodes, rectifiers))
 
 
 def _guided(grad_inputs: tuple[Tensor | None, ...], grad_outputs: tuple[Tensor | None, ...]) -> Any:
@@ -122,10 +122,10 @@ def _kind(node: Node) -> str:
     return str(node.name()).rstrip("0123456789")
 
 
-def _remark(rule: Rule, nodes: list[Node], rectifiers: list[Node]) -> str | None:
+def _remark(nodes: list[Node], rectifiers: list[Node]) -> str | None:
     if not rectifiers:
-        return f"{rule}: the model has no ReLU, so this is its ordinary gradient"
+        return "the model has no ReLU to apply the rule to, so this is its ordinary gradient"
     others = {_OTHER_ACTIVATIONS.get(_kind(node)) for node in nodes if not _is_rectifier(node)} - {None}
     if others:
-        return f"{rule}: only ReLUs obey the rule; {', '.join(sorted(map(str, others)))} kept the ordinary gradient"
+        return f"the rule is one for ReLUs; {', '.join(sorted(map(str, others)))} kept the ordinary gradient"
     return None

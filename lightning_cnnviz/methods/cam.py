@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias, get_args
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Variant: TypeAlias = Literal["gradcam", "gradcam++", "hirescam", "xgradcam", "layercam"]
@@ -61,7 +63,6 @@ assert set(WEIGHTS) == set(get_args(Variant))
 def activation_map(activations: Tensor, gradients: Tensor, variant: Variant = "gradcam") -> Tensor:
     """The map ReLU(sum over channels of weight times activation), (N, h, w), not normalised.
 
-    >>> import torch
     >>> A = torch.tensor([[[[1.0, 2.0]], [[3.0, 1.0]]]])
     >>> G = torch.tensor([[[[1.0, 3.0]], [[-1.0, -1.0]]]])
     >>> activation_map(A, G)  # channel weights 2 and -1
@@ -69,6 +70,42 @@ def activation_map(activations: Tensor, gradients: Tensor, variant: Variant = "g
     """
     activations, gradients = _wide(activations), _wide(gradients)
     return (WEIGHTS[variant](activations, gradients) * activations).sum(dim=1).relu()
+
+
+def guided_map(maps: Tensor, guided: Tensor) -> Tensor:
+    """Guided Grad-CAM (Selvaraju et al., 2017): maps (N, h, w), enlarged bilinearly, times guided gradients.
+
+    Args:
+        maps: (N, h, w) of Grad-CAM, after ReLU.
+        guided: (N, C, H, W) of guided backpropagation.
+
+    Returns:
+        (N, C, H, W) signed.
+    """
+    maps, guided = _wide(maps), _wide(guided)
+    enlarged = F.interpolate(maps[:, None], guided.shape[2:], mode="bilinear", align_corners=False)
+    return enlarged * guided
+
+
+def class_activation_map(activations: Tensor, class_weights: Tensor, *, top_channels: int | None = None) -> Tensor:
+    """CAM (Zhou et al., 2016): maps weighed by what the classifier makes of them, (N, h, w), signed.
+
+    The mean of the map, plus the classifier's bias, is the class score.
+
+    Args:
+        activations: (N, K, h, w) maps that are averaged over their places and then weighed.
+        class_weights: (N, K) the classifier's weights for the class of each sample.
+        top_channels: only the channels with so many largest weights; None: all.
+
+    >>> A = torch.tensor([[[[1.0, 2.0]], [[3.0, 1.0]]]])
+    >>> class_activation_map(A, torch.tensor([[2.0, -1.0]]))
+    tensor([[[-1.,  3.]]])
+    """
+    activations, class_weights = _wide(activations), _wide(class_weights)
+    if top_channels is not None and top_channels < class_weights.shape[1]:
+        best = class_weights.topk(top_channels, dim=1)
+        class_weights = torch.zeros_like(class_weights).scatter(1, best.indices, best.values)
+    return (class_weights[:, :, None, None] * activations).sum(dim=1)
 
 
 def _wide(tensor: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ def balanced_columns(count: int, aspect: float) -> int:
 
 def text_size(width: float) -> int:
     """Size in pixels of text that can still be read when a picture of a width is shown 350 pixels wide."""
-    return max(17, round(width * 0.028))
+    return max(24, round(width * 0.028))
 
 
 def framed(body: RGB, title: str, footer: str, bar: ColorBar | None, font: str | None) -> RGB:

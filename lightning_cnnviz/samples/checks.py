@@ -97,6 +97,29 @@ def checked_originals(originals: Sequence[RGB] | None, count: int) -> tuple[RGB,
     return tuple(picture.copy() for picture in originals)
 
 
+def checked_regions(regions: Tensor | None, shape: tuple[int, int, int]) -> Tensor | None:
+    """Returns boolean masks (N, H, W) if `regions` are such masks, or integer boxes (N, 4) inside the images."""
+    if regions is None:
+        return None
+    count, height, width = shape
+    if not isinstance(regions, Tensor):
+        raise TypeError(f"regions must be a tensor, got {describe(regions)}")
+    if regions.dtype == torch.bool and regions.shape == shape:
+        return own_copy(regions)
+    if regions.is_floating_point() or regions.is_complex() or regions.shape != (count, 4):
+        raise ValueError(
+            f"regions must be boolean masks of shape {shape} or integer boxes (left, top, right, bottom) of shape "
+            f"({count}, 4), got {regions.dtype} of shape {tuple(regions.shape)}"
+        )
+    left, top, right, bottom = own_copy(regions).long().T[..., None]
+    for name, low, high, size in (("left < right", left, right, width), ("top < bottom", top, bottom, height)):
+        if bool(((low < 0) | (low >= high) | (high > size)).any()):
+            raise ValueError(f"regions must be boxes with 0 <= {name} <= {size}, got {regions.tolist()}")
+    rows, columns = torch.arange(height), torch.arange(width)
+    masks: Tensor = ((rows >= top) & (rows < bottom))[:, :, None] & ((columns >= left) & (columns < right))[:, None, :]
+    return masks
+
+
 def own_copy(tensor: Tensor) -> Tensor:
     """Returns a plain copy on the CPU that shares nothing with `tensor`, subclass and inference mode included."""
     # A copy made under inference mode could never take part in a backward pass.

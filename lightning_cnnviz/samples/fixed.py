@@ -20,6 +20,7 @@ from lightning_cnnviz.samples.checks import (
     checked_labels,
     checked_normalization,
     checked_originals,
+    checked_regions,
 )
 from lightning_cnnviz.samples.datasets import find_class_names, find_normalization
 from lightning_cnnviz.samples.pictures import denormalized, picture_note, to_pictures
@@ -39,6 +40,8 @@ class FixedSamples:
         mean: what the model's preprocessing subtracted from each channel (C numbers, or one), for values in 0..1.
         std: by what it then divided each channel.
         originals: N pictures in their own resolution, (H, W, 3) uint8 RGB each, to be shown instead of `images`.
+        regions: where the object is, to be compared with where the model looks: boolean masks (N, H, W), or integer
+            boxes (N, 4) as left, top, right, bottom in pixels of `images`, right and bottom just outside the box.
 
     Attributes:
         images: as given, on the CPU and without gradient.
@@ -47,6 +50,7 @@ class FixedSamples:
         mean: a tuple of float, or None.
         std: a tuple of float, or None.
         originals: a tuple of arrays, or None.
+        regions: (N, H, W) bool, or None.
 
     Raises:
         TypeError: if an argument is of the wrong kind or dtype.
@@ -69,6 +73,7 @@ class FixedSamples:
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         originals: Sequence[RGB] | None = None,
+        regions: Tensor | None = None,
     ) -> None:
         self.images = checked_images(images)
         self.class_names = checked_class_names(class_names)
@@ -76,6 +81,7 @@ class FixedSamples:
         self._normalization = checked_normalization(mean, std, images.shape[1])
         self.mean, self.std = self._normalization or (None, None)
         self.originals = checked_originals(originals, len(images))
+        self.regions = checked_regions(regions, (len(images), images.shape[2], images.shape[3]))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -86,6 +92,7 @@ class FixedSamples:
         facts += [f"{len(self.class_names)} class names"] if self.class_names is not None else []
         facts += ["normalisation"] * (self.mean is not None)
         facts += ["originals"] * (self.originals is not None)
+        facts += ["regions"] * (self.regions is not None)
         return f"FixedSamples({', '.join(facts)})"
 
     @classmethod
@@ -181,6 +188,7 @@ class FixedSamples:
             "mean": self.mean,
             "std": self.std,
             "originals": self.originals and [torch.from_numpy(picture) for picture in self.originals],
+            "regions": self.regions,
         }
 
     def with_display_defaults(
@@ -203,6 +211,7 @@ class FixedSamples:
             mean=mean if self.mean is None else self.mean,
             std=std if self.std is None else self.std,
             originals=self.originals,
+            regions=self.regions,
         )
 
     def with_display_from(self, thing: object) -> FixedSamples:

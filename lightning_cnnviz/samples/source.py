@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from lightning_cnnviz.samples.checks import checked_count
 from lightning_cnnviz.samples.collector import SampleCollector
@@ -95,8 +96,14 @@ class SampleSource:
 
 
 def same_samples(first: FixedSamples, second: FixedSamples) -> bool:
-    """Whether two sets show the same images with the same labels."""
+    """Whether two sets show the same images with the same labels and regions."""
     if (first.labels is None) != (second.labels is None) or first.images.shape != second.images.shape:
         return False
     same_labels = first.labels is None or second.labels is None or torch.equal(first.labels, second.labels)
-    return same_labels and torch.equal(first.images, second.images)
+    return same_labels and torch.equal(first.images, second.images) and _same(first.regions, second.regions)
+
+
+def _same(first: Tensor | None, second: Tensor | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return torch.equal(first, second)

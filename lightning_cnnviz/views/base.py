@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -83,6 +83,19 @@ def positive(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name} must be a positive integer, got {value!r}")
     return value
+
+
+def map_size(name: str, value: Sequence[int] | None) -> tuple[int, int] | None:
+    """Height and width as a pair, or None.
+
+    Raises:
+        ValueError: the value is neither None nor two positive integers.
+    """
+    if value is None:
+        return None
+    if len(value) != 2 or not all(isinstance(side, int) and side > 0 for side in value):
+        raise ValueError(f"{name} must be a height and a width in tokens such as (14, 14), got {value!r}")
+    return value[0], value[1]
 
 
 def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +80,11 @@ def map_sheet(
         ),
         defect_remarks(tag, drawn),
     )
+
+
+def with_remark(picture: Picture, remark: str | None) -> Picture:
+    """The picture with one more thing to tell the reader, if there is one."""
+    return picture if remark is None else replace(picture, remarks=(*picture.remarks, f"About {picture.tag}: {remark}"))
 
 
 def defect_remarks(tag: str, drawn: DrawnMaps) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from lightning_cnnviz.evidence import Evidence, Request
 from lightning_cnnviz.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.render import Scale, draw_maps, tiles
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, one_of, positive
+from lightning_cnnviz.views.base import View, map_size, one_of, positive
 from lightning_cnnviz.views.common import defect_remarks, map_sheet, scale_note, to_numpy
 
 
@@ -33,6 +33,8 @@ class FeatureMaps(View):
             the first ones.
         scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
         colormap: any OpenCV or matplotlib name.
+        reshape: height and width of the tokens of a transformer, such as ``(14, 14)``, where they cannot be found out;
+            tokens before those of the image, such as a class token, are dropped.
         every_n_epochs: draw in every n-th epoch in which the callback looks.
 
     Raises:
@@ -47,6 +49,7 @@ class FeatureMaps(View):
         sample: int | None = None,
         scale: Scale = "each",
         colormap: str = "viridis",
+        reshape: Sequence[int] | None = None,
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
@@ -56,6 +59,7 @@ class FeatureMaps(View):
         one_of("scale", scale, ("each", "shared"))
         self.scale = scale
         self.colormap = colormap
+        self.reshape = map_size("reshape", reshape)
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
@@ -63,12 +67,14 @@ class FeatureMaps(View):
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         if self.sample is not None and not -len(samples) <= self.sample < len(samples):
             raise ValueError(f"sample={self.sample} is out of range for {len(samples)} samples")
+        layout = layout.reshaped(self.reshape)
         layers = layout.maps(self.layers)
         for layer in layers:
-            self._check_channels(layer, layout[layer].shape[0])
+            self._check_channels(layer, layout[layer].channels)
         return Request(activations=frozenset(layers))
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        evidence = evidence.reshaped(self.reshape)
         for layer in evidence.layout.maps(self.layers):
             activations = evidence.activation(layer)
             channels = self._chosen(activations)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import get_args
 
 from torch import nn
@@ -13,7 +13,7 @@ from lightning_cnnviz.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.methods.cam import Variant, activation_map
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, fraction, one_of
+from lightning_cnnviz.views.base import View, fraction, map_size, one_of
 from lightning_cnnviz.views.common import laid_over, map_sheet, scale_note, shown_pictures, to_numpy
 
 TITLES: dict[Variant, str] = {
@@ -42,6 +42,8 @@ class GradCAM(View):
         colormap: any OpenCV or matplotlib name.
         alpha: weight of the map over the image, from 0 to 1.
         scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
+        reshape: height and width of the tokens of a transformer, such as ``(14, 14)``, where they cannot be found out;
+            tokens before those of the image, such as a class token, are dropped.
         every_n_epochs: draw in every n-th epoch in which the callback looks.
 
     Raises:
@@ -56,6 +58,7 @@ class GradCAM(View):
         colormap: str = "jet",
         alpha: float = 0.5,
         scale: Scale = "each",
+        reshape: Sequence[int] | None = None,
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
@@ -66,14 +69,16 @@ class GradCAM(View):
         self.colormap = colormap
         self.alpha = fraction("alpha", alpha)
         self.scale = scale
+        self.reshape = map_size("reshape", reshape)
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
-        return Request(gradients=frozenset(layout.maps(self.layers)))
+        return Request(gradients=frozenset(layout.reshaped(self.reshape).maps(self.layers)))
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        evidence = evidence.reshaped(self.reshape)
         for layer in evidence.layout.maps(self.layers):
             maps = activation_map(evidence.activation(layer), evidence.gradient(layer), self.variant).float().cpu()
             tag = f"{'grad_cam' if self.variant == 'gradcam' else self.variant}/{layer}"

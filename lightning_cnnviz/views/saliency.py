@@ -3,46 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from lightning_cnnviz.artifacts import Array, Artifact
-from lightning_cnnviz.evidence import Evidence, Request
+from lightning_cnnviz.artifacts import RGB, Array, Artifact, Picture
+from lightning_cnnviz.evidence import Evidence, Model, Request
 from lightning_cnnviz.layers import Layout
-from lightning_cnnviz.methods.gradients import Reduction, reduce_channels
+from lightning_cnnviz.methods.backward_rules import Rule
+from lightning_cnnviz.methods.gradients import (
+    IntegratedGradients,
+    Reduction,
+    integrated_gradients,
+    reduce_channels,
+    smoothgrad,
+)
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, fraction, one_of
-from lightning_cnnviz.views.common import laid_over, map_sheet, scale_note, shown_pictures, to_numpy
+from lightning_cnnviz.views.base import View, fraction, one_of, positive
+from lightning_cnnviz.views.common import laid_over, map_sheet, scale_note, shown_pictures, to_numpy, with_remark
+from lightning_cnnviz.views.panels import panel_sheet
 
-Method: TypeAlias = Literal["gradient"]
+Method: TypeAlias = Literal["gradient", "input_x_gradient", "guided", "deconvnet", "smoothgrad", "integrated_gradients"]
+Drawing: TypeAlias = Reduction | Literal["panels"]
+Baseline: TypeAlias = Literal["black", "zero"]
 
-_SHOWN_AS: dict[str, str] = {
+TITLES: dict[Method, str] = {
+    "gradient": "gradient of the class score",
+    "input_x_gradient": "input × gradient",
+    "guided": "guided backpropagation",
+    "deconvnet": "deconvnet",
+    "smoothgrad": "SmoothGrad",
+    "integrated_gradients": "integrated gradients",
+}
+_DRAWN_AS: dict[Method, Drawing] = {
+    "gradient": "squared",
+    "input_x_gradient": "signed",
+    "guided": "panels",
+    "deconvnet": "panels",
+    "smoothgrad": "squared",
+    "integrated_gradients": "signed",
+}
+_HEADINGS: dict[Reduction, str] = {
     "absolute": "magnitude",
     "squared": "squared",
     "positive": "positive part",
     "negative": "negative part",
     "signed": "signed",
+    "grey": "magnitude",
 }
+_COLORMAPS: dict[Reduction, str] = {"signed": "RdBu_r", "grey": "gray"}
+_STEPS: dict[Method, int] = {"smoothgrad": 25, "integrated_gradients": 50}
+_RULES: dict[Method, Rule] = {"guided": "guided", "deconvnet": "deconvnet"}
+_TOLERATED_GAP = 0.05
 
 
 class Saliency(View):
-    """Saliency: the gradient of the target score with respect to the pixels (Simonyan et al., 2014).
+    """Saliency: which pixels the target score depends on, by its gradient (Simonyan et al., 2014) or a relative of it.
 
     How to read it: bright pixels are those whose smallest change would change the score most. Single pixels are noisy;
     look for where they gather. It says what the score is sensitive to, not what the model sees there, and a saturated
     network may depend on pixels whose gradient is zero.
 
-    Tags and arrays: ``saliency/<method>``, (N, C, H, W) signed gradient of the target score, in the model's input
-    space.
+    The methods:
+
+    - ``"gradient"``: the score's sensitivity to each pixel.
+    - ``"input_x_gradient"``: times the pixel itself, a first-order share in the score (Shrikumar et al., 2016). Pixels
+      that are zero for the model get nothing, however much they matter.
+    - ``"guided"``, ``"deconvnet"``: sharp, because negative gradients are cut off at every ReLU (Springenberg et al.,
+      2015; Zeiler and Fergus, 2014). They show edges and texture that reached the class score, and partly reconstruct
+      the image even in a network with random weights: not a test of what was learnt (Adebayo et al., 2018).
+    - ``"smoothgrad"``: the gradient averaged over noisy copies (Smilkov et al., 2017): less noise, ``steps`` times the
+      cost.
+    - ``"integrated_gradients"``: shares that add up to the score's difference from a baseline (Sundararajan et al.,
+      2017). A pixel that looks like the baseline gets nothing: with ``"black"``, black is never evidence.
+
+    Tags and arrays: ``saliency/<method>``, (N, C, H, W) signed, in the model's input space.
 
     Args:
-        method: ``"gradient"``.
-        reduction: what is drawn of the signed gradient: ``"squared"``, ``"absolute"``, ``"positive"``, ``"negative"``
-            or ``"signed"``.
-        colormap: any OpenCV or matplotlib name; a diverging one suits ``"signed"``. ``None``: ``hot``, and ``RdBu_r``
-            for ``"signed"``.
+        method: see above.
+        reduction: what is drawn of the signed values: ``"squared"``, ``"absolute"``, ``"positive"``, ``"negative"``,
+            ``"signed"`` or ``"grey"``, beside the same over the image; ``"panels"``: all, positive, negative and grey,
+            in the colours of the input. None: ``"panels"`` for ``"guided"`` and ``"deconvnet"``, ``"squared"`` for
+            ``"gradient"`` and ``"smoothgrad"``, ``"signed"`` for the others.
+        steps: noisy copies of ``"smoothgrad"`` (None: 25), points on the path of ``"integrated_gradients"`` (None: 50).
+        noise: standard deviation of SmoothGrad's noise as a share of each image's range.
+        baseline: of integrated gradients: a ``"black"`` image, or ``"zero"`` in the model's input space, which is the
+            mean of the training data when that was normalised. The same where no normalisation is known.
+        colormap: any OpenCV or matplotlib name; a diverging one suits ``"signed"``. ``None``: ``hot``, ``RdBu_r`` for
+            ``"signed"``, ``gray`` for ``"grey"``.
         alpha: weight of the map over the grey image, from 0 to 1.
         scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
         every_n_epochs: draw in every n-th epoch in which the callback looks.
@@ -54,8 +106,11 @@ class Saliency(View):
     def __init__(
         self,
         method: Method = "gradient",
-        reduction: Reduction = "squared",
+        reduction: Drawing | None = None,
         *,
+        steps: int | None = None,
+        noise: float = 0.15,
+        baseline: Baseline = "black",
         colormap: str | None = None,
         alpha: float = 0.5,
         scale: Scale = "each",
@@ -63,41 +118,97 @@ class Saliency(View):
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
         one_of("method", method, get_args(Method))
-        one_of("reduction", reduction, get_args(Reduction))
-        one_of("scale", scale, get_args(Scale))
         self.method = method
-        self.reduction = reduction
-        self.colormap = colormap or ("RdBu_r" if reduction == "signed" else "hot")
+        self.reduction: Drawing = _DRAWN_AS[method] if reduction is None else reduction
+        one_of("reduction", self.reduction, (*get_args(Reduction), "panels"))
+        one_of("baseline", baseline, get_args(Baseline))
+        one_of("scale", scale, get_args(Scale))
+        self.steps = _STEPS.get(method, 1) if steps is None else positive("steps", steps)
+        self.noise = fraction("noise", noise)
+        self.baseline = baseline
+        self.colormap = colormap
         self.alpha = fraction("alpha", alpha)
         self.scale = scale
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        if self.method in _RULES:
+            return Request(rules=frozenset({_RULES[self.method]}))
+        if self.method == "smoothgrad":
+            return Request(procedures={self._key: self._smoothgrad})
+        if self.method == "integrated_gradients":
+            return Request(procedures={self._key: partial(self._integrated_gradients, self._starting_from(samples))})
         return Request(input_gradient=True)
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        values, remark = self._values(evidence)
         tag = f"saliency/{self.method}"
-        gradient = evidence.image_gradient()
-        yield Array(tag, gradient.float().cpu())
-        maps = to_numpy(reduce_channels(gradient[: evidence.shown].float(), self.reduction))
-        grey = [
-            np.repeat(picture.mean(axis=2, keepdims=True).round().astype(np.uint8), 3, axis=2)
-            for picture in shown_pictures(evidence)
-        ]
+        yield Array(tag, values)
+        picture = self._picture(evidence, tag, values[: evidence.shown])
+        yield with_remark(picture, remark)
+
+    def _values(self, evidence: Evidence) -> tuple[Tensor, str | None]:
+        """What the method gives, (N, C, H, W) float32 on the CPU, and what the reader should know about it."""
+        remark = None
+        if self.method in _RULES:
+            ruled = evidence.ruled_gradient(_RULES[self.method])
+            values, remark = ruled.values, ruled.remark
+        elif self.method == "smoothgrad":
+            values = evidence.result(self._key)
+        elif self.method == "integrated_gradients":
+            integrated = evidence.result(self._key)
+            values, remark = integrated.values, self._completeness(integrated)
+        else:
+            values = evidence.image_gradient()
+        values = values.float().cpu()
+        return (values * evidence.samples.images if self.method == "input_x_gradient" else values), remark
+
+    @property
+    def _key(self) -> str:
+        return f"saliency/{self.method}/{self.steps}/{self.noise}/{self.baseline}"
+
+    def _smoothgrad(self, model: Model) -> Tensor:
+        on_step = partial(model.progress, "SmoothGrad")
+        return smoothgrad(model.target_scores, model.images, noise=self.noise, draws=self.steps, on_step=on_step)
+
+    def _integrated_gradients(self, baseline: Tensor, model: Model) -> IntegratedGradients:
+        on_step = partial(model.progress, "Integrated gradients")
+        baseline = baseline.to(model.images)
+        return integrated_gradients(model.target_scores, model.images, baseline, steps=self.steps, on_step=on_step)
+
+    def _starting_from(self, samples: FixedSamples) -> Tensor:
+        """The baseline, (1, C, 1, 1) in the model's input space."""
+        zero = torch.zeros(1, samples.images.shape[1], 1, 1)
+        if self.baseline == "zero" or samples.mean is None or samples.std is None:
+            return zero
+        black = -torch.tensor(samples.mean) / torch.tensor(samples.std)
+        return zero + black.reshape(1, -1, 1, 1)
+
+    def _completeness(self, integrated: IntegratedGradients) -> str | None:
+        if integrated.gap <= _TOLERATED_GAP:
+            return None
+        return (
+            f"with steps={self.steps} the attributions miss the difference of the scores by {integrated.gap:.0%}; "
+            "more steps come closer"
+        )
+
+    def _picture(self, evidence: Evidence, tag: str, values: Tensor) -> Picture:
+        title = f"Saliency: {TITLES[self.method]}"
+        if self.reduction == "panels":
+            return panel_sheet(evidence, tag, values, title=title, scale=self.scale)
         drawn, heats, overlays = laid_over(
-            grey,
-            maps,
-            colormap=self.colormap,
+            _grey(shown_pictures(evidence)),
+            to_numpy(reduce_channels(values, self.reduction)),
+            colormap=self.colormap or _COLORMAPS.get(self.reduction, "hot"),
             scale=self.scale,
             alpha=self.alpha,
             smooth=False,
             symmetric=self.reduction == "signed",
         )
-        yield map_sheet(
-            evidence,
-            tag,
-            [(_SHOWN_AS[self.reduction], heats), ("overlay", overlays)],
-            title=f"Saliency: {self.method} of the class score",
-            footer=scale_note(drawn, self.scale),
-            drawn=drawn,
-            smooth=False,
-        )
+        columns = [(_HEADINGS[self.reduction], heats), ("overlay", overlays)]
+        footer = scale_note(drawn, self.scale)
+        return map_sheet(evidence, tag, columns, title=title, footer=footer, drawn=drawn, smooth=False)
+
+
+def _grey(pictures: list[RGB]) -> list[RGB]:
+    """Without colours of their own, which would be mistaken for those of the map."""
+    return [np.repeat(picture.mean(axis=2, keepdims=True).round().astype(np.uint8), 3, axis=2) for picture in pictures]

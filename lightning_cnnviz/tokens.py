@@ -1,0 +1,72 @@
+"""Outputs of transformers as maps: positions in a row or in a grid, each with its channels last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+MOST_PREFIX_TOKENS = 16  # class, distillation and register tokens; sixteen registers is the most in use
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGrid:
+    """Where the places of an image are in an output (N, prefix + h·w, K) or (N, h, w, K).
+
+    Attributes:
+        height: of the maps.
+        width: of the maps.
+        prefix: tokens before those of the image, such as a class token.
+    """
+
+    height: int
+    width: int
+    prefix: int = 0
+
+    def as_maps(self, output: Tensor) -> Tensor:
+        """Maps (N, K, h, w) without the prefix tokens.
+
+        >>> import torch
+        >>> tokens = torch.tensor([[[9.0], [1.0], [2.0], [3.0], [4.0]]])  # a class token and four places
+        >>> TokenGrid(2, 2, prefix=1).as_maps(tokens)
+        tensor([[[[1., 2.],
+                  [3., 4.]]]])
+        """
+        places = output.flatten(1, -2)[:, self.prefix :]
+        return places.transpose(1, 2).reshape(*places.shape[::2], self.height, self.width)
+
+
+def has_channels_last(module: nn.Module, shape: Sequence[int]) -> bool:
+    """Whether an output of this shape has its channels last because of the module that put it out."""
+    if isinstance(module, nn.Linear):
+        return len(shape) > 1
+    # Normalisations that permute to channels last and back are derived from nn.LayerNorm, too.
+    return isinstance(module, nn.LayerNorm) and len(shape) > 1 and (shape[-1],) == module.normalized_shape != shape[:1]
+
+
+def find_grid(
+    shape: Sequence[int], image_size: tuple[int, int], map_sizes: Iterable[tuple[int, int]]
+) -> TokenGrid | None:
+    """The grid of an output with channels last, None if it can't be told.
+
+    Args:
+        shape: of the output for one sample, (h, w, K) or (prefix + h·w, K).
+        image_size: height and width of the model's input.
+        map_sizes: heights and widths of the maps that the model's convolutions put out.
+    """
+    if len(shape) == 3:
+        height, width = shape[:2]
+        skew = abs(height * image_size[1] - width * image_size[0])
+        # A window and its pixels are two dimensions as well; only the image's own have its proportions.
+        return TokenGrid(height, width) if height * width > 1 and skew <= max(image_size) else None
+    grids = [grid_of(shape, size) for size in map_sizes]
+    return min((grid for grid in grids if grid is not None), key=lambda grid: grid.prefix, default=None)
+
+
+def grid_of(shape: Sequence[int], size: tuple[int, int]) -> TokenGrid | None:
+    """The grid of this height and width in tokens (prefix + h·w, K), None if it does not fit them."""
+    if len(shape) != 2:
+        return None
+    prefix = shape[0] - size[0] * size[1]
+    return TokenGrid(*size, prefix) if 0 <= prefix <= MOST_PREFIX_TOKENS else None

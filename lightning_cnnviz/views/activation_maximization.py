@@ -1,0 +1,153 @@
+"""What excites single channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from lightning_cnnviz.artifacts import Array, Artifact, Picture
+from lightning_cnnviz.evidence import Evidence, Model, Request
+from lightning_cnnviz.layers import Layer, LayerSpec, Layout, check_names
+from lightning_cnnviz.methods.activation_maximization import Maximized, Regularizers, maximize_activations
+from lightning_cnnviz.render import Scale, draw_maps, draw_rgb_kernels, format_number, tiles
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.views.base import View, one_of, positive
+from lightning_cnnviz.views.common import defect_remarks, to_numpy
+
+STABLE_SMOOTHING = 0.25  # what descent on squared differences may take away in a step before it overshoots
+
+
+class ActivationMaximization(View):
+    """Activation maximisation: for each channel an image, begun as faint noise, that makes the channel respond.
+
+    How to read it: first layers give edges and colours, later ones textures and parts of objects; what stays noise is
+    a channel that has learnt nothing or that nothing excites. Each picture shows only one of the many things that a
+    channel may respond to, and on a network that was trained without regularisation the strongest image looks like
+    noise to people: ``decorrelated``, ``jitter`` and ``total_variation`` trade activation for legibility. Mid-grey is
+    the mean of the samples.
+
+    Tags and arrays: ``activation_max/<layer>``, (K, C, H, W) in the model's input space, the strongest first.
+
+    Args:
+        layers: ``"last"`` is the last layer of the spatial size of the last convolution. Each layer costs ``steps``
+            forward and backward passes up to it.
+        channels: how many, the first ones, so that every epoch shows the same; or indices.
+        steps: of gradient ascent.
+        rate: root mean square of a step, in standard deviations of the samples.
+        jitter: most pixels by which the image is shifted at random before each step.
+        blur: standard deviation in pixels of a Gaussian that smooths the image after each step.
+        total_variation: factor of the descent on the squared differences of neighbouring pixels.
+        decorrelated: begin at noise with the spectrum and colours of photographs, and take steps along them.
+        scale: ``"shared"`` for all pictures, or ``"each"`` by itself.
+        every_n_epochs: draw in every n-th epoch in which the callback looks.
+
+    Raises:
+        ValueError: an argument is out of its range.
+
+    Source: Erhan et al., "Visualizing higher-layer features of a deep network", 2009; Olah et al., "Feature
+        visualization", 2017.
+    """
+
+    def __init__(
+        self,
+        layers: LayerSpec = "last",
+        channels: int | Sequence[int] = 8,
+        *,
+        steps: int = 20,
+        rate: float = 0.1,
+        jitter: int = 0,
+        blur: float = 0.0,
+        total_variation: float = 0.0,
+        decorrelated: bool = False,
+        scale: Scale = "shared",
+        every_n_epochs: int = 1,
+    ) -> None:
+        super().__init__(every_n_epochs=every_n_epochs)
+        one_of("scale", scale, ("each", "shared"))
+        for name, value in (("jitter", jitter), ("blur", blur), ("total_variation", total_variation)):
+            if value < 0:
+                raise ValueError(f"{name} must not be negative, got {value!r}")
+        if rate <= 0:
+            raise ValueError(f"rate must be positive, got {rate!r}")
+        if rate * total_variation > STABLE_SMOOTHING:
+            raise ValueError(
+                f"total_variation must be at most {STABLE_SMOOTHING}/rate = {STABLE_SMOOTHING / rate:g}, "
+                f"got {total_variation!r}: stronger smoothing overshoots"
+            )
+        self.layers = layers
+        self.channels = positive("channels", channels) if isinstance(channels, int) else tuple(channels)
+        self.steps = positive("steps", steps)
+        self.rate = rate
+        self.jitter = jitter
+        self.blur = blur
+        self.total_variation = total_variation
+        self.decorrelated = decorrelated
+        self.scale = scale
+
+    def check(self, model: nn.Module) -> None:
+        check_names(model, self.layers)
+
+    def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        layers = [layout[name] for name in layout.maps(self.layers)]
+        return Request(procedures={self._key(layer.name): partial(self._optimize, layer, samples) for layer in layers})
+
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        for layer in evidence.layout.maps(self.layers):
+            found: Maximized = evidence.result(self._key(layer))
+            mean, spread = _statistics(evidence.samples.images)
+            tag = f"activation_max/{layer}"
+            yield Array(tag, (mean + spread * found.images.cpu()).float())
+            yield self._picture(tag, evidence.layout[layer], found)
+
+    def _optimize(self, layer: Layer, samples: FixedSamples, model: Model) -> Maximized:
+        images = model.images
+        mean, spread = (values.to(images.device) for values in _statistics(samples.images))
+        return maximize_activations(
+            lambda inputs: layer.as_maps(model.output_of(layer.name, (mean + spread * inputs).to(images.dtype))),
+            torch.tensor(self._chosen(layer), device=images.device),
+            (images.shape[1], images.shape[2], images.shape[3]),
+            steps=self.steps,
+            rate=self.rate,
+            regularizers=Regularizers(self.jitter, self.blur, self.total_variation, self.decorrelated),
+            on_step=partial(model.progress, f"Activation maximisation of {layer.name}"),
+        )
+
+    def _chosen(self, layer: Layer) -> list[int]:
+        count = layer.channels
+        if isinstance(self.channels, int):
+            return list(range(min(self.channels, count)))
+        wrong = [channel for channel in self.channels if not 0 <= channel < count]
+        if wrong:
+            raise ValueError(f"channels={wrong} are out of range: {layer.name} has channels 0 to {count - 1}")
+        return list(self.channels)
+
+    def _key(self, layer: str) -> str:
+        return f"{self!r} {layer}"
+
+    def _picture(self, tag: str, layer: Layer, found: Maximized) -> Picture:
+        if found.images.shape[1] == 3:
+            drawn = draw_rgb_kernels(to_numpy(found.images), scale=self.scale)
+        else:
+            drawn = draw_maps(to_numpy(found.images.mean(dim=1)), colormap="gray", scale=self.scale, symmetric=True)
+        labels = [
+            f"ch {channel}: {format_number(value)}"
+            for channel, value in zip(found.channels.tolist(), found.activations.tolist(), strict=True)
+        ]
+        picture = tiles(
+            list(drawn.cells),
+            labels=labels,
+            title=f"What excites {layer.name}, {len(labels)} of {layer.channels} channels",
+            footer=f"{self.steps} steps from noise; channel: mean activation reached, strongest first",
+            smooth=min(found.images.shape[2:]) > 64,
+        )
+        return Picture(tag, picture, defect_remarks(tag, drawn))
+
+
+def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each input channel, (1, C, 1, 1); 1 for a channel that is constant."""
+    mean = images.double().mean(dim=(0, 2, 3), keepdim=True)
+    spread = images.double().std(dim=(0, 2, 3), keepdim=True)
+    return mean.float(), spread.where(spread > 0, 1).float()

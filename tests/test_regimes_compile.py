@@ -1,0 +1,91 @@
+"""Compiled models: the guest neither compiles anything itself nor uses up what training may compile."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, seed_everything
+from torch import Tensor
+
+from lightning_cnnviz import CNNVisualizer, FixedSamples, PrototypeCallback
+from tests.fingerprint import Closing, Opening
+from tests.test_regimes import drawn_looks
+from tests.training import SmallCNN, loader, sha, stripes, trainer
+
+pytestmark = pytest.mark.slow  # each compiles with inductor and the C++ compiler
+
+
+class NoticesEagerCalls(SmallCNN):
+    """Counts the calls that run as plain Python: those while training show that compiled code was given up."""
+
+    eager_training_calls = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        if not torch.compiler.is_compiling() and self.training:
+            NoticesEagerCalls.eager_training_calls += 1
+        return super().forward(images)
+
+
+def whole() -> Any:
+    return torch.compile(NoticesEagerCalls())
+
+
+def in_place() -> LightningModule:
+    model = NoticesEagerCalls()
+    model.compile()
+    return model
+
+
+def submodule() -> LightningModule:
+    model = SmallCNN()
+    model.body = torch.compile(model.body)
+    return model
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler() -> Iterator[None]:
+    torch.compiler.reset()
+    NoticesEagerCalls.eager_training_calls = 0
+    yield
+    torch.compiler.reset()
+
+
+def run(make: Any, directory: Path, ours: list[Callback]) -> str:
+    seed_everything(7, verbose=False)
+    model = make()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer(directory, ours).fit(model, loader(shuffle=True), loader())
+    return sha(model)
+
+
+@pytest.mark.parametrize("make", [whole, in_place, submodule])
+def test_same_bits_and_training_stays_compiled(make: Any, tmp_path: Path) -> None:
+    import time
+    t = time.time()
+    without = run(make, tmp_path / "without", [])
+    print("WITHOUT", time.time() - t)
+    eager_without = NoticesEagerCalls.eager_training_calls
+    torch.compiler.reset()
+    limit = torch._dynamo.config.recompile_limit
+    samples = [FixedSamples(*stripes(count).tensors) for count in range(3, 5 + limit)]
+    opening = Opening()
+    closing = Closing(opening)
+    many_shapes = [CNNVisualizer(samples=each, tag_prefix=f"{len(each)}/", show=1) for each in samples]
+
+    t = time.time()
+    with_us = run(
+        make,
+        tmp_path / "with",
+        [opening, CNNVisualizer(on_error="raise"), PrototypeCallback(steps=3, on_error="raise"), *many_shapes, closing],
+    )
+    print("WITH", time.time() - t, eager_without, NoticesEagerCalls.eager_training_calls)
+
+    assert closing.differences == []
+    assert with_us == without
+    assert NoticesEagerCalls.eager_training_calls == eager_without == 0

@@ -46,6 +46,8 @@ class CNNVisualizer(Callback):
         std: as ``mean``.
         class_names: None: the dataset's ``classes``.
         tag_prefix: put before every tag, to tell several of these callbacks apart.
+        max_overhead: the share of the training time, above 0 and at most 1, that looks may take; beyond it the last of
+            the views are left out until there is room again, but never in the first and the last epoch.
         on_error: what a failure while training does: ``"warn"``, or ``"raise"`` for debugging.
 
     Raises:
@@ -73,6 +75,7 @@ class CNNVisualizer(Callback):
         std: Sequence[float] | None = None,
         class_names: Sequence[str] | None = None,
         tag_prefix: str = "",
+        max_overhead: float | None = None,
         on_error: Literal["warn", "raise"] = "warn",
     ) -> None:
         super().__init__()
@@ -80,6 +83,8 @@ class CNNVisualizer(Callback):
             self.show = positive("show", show)
             self.every_n_epochs = positive("every_n_epochs", every_n_epochs)
             one_of("on_error", on_error, ("warn", "raise"))
+            if max_overhead is not None and not 0 < max_overhead <= 1:
+                raise ValueError(f"max_overhead must be above 0 and at most 1, got {max_overhead!r}")
             check_target(target)
             self._source = SampleSource(
                 samples, image_key=image_key, label_key=label_key, class_names=class_names, mean=mean, std=std
@@ -93,12 +98,14 @@ class CNNVisualizer(Callback):
         self.image_key, self.label_key, self.output_key = image_key, label_key, output_key
         self.class_names = class_names
         self.tag_prefix = tag_prefix
+        self.max_overhead = max_overhead
         self.on_error = on_error
         self._session: Session | None = None
         self._off: set[View] = set()
         self._chosen = False
         self._unreadable: ValueError | None = None
         self._observed_epoch: int | None = None
+        self._said_over_budget = False
         self._seen_step: int | None = None
 
     @property
@@ -154,6 +161,8 @@ class CNNVisualizer(Callback):
         """Rehearses, so that what cannot work is said before training, and looks at the untrained model."""
         self._seen_step = None
         self._observed_epoch = trainer.current_epoch
+        if self._session is not None:
+            self._session.costs.start()
         with self._misconfigured():
             self._ranks.agree(lambda: self._prepare(trainer, pl_module))
         if trainer.global_step == 0:
@@ -238,11 +247,23 @@ class CNNVisualizer(Callback):
         """The positions of the views that are due, with what the other ranks need to know of them."""
         if self.samples is None:
             return {}
-        return {
-            position: view.state_dict() if session.ranks.sharded else {}
-            for position, view in enumerate(self.views)
-            if view not in self._off and self._is_due(trainer, view, untrained)
-        }
+        views = [view for view in self.views if view not in self._off and self._is_due(trainer, view, untrained)]
+        if self.max_overhead is not None and self._may_be_left_out(trainer, untrained):
+            views = self._within_budget(views, self.max_overhead, session)
+        return {self.views.index(view): view.state_dict() if session.ranks.sharded else {} for view in views}
+
+    def _within_budget(self, views: list[View], share: float, session: Session) -> list[View]:
+        kept = session.costs.affordable(views, share)
+        left_out = ", ".join(view.name for view in views if view not in kept)
+        if left_out and not self._said_over_budget:
+            self._said_over_budget = True
+            rank_zero_warn(f"{self._name}, max_overhead={share}: leaves out {left_out} for now, and maybe more again")
+        return kept
+
+    def _may_be_left_out(self, trainer: Trainer, untrained: bool) -> bool:
+        is_last = trainer.max_epochs is not None and trainer.current_epoch + 1 == trainer.max_epochs
+        is_first = trainer.current_epoch == self._observed_epoch
+        return trainer.state.fn == TrainerFn.FITTING and not (untrained or is_first or is_last)
 
     def _assignment(self, due: Mapping[int, Mapping[str, Any]], session: Session) -> Assignment:
         assert self.samples is not None

@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from lightning_cnnviz.artifacts import RGB, Array, Artifact, Picture, Scalar
+from lightning_cnnviz.costs import Costs
 from lightning_cnnviz.evidence import Request
 from lightning_cnnviz.layers import Layout
 from lightning_cnnviz.probe import Probe
@@ -45,7 +46,7 @@ class Explanation:
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes everything below a directory, which is made if missing; files of the same names are replaced.
 
-        The parts of a tag are folders: ``grad_cam/layer4.png`` is the picture, ``grad_cam/layer4.npy`` the values behind
+        The parts of a tag are folders: ``grad_cam/layer4.png`` is a picture, ``grad_cam/layer4.npy`` the values behind
         it. Numbers go to ``scalars.csv`` with the columns tag and value, a note to ``<tag>.md``.
         """
         folder = Path(directory)
@@ -91,6 +92,7 @@ def explain(
     views: Sequence[View] | None = None,
     *,
     target: Target = "predicted",
+    output_key: int | str | None = None,
 ) -> Explanation:
     """Looks at a model once and returns what the views found. The model is left as it was, to the bit.
 
@@ -99,6 +101,8 @@ def explain(
         samples: the images, as the model takes them; a plain tensor has no labels and no class names.
         views: what to look at; those of :class:`~lightning_cnnviz.CNNVisualizer` if None.
         target: which class score is explained.
+        output_key: where the scores are if the model returns a tuple, a mapping or an object; None: found by a common
+            name such as ``"logits"``, else the first tensor.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -107,7 +111,7 @@ def explain(
     check_target(target)
     if isinstance(samples, Tensor):
         samples = FixedSamples(samples)
-    probe = Probe(model)
+    probe = Probe(model, output_key=output_key)
     views = default_views() if views is None else list(views)
     for view in views:
         view.check(model)
@@ -128,26 +132,30 @@ def examine(
     failed: Callable[[View, Exception], None],
     shown: int | None = None,
     epoch: int | None = None,
+    costs: Costs | None = None,
 ) -> list[tuple[View, list[Artifact]]]:
     """One look for several views: their requests merged, one pass, and what each drew of it.
 
     A view that raises is reported to ``failed`` and left out; the others go on. What the shared pass itself raises is
     raised.
     """
+    costs = costs or Costs()
     requests: dict[View, Request] = {}
     for view in views:
         try:
-            requests[view] = view.request(layout, samples)
+            requests[view] = costs.timed(view, view.request(layout, samples))
         except Exception as error:
             failed(view, error)
     merged = Request()
     for request in requests.values():
         merged |= request
-    evidence = probe.look(samples, layout, merged, target, shown=shown, epoch=epoch)
+    with costs.stage("pass"):
+        evidence = probe.look(samples, layout, merged, target, shown=shown, epoch=epoch)
     drawn: list[tuple[View, list[Artifact]]] = []
     for view in requests:
         try:
-            drawn.append((view, list(view.draw(evidence))))
+            with costs.stage("draw", view):
+                drawn.append((view, list(view.draw(evidence))))
         except Exception as error:
             failed(view, error)
     return drawn

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from lightning_cnnviz.artifacts import Artifact, Note, Picture, Scalar
+from lightning_cnnviz.costs import Costs
 from lightning_cnnviz.explain import examine
 from lightning_cnnviz.layers import Layout
 from lightning_cnnviz.probe import Probe, Progress
@@ -60,6 +61,7 @@ class Session:
         warn: warns the user.
 
     Attributes:
+        costs: what the looks cost.
         ranks: the processes that the run is spread over.
         last_steps: the last step written of each tag.
         last_step: the step of the last look, -1 before there was any.
@@ -74,6 +76,7 @@ class Session:
         self._writer: BackgroundWriter | None = None
         self._has_sinks = False
         self._reported_dropped = False
+        self.costs = Costs()
         self.last_steps: dict[str, int] = {}
         self.last_step = -1
 
@@ -110,20 +113,31 @@ class Session:
         Returns:
             The numbers that Lightning is to log, by tag; they are not written here.
         """
+        with self.costs.look():
+            monitored = self._look_by_group(model, assignments, step, epoch)
+        for scalar in self.costs.scalars():
+            self._submit(scalar, step)
+        self.last_step = step
+        if self._writer is not None:
+            self._writer.flush(timeout=0)
+        self._report_writer()
+        return monitored
+
+    def _look_by_group(
+        self, model: nn.Module, assignments: Iterable[Assignment], step: int, epoch: int | None
+    ) -> dict[str, float]:
         monitored: dict[str, float] = {}
         groups: dict[tuple[object, ...], list[Assignment]] = {}
         for assignment in assignments:
             groups.setdefault(assignment.pass_key, []).append(assignment)
         for group in groups.values():
-            for artifact in self._look(model, group, epoch):
-                if isinstance(artifact, Scalar) and artifact.monitored:
-                    monitored[artifact.tag] = artifact.value
-                else:
-                    self._submit(artifact, step)
-        self.last_step = step
-        if self._writer is not None:
-            self._writer.flush(timeout=0)
-        self._report_writer()
+            artifacts = self._look(model, group, epoch)
+            with self.costs.stage("write"):
+                for artifact in artifacts:
+                    if isinstance(artifact, Scalar) and artifact.monitored:
+                        monitored[artifact.tag] = artifact.value
+                    else:
+                        self._submit(artifact, step)
         return monitored
 
     def close(self) -> None:
@@ -146,6 +160,7 @@ class Session:
                 first.target,
                 shown=first.shown,
                 epoch=epoch,
+                costs=self.costs,
                 failed=lambda view, error: owners[view].failed([view], error),
             )
         except Exception as error:

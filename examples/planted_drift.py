@@ -33,28 +33,31 @@ from lightning_cnnviz.alarms import Alarm
 SUBSET = Path(__file__).parent / "data" / "mnist_subset.npz"
 Disturbance: TypeAlias = Literal["patch", "swapped labels", "learning rate 0", "new weights", "nothing"]
 
-EPOCHS, MIDWAY = 10, 5  # the disturbance is there from the start of this epoch, counted from 0
-TRAINING_IMAGES = 3000
+EPOCHS, MIDWAY = 12, 6  # the disturbance is there from the start of this epoch, counted from 0
+TRAINING_IMAGES = 2000
 PATCH = slice(1, 6)  # rows and columns of the patch in the top left corner
-PATCHED_BELOW = 5  # digits that carry the patch
+PATCHED = 4  # the digit that carries it
 SWAPPED = (2, 7)
 RESET_LAYER = "stage2.conv"
 
 
 class SmallCNN(LightningModule):
-    """Three convolutional stages, global average pooling and a linear layer; no batch normalisation, so that a learning
-    rate of 0 stops everything."""
+    """Three convolutional stages and a linear layer.
+
+    Without batch normalisation, which would keep moving its statistics at a learning rate of 0.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.stage1 = stage(1, 16)
-        self.stage2 = stage(16, 32)
-        self.stage3 = stage(32, 64)
-        self.classifier = nn.Linear(64, 10)
+        self.stage1 = stage(1, 8)
+        self.stage2 = stage(8, 16)
+        self.stage3 = stage(16, 32)
+        self.classifier = nn.Linear(32 * 7 * 7, 10)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Class scores before softmax, (N, 10), of images (N, 1, 28, 28) from 0 to 1."""
         features = self.stage3(F.max_pool2d(self.stage2(F.max_pool2d(self.stage1(images), 2)), 2))
-        scores: Tensor = self.classifier(features.mean(dim=(2, 3)))
+        scores: Tensor = self.classifier(features.flatten(1))
         return scores
 
     def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
@@ -100,12 +103,10 @@ class Plant(Callback):
 
 
 def patched(images: Tensor, labels: Tensor) -> Tensor:
-    """Copies of the images with a white square in the corner of digits below ``PATCHED_BELOW``."""
-    images = images.clone()
-    marked = images[labels < PATCHED_BELOW]
+    """Copies of the images with a white square in the corner of one digit's."""
+    marked = images.clone()
     marked[:, :, PATCH, PATCH] = 1.0
-    images[labels < PATCHED_BELOW] = marked
-    return images
+    return torch.where((labels == PATCHED)[:, None, None, None], marked, images)
 
 
 def digits(split: str, count: int) -> TensorDataset:
@@ -114,48 +115,56 @@ def digits(split: str, count: int) -> TensorDataset:
     return TensorDataset(torch.from_numpy(images).float()[:, None] / 255, torch.from_numpy(labels).long())
 
 
-def judged_digits() -> FixedSamples:
-    """Four digits of each class as they will look with the patch, whose corner is the region."""
+def judged_digits(disturbance: Disturbance) -> dict[str, FixedSamples]:
+    """The digits that the disturbance is about, and the others; all digits in one group where it is about none.
+
+    Where the patch is to come, the judged digits carry it from the start, as their region.
+    """
     images, labels = digits("val", 2000).tensors
-    chosen = torch.cat([(labels == label).nonzero()[:4, 0] for label in range(10)])
-    boxes = torch.tensor([[PATCH.start, PATCH.start, PATCH.stop, PATCH.stop]] * len(chosen))
-    order = chosen.reshape(10, 4).T.flatten()
-    return FixedSamples(patched(images[order], labels[order]), labels[order], regions=boxes)
+    about = {"patch": [PATCHED], "swapped labels": list(SWAPPED)}.get(disturbance, [])
+    per_class = torch.stack([(labels == label).nonzero()[:12, 0] for label in range(10)])
+    others = per_class[[label for label in range(10) if label not in about], :4]
+    chosen = {"others": others.T.flatten()}
+    if about:
+        chosen["concerned"] = per_class[about].T.flatten()
+    judged = {}
+    for group, indices in chosen.items():
+        pictures, regions = images[indices], None
+        if disturbance == "patch" and group == "concerned":
+            pictures = patched(pictures, labels[indices])
+            regions = torch.tensor([[PATCH.start, PATCH.start, PATCH.stop, PATCH.stop]] * len(indices))
+        judged[group] = FixedSamples(pictures, labels[indices], regions=regions)
+    return judged
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one training left behind: every number at every epoch, and the epochs that alarmed."""
+    """What one training left behind: every number after every epoch, the alarms, the final accuracy."""
 
     numbers: dict[str, list[float]]
-    predictions: Tensor
     alarms: list[Alarm]
     accuracy: float
 
 
-class Predictions(Callback):
-    """Notes the predicted classes of the judged digits after each epoch."""
-
-    def __init__(self, images: Tensor) -> None:
-        self.images = images
-        self.seen: list[Tensor] = []
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        with torch.no_grad():
-            self.seen.append(pl_module(self.images).argmax(dim=1))
-
-
 def train(seed: int, disturbance: Disturbance, directory: Path) -> Run:
     seed_everything(seed, verbose=False)
-    samples, alarms = judged_digits(), list[Alarm]()
-    drift = DriftCallback(samples=samples, alarm="auto", on_alarm=alarms.append)
-    predictions = Predictions(samples.images)
+    alarms: list[Alarm] = []
+    callbacks: list[Callback] = [
+        DriftCallback(
+            samples=samples,
+            maps=("grad_cam", "hirescam", "saliency"),
+            alarm="auto",
+            on_alarm=alarms.append,
+            tag_prefix=f"{group}/",
+        )
+        for group, samples in judged_digits(disturbance).items()
+    ]
     logger = TensorBoardLogger(directory, name=disturbance.replace(" ", "_"), version=f"seed_{seed}")
     trainer = Trainer(
         accelerator="cpu",
         max_epochs=EPOCHS,
         logger=logger,
-        callbacks=[drift, Plant(disturbance), predictions],
+        callbacks=[*callbacks, Plant(disturbance)],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -164,7 +173,7 @@ def train(seed: int, disturbance: Disturbance, directory: Path) -> Run:
     trainer.fit(SmallCNN(), training, DataLoader(digits("val", 500), 500))
     events = EventAccumulator(logger.log_dir, size_guidance={"scalars": 0, "images": 1}).Reload()
     numbers = {tag: [event.value for event in events.Scalars(tag)][-EPOCHS:] for tag in events.Tags()["scalars"]}
-    return Run(numbers, torch.stack(predictions.seen), alarms, float(trainer.callback_metrics["val_accuracy"]))
+    return Run(numbers, alarms, float(trainer.callback_metrics["val_accuracy"]))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from lightning_cnnviz.averaging import drawn_weights
 from lightning_cnnviz.evidence import Request
 from lightning_cnnviz.layers import Layout
 from lightning_cnnviz.ranks import Plan, Ranks, Undrawn
@@ -222,6 +223,9 @@ class CNNVisualizer(Callback):
             return {}
         self._seen_step = trainer.global_step
         assignments = [peer._assignment(due, session) for peer, due in zip(peers, plan.due, strict=True) if due]
+        weights = drawn_weights(_callbacks(trainer), self)
+        if weights is not None and trainer.state.fn == TrainerFn.FITTING and trainer.validating:
+            session.note("weights", weights, plan.step)
         return session.look(pl_module, assignments, plan.step, plan.epoch)
 
     def _plan(self, trainer: Trainer, session: Session, untrained: bool) -> Plan | None:
@@ -379,8 +383,7 @@ class CNNVisualizer(Callback):
             self._session.close()
 
     def _peers(self, trainer: Trainer) -> list[CNNVisualizer]:
-        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined] # set by Lightning's connector
-        return [callback for callback in callbacks if isinstance(callback, CNNVisualizer)]
+        return [callback for callback in _callbacks(trainer) if isinstance(callback, CNNVisualizer)]
 
     @property
     def samples(self) -> FixedSamples | None:
@@ -426,6 +429,11 @@ def _check_classes(layout: Layout, samples: FixedSamples, target: Target, class_
 
 def _layers(request: Request) -> frozenset[str]:
     return request.activations | request.gradients | request.weights
+
+
+def _callbacks(trainer: Trainer) -> list[Callback]:
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined] # set by Lightning's connector
+    return callbacks
 
 
 def _dataset(trainer: Trainer) -> object:

@@ -142,7 +142,8 @@ class Evidence:
         Raises:
             UnavailableError: the pass could not give it.
         """
-        return self.layout[layer].as_maps(self._found(self.activations.get(layer), layer))
+        output = self._found(self.activations.get(layer), layer)
+        return self.layout[layer].as_maps(output)
 
     def gradient(self, layer: str) -> Tensor:
         """The gradient of the target score with respect to a layer's output as maps, (N, K, h, w).
@@ -150,7 +151,8 @@ class Evidence:
         Raises:
             UnavailableError: the pass could not give it.
         """
-        return self.layout[layer].as_maps(self._found(self.gradients.get(layer), layer))
+        gradient = self._found(self.gradients.get(layer), layer)
+        return self.layout[layer].as_maps(gradient)
 
     def image_gradient(self) -> Tensor:
         """The gradient of the target score with respect to the images, (N, C, H, W).

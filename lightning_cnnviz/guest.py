@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 _SEED = 0
 _LOGGING_METHODS = ("log", "log_dict")
@@ -29,7 +30,11 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     global flags.
 
     Parameters and their gradients are never written; take gradients with ``torch.autograd.grad``, not ``backward()``.
+
+    Raises:
+        ValueError: lazy modules are not initialized yet, which their first call would do with our random numbers.
     """
+    _check_initialized(model)
     with ExitStack() as stack:
         stack.enter_context(_random_numbers())
         stack.enter_context(torch.inference_mode(False))
@@ -40,22 +45,12 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         stack.enter_context(_tolerated_nondeterminism())
         if "torch._dynamo" in sys.modules:  # importing it takes a second, and nothing is compiled without it
             stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(_scripted_modules_in_evaluation_mode(model))
         stack.enter_context(_modules_restored(model))
         for module in model.modules():
             _silence(module)
+        _replace_inference_tensors(model)
         yield
-
-
-def call(model: nn.Module, images: Tensor) -> Any:
-    """Calls the model inside :func:`undisturbed`, also when it holds tensors made under inference mode.
-
-    Autograd cannot save such tensors for a backward pass, so clones stand in for them.
-    """
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    replaced = {name: tensor.clone() for name, tensor in tensors.items() if tensor.is_inference()}
-    if replaced:
-        return torch.func.functional_call(model, replaced, (images,))
-    return model(images)
 
 
 def placement(model: nn.Module) -> tuple[torch.device, torch.dtype]:
@@ -65,6 +60,12 @@ def placement(model: nn.Module) -> tuple[torch.device, torch.dtype]:
     if floating is None:
         return (tensors[0].device if tensors else torch.device("cpu")), torch.get_default_dtype()
     return floating.device, floating.dtype
+
+
+def _check_initialized(model: nn.Module) -> None:
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if is_lazy(tensor):
+            raise ValueError(f"{name} is not initialized yet: call the model once before it is looked at")
 
 
 @contextmanager
@@ -78,6 +79,8 @@ def _random_numbers() -> Iterator[None]:
         torch.default_generator.manual_seed(_SEED)
         for index in range(len(cuda)):
             torch.cuda.default_generators[index].manual_seed(_SEED)
+        random.seed(_SEED)
+        np.random.seed(_SEED)  # noqa: NPY002
         yield
     finally:
         random.setstate(python)
@@ -115,6 +118,19 @@ def _tolerated_nondeterminism() -> Iterator[None]:
         torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
 
 
+@contextmanager
+def _scripted_modules_in_evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """TorchScript keeps the mode in C++, where what we do to a module's attributes does not reach it."""
+    scripted = [(module, module.training) for module in model.modules() if isinstance(module, torch.jit.ScriptModule)]
+    try:
+        for module, _ in scripted:
+            module.training = False
+        yield
+    finally:
+        for module, mode in scripted:
+            module.training = mode
+
+
 def _silence(module: nn.Module) -> None:
     """Sets attributes that :func:`_modules_restored` takes back."""
     # Not through eval(): a model may do more than set flags there, such as merging weights.
@@ -126,6 +142,17 @@ def _silence(module: nn.Module) -> None:
     # Hooks on the backward pass watch the training's gradients, and these are not.
     for hooks in _BACKWARD_HOOKS:
         module.__dict__[hooks].clear()
+
+
+def _replace_inference_tensors(model: nn.Module) -> None:
+    """Puts clones, which :func:`_modules_restored` takes back, where autograd or an in-place change would refuse."""
+    clones: dict[Tensor, Tensor] = {}
+    for module in model.modules():
+        holders: list[Any] = [module._parameters, module._buffers, module.__dict__]
+        for holder in holders:
+            for name, tensor in list(holder.items()):
+                if isinstance(tensor, Tensor) and tensor.is_inference():
+                    holder[name] = clones[tensor] = clones.get(tensor, tensor.clone())
 
 
 def _log_nothing(*args: Any, **kwargs: Any) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_cnnviz import guest
 from lightning_cnnviz.layers import clean_name, named_layers
 from lightning_cnnviz.recording import hooked, image_like
 
@@ -39,7 +38,7 @@ def output_of(layer: str, model: nn.Module, entry: nn.Module, images: Tensor) ->
 
     try:
         with hooked({layer: named_layers(model)[layer]}, end):
-            guest.call(entry, images)
+            entry(images)
     except _Reached as reached:
         return reached.output
     raise ValueError(f"{layer} was not called, or put out no tensor")
@@ -56,7 +55,7 @@ def multiply_adds(model: nn.Module, entry: nn.Module, images: Tensor) -> dict[st
     prefix = next((clean_name(name) for name, module in model.named_modules() if module is entry), "")
     # With gradients: without them torch fuses attention into a kernel that its counter does not know.
     with FlopCounterMode(display=False) as counter, torch.enable_grad():
-        guest.call(entry, images)
+        entry(images)
     found = {"": counter.get_total_flops() // (2 * len(images))}
     for path, operations in counter.get_flop_counts().items():
         name = clean_name(".".join(part for part in (prefix, path.partition(".")[2]) if part))

@@ -11,6 +11,7 @@ from lightning_cnnviz.layers import LayerSpec
 from lightning_cnnviz.methods.cam import Variant
 from lightning_cnnviz.methods.synthesis import Optimizer
 from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.snapshots import MapKind
 from lightning_cnnviz.views import Drift, FeatureMaps, Filters, Flips, GradCAM, Prototypes, Saliency, Timeline
 from lightning_cnnviz.views.drift import Reference
 from lightning_cnnviz.views.saliency import Drawing, Method
@@ -71,10 +72,11 @@ class DriftCallback(CNNVisualizer):
         layers: LayerSpec = "auto",
         reference: Reference = ("previous", "first"),
         *,
+        maps: Sequence[MapKind] = ("grad_cam", "saliency"),
         alarm: AlarmRule = None,
         on_alarm: AlarmAction | None = None,
         samples: FixedSamples | int = 32,
         **options: Any,
     ) -> None:
-        drift = Drift(layers, reference, alarm=alarm, on_alarm=on_alarm)
+        drift = Drift(layers, reference, maps=maps, alarm=alarm, on_alarm=on_alarm)
         super().__init__([drift, Timeline(feature_layers=layers), Flips()], samples, **options)

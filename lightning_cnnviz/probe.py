@@ -23,7 +23,10 @@ from lightning_cnnviz.targets import Target, class_scores, probabilities, select
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with a description, the steps done and the steps in all."""
 
-_DETACHED = "there is no gradient for {}: it, or what follows, is detached or computed under torch.no_grad"
+_DETACHED = (
+    "there is no gradient for {}: it, or what follows, is detached or computed under torch.no_grad, "
+    "as in checkpointing without use_reentrant=False"
+)
 _INDEPENDENT = "the target score does not depend on {} in a differentiable way"
 _SURVEY_SAMPLES = 2  # one would do, but a BatchNorm without running statistics refuses a single value per channel
 
@@ -53,10 +56,11 @@ class Probe:
     def survey(self, samples: FixedSamples) -> Layout:
         """The model's layers, found by watching one forward pass of two samples without gradients."""
         modules = named_layers(self._model)
-        images = _place(samples.images[:_SURVEY_SAMPLES], self._model)
-        watch = Survey(modules, images)
-        with guest.undisturbed(self._model), hooked(modules, watch.see), torch.no_grad():
-            scores = self._scores(images)
+        with guest.undisturbed(self._model), torch.no_grad():
+            images = _place(samples.images[:_SURVEY_SAMPLES], self._model)
+            watch = Survey(modules, images)
+            with hooked(modules, watch.see):
+                scores = self._scores(images)
             # In here, because reading a reparametrised weight computes it, and may take a step in doing so.
             return watch.layout(scores, self._model)
 
@@ -82,7 +86,7 @@ class Probe:
             images = _place(samples.images, self._model)
             found = self._shared_pass(images, samples, request, target)
             results = self._run(request.procedures, images, found.classes, target)
-            weights = {name: _kernels(named_layers(self._model)[name]) for name in request.weights}
+            weights = {name: _kernels(named_layers(self._model)[name]) for name in sorted(request.weights)}
         baselines = self._baselines(samples, layout, request, target, found.missing)
         return Evidence(
             samples=samples,
@@ -122,7 +126,7 @@ class Probe:
         differentiate = bool(request.gradients or request.rules) or request.input_gradient
         images = images.requires_grad_(differentiate)
         with hooked({name: modules[name] for name in wanted}, recorder.see), torch.set_grad_enabled(differentiate):
-            output = select_output(guest.call(self._entry, images), self._output_key)
+            output = self._output(images)
             # Activation checkpointing calls modules again during the backward pass; what it saw first counts.
             recorder.closed = True
             targeted = target_scores(class_scores(output, len(samples)), target, samples.labels)
@@ -153,7 +157,11 @@ class Probe:
         return results
 
     def _scores(self, images: Tensor) -> Tensor:
-        return class_scores(select_output(guest.call(self._entry, images), self._output_key), len(images))
+        return class_scores(self._output(images), len(images))
+
+    def _output(self, images: Tensor) -> Tensor:
+        # A clone, because a model may change its input in place, which autograd forbids where it is to be derived by.
+        return select_output(self._entry(images.clone()), self._output_key)
 
 
 def entry_point(model: nn.Module) -> nn.Module:
@@ -214,7 +222,7 @@ class _DifferentiableModel:
         return torch.cat([target_scores(scores, target, None).scores for scores in versions])
 
     def output_of(self, layer: str, images: Tensor) -> Tensor:
-        return measuring.output_of(layer, self.probe._model, self.probe._entry, images.to(self.images))
+        return measuring.output_of(layer, self.probe._model, self.probe._entry, images.to(self.images).clone())
 
     def multiply_adds(self) -> dict[str, int]:
         return measuring.multiply_adds(self.probe._model, self.probe._entry, self.images[:_SURVEY_SAMPLES])

@@ -36,6 +36,14 @@ class OutOfStepError(BaseException):
     """
 
 
+@dataclass(frozen=True)
+class _Report:
+    """How a rank fared: the way it went, and what stopped it."""
+
+    way: str
+    failure: str | None = None
+
+
 class Ranks:
     """The ranks of one run.
 
@@ -72,6 +80,10 @@ class Ranks:
         else:
             self._shared(action)
 
+    def same(self, value: str) -> bool:
+        """Whether all ranks of a sharded model have the same value."""
+        return len({report.way for report in self._gather(_Report(value))}) == 1
+
     def in_step(self, action: Callable[[], T], *, compare: Callable[[T], object] = lambda result: None) -> T:
         """Calls a sharded model on all ranks; afterwards all of them return, or all raise.
 
@@ -86,19 +98,18 @@ class Ranks:
         failure: Exception | None = None
         try:
             result = action()
-            report = ("done", compare(result))
+            report = _Report(str(compare(result)))
         except Exception as error:
             failure = error
-            report = ("failed", (type(error).__name__, _place(error)))
-        reports = self._gather((report, str(failure)))
-        failed = [rank for rank, ((outcome, _), _) in enumerate(reports) if outcome == "failed"]
-        ways = {repr(report) for report, _ in reports}
-        if len(ways) > 1 and len(failed) in (0, len(reports)):
-            raise OutOfStepError(f"the ranks went different ways while looking at the model: {'; '.join(sorted(ways))}")
-        if failed and len(failed) < len(reports):
+            report = _Report(_place(error), f"{type(error).__name__}: {error}")
+        reports = self._gather(report)
+        failures = {rank: report.failure for rank, report in enumerate(reports) if report.failure is not None}
+        if 0 < len(failures) < len(reports):
             # Those that finished could not have without the others: every call that takes all ranks was made by all.
-            (_, (kind, _)), text = reports[failed[0]]
-            raise RuntimeError(f"rank {failed[0]}: {kind}: {text}")
+            raise RuntimeError("; ".join(f"rank {rank}: {text}" for rank, text in failures.items()))
+        ways = {report.way for report in reports}
+        if len(ways) > 1:
+            raise OutOfStepError(f"the ranks went different ways while looking at the model: {'; '.join(sorted(ways))}")
         if failure is not None:
             raise failure
         return result
@@ -123,15 +134,16 @@ class Ranks:
         result: T = value
         return result
 
-    def _gather(self, mine: T) -> list[T]:
-        """What every rank has, by way of connections of our own: the strategy's may be held up by a rank that waits."""
+    def _gather(self, mine: _Report) -> list[_Report]:
+        """How every rank fared, over connections of our own: the strategy's may be held up by a rank that waits."""
         gathered: list[Any] = [None] * distributed.get_world_size()
         try:
             if self._group is None:
                 self._group = distributed.new_group(backend="gloo", timeout=timedelta(seconds=PATIENCE_S))
             distributed.all_gather_object(gathered, mine, group=self._group)
         except Exception as error:
-            raise OutOfStepError(f"another rank did not finish looking at the model; on this one: {mine}") from error
+            here = "this one did" if mine.failure is None else f"this one failed: {mine.failure}"
+            raise OutOfStepError(f"another rank did not finish looking at the model, {here}") from error
         return gathered
 
 
@@ -183,7 +195,8 @@ class ProbeInStep(Probe):
     ) -> Evidence:
         """As of any probe."""
         look = super().look
-        self._ranks.in_step(lambda: None, compare=lambda _: _signature(request))
+        if not self._ranks.same(_signature(request)):
+            raise RuntimeError("the ranks do not ask for the same: a view could not say what it needs on some of them")
         procedures = {key: self._in_step(procedure) for key, procedure in request.procedures.items()}
         request = dataclasses.replace(request, procedures=procedures)
         with _resharded(self._model):
@@ -216,10 +229,12 @@ class Undrawn(View):
         self._view, self._state = view, state
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        """As of the view on rank 0."""
         self._view.load_state_dict(self._state)
         return self._view.request(layout, samples)
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        """Nothing."""
         return iter(())
 
 
@@ -258,15 +273,15 @@ def _sharded_modules(model: nn.Module) -> list[Any]:
     return [module for module in model.modules() if any(base.__name__ == "FSDPModule" for base in type(module).__mro__)]
 
 
-def _signature(request: Request) -> list[tuple[str, object]]:
+def _signature(request: Request) -> str:
     """What a request asks for, in an order that is the same in every process."""
     values = [(item.name, getattr(request, item.name)) for item in dataclasses.fields(request)]
-    return [(name, sorted(map(str, v)) if isinstance(v, (Set, Mapping)) else v) for name, v in values]
+    return str([(name, sorted(map(str, v)) if isinstance(v, (Set, Mapping)) else v) for name, v in values])
 
 
-def _place(error: Exception) -> list[tuple[str, int | None]]:
+def _place(error: Exception) -> str:
     """Where it was raised: two ranks that fail in different places did not make the same calls before."""
-    return [(frame.name, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    return " > ".join(f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__))
 
 
 def _portable(error: Exception) -> Exception:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -39,12 +40,11 @@ def hooked(modules: Mapping[str, nn.Module], see: Callable[[str, Any], Any]) -> 
     def hook(name: str) -> Callable[..., Any]:
         return lambda module, inputs, output: see(name, output)
 
-    handles = [module.register_forward_hook(hook(name)) for name, module in modules.items()]
-    try:
+    with ExitStack() as handles:
+        for name, module in modules.items():
+            if not isinstance(module, torch.jit.ScriptModule):  # takes no hooks
+                handles.callback(module.register_forward_hook(hook(name)).remove)
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def image_like(output: Any) -> Tensor | None:

@@ -98,6 +98,11 @@ class Session:
             self._said.add(subject)
             self._print(text)
 
+    def note(self, tag: str, text: str, step: int) -> None:
+        """Writes a note beside the pictures of a step, and tells the user once."""
+        self.say(text)
+        self._submit(Note(tag, text), step)
+
     def survey(self, model: nn.Module, assignment: Assignment) -> Layout:
         """The model's layers; found once and kept."""
         key = (id(assignment.samples), assignment.output_key)

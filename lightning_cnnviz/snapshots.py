@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_cnnviz.evidence import Evidence
-from lightning_cnnviz.methods.cam import activation_map
+from lightning_cnnviz.methods.cam import Variant, activation_map
 from lightning_cnnviz.methods.drift import (
     feature_drift,
     focus_shift,
@@ -21,7 +21,9 @@ from lightning_cnnviz.methods.drift import (
 )
 from lightning_cnnviz.methods.gradients import reduce_channels
 
-MapKind: TypeAlias = Literal["grad_cam", "saliency"]
+MapKind: TypeAlias = Literal["grad_cam", "hirescam", "saliency"]
+
+_VARIANTS: dict[str, Variant] = {"grad_cam": "gradcam", "hirescam": "hirescam"}
 
 _FEATURE_SIDE, _MAP_SIDE = 7, 14
 _KERNEL_WEIGHTS = 100_000  # of all layers together: 0.4 MB
@@ -34,15 +36,15 @@ class Scope:
     Attributes:
         features: layers whose activations are compared.
         filters: convolutions whose weights are compared.
-        attention: layers for whose output Grad-CAM is compared.
-        saliency: whether the gradient of the target score with respect to the images is compared.
+        attention: layers for whose output class activation maps are compared.
+        maps: which kinds of maps are compared.
         samples: how many samples count, from the first.
     """
 
     features: Sequence[str] = ()
     filters: Sequence[str] = ()
     attention: Sequence[str] = ()
-    saliency: bool = False
+    maps: Sequence[MapKind] = ("grad_cam",)
     samples: int = 64
 
 
@@ -53,7 +55,7 @@ class Snapshot:
     Attributes:
         profiles: layer to the (N, N) profile of its features, see
             :func:`~lightning_cnnviz.methods.drift.similarity_profile`.
-        maps: ``grad_cam/<layer>`` and ``saliency/input`` to (N, h, w) float32, not negative, of at most 14 by 14.
+        maps: for example ``grad_cam/<layer>`` and ``saliency/input`` to (N, h, w) float32, not negative, of at most 14 by 14.
         probabilities: (N, classes).
         kernels: convolution to its weights, (n,); of large layers a fixed random choice.
     """
@@ -78,7 +80,7 @@ class Movement:
     """How far one thing moved between two snapshots.
 
     Attributes:
-        family: ``"features"``, ``"filters"``, ``"grad_cam"``, ``"saliency"``, ``"predictions"`` or ``"flips"``.
+        family: ``"features"``, ``"filters"``, the kind of a map, ``"predictions"`` or ``"flips"``.
         layer: of which layer, ``"input"`` for the images, None for the model's output.
         value: 0 if nothing moved.
         by_sample: (N,) what each sample adds to the mean; None where samples cannot be told apart.
@@ -122,10 +124,12 @@ def take(evidence: Evidence, scope: Scope) -> Snapshot:
 def attention_maps(evidence: Evidence, scope: Scope) -> dict[str, Tensor]:
     """The maps in their own resolution, (N, h, w) not negative: ``grad_cam/<layer>``, ``saliency/input``."""
     maps = {
-        f"grad_cam/{layer}": activation_map(evidence.activation(layer), evidence.gradient(layer))
+        f"{kind}/{layer}": activation_map(evidence.activation(layer), evidence.gradient(layer), _VARIANTS[kind])
+        for kind in scope.maps
+        if kind in _VARIANTS
         for layer in scope.attention
     }
-    if scope.saliency:
+    if "saliency" in scope.maps:
         maps["saliency/input"] = reduce_channels(evidence.image_gradient().float(), "absolute")
     return maps
 

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 Target: TypeAlias = Literal["predicted", "label"] | int | Sequence[int] | Callable[[Tensor], Tensor]
-"""Which score is explained: of the predicted class, of the label, of a fixed class, of one class per sample, or a
-function
-from the scores (N, classes) to class indices (N,) or to scores (N,)."""
+"""Which score is explained: of the predicted class, of the label, of a fixed class, of one class per sample, or
+of what a function makes of the scores (N, classes): class indices (N,) or scores (N,)."""
 
 _COMMON_KEYS = ("logits", "out", "output", "outputs", "pred", "preds", "prediction", "y_hat")
 
@@ -23,7 +22,8 @@ def select_output(output: Any, key: int | str | None = None) -> Tensor:
 
     Args:
         output: a tensor, or a tuple, mapping or object with attributes that holds it.
-        key: where it is; None: the tensor itself, a common name such as ``"logits"``, or the first tensor.
+        key: where it is; None: the tensor itself, a common name such as ``"logits"``, or the first tensor that is not a
+            single number such as a loss. That is the main output where auxiliary ones follow it.
 
     Raises:
         ValueError: there is nothing under ``key``, or no tensor at all.
@@ -40,9 +40,9 @@ def select_output(output: Any, key: int | str | None = None) -> Tensor:
         if isinstance(found, Tensor):
             return found
     for found in _members(output):
-        if isinstance(found, Tensor):
+        if isinstance(found, Tensor) and found.ndim > 0:
             return found
-    raise ValueError(f"the model's output holds no tensor: {_describe(output)}; name it with output_key")
+    raise ValueError(f"the model's output holds no class scores: {_describe(output)}; name them with output_key")
 
 
 def _entry(output: Any, key: int | str) -> Any:
@@ -88,15 +88,16 @@ def probabilities(output: Tensor, samples: int) -> tuple[Tensor, str | None]:
     >>> probabilities(torch.tensor([[0.25, 0.75]]), samples=1)
     (tensor([[0.2500, 0.7500]]), 'the outputs already are probabilities: shown as they are')
     """
+    tolerance = max(1e-3, 4 * torch.finfo(output.dtype).eps)
     scores = _one_row_per_sample(output.detach().float(), samples)
     if scores.shape[1] == 1:
         positive = scores.sigmoid()
         return torch.cat(
             [1 - positive, positive], dim=1
         ), "one score per sample: read as the logit of class 1 against class 0"
-    if _sum_to_one(scores):
+    if _sum_to_one(scores, tolerance):
         return scores, "the outputs already are probabilities: shown as they are"
-    if bool((scores <= 0).all()) and _sum_to_one(scores.exp()):
+    if bool((scores <= 0).all()) and _sum_to_one(scores.exp(), tolerance):
         return scores.exp(), "the outputs already are log-probabilities: shown as their exponentials"
     return scores.softmax(dim=1), None
 
@@ -105,17 +106,15 @@ def _one_row_per_sample(output: Tensor, samples: int) -> Tensor:
     if output.ndim == 0 or output.shape[0] != samples or output.ndim == 3 or output.ndim > 4:
         raise ValueError(
             f"the model's output has the shape {tuple(output.shape)} for {samples} images; "
-            "allowed are (N, classes), (N, 1), (N,) and (N, classes, H, W)"
+            "allowed are (N, classes), (N, 1), (N,) and (N, classes, H, W); output_key names another part of the output"
         )
     if output.ndim == 4:
         output = output.mean(dim=(2, 3))
     return output[:, None] if output.ndim == 1 else output
 
 
-def _sum_to_one(values: Tensor) -> bool:
-    return bool((values >= 0).all()) and torch.allclose(
-        values.sum(dim=1), torch.ones(len(values), device=values.device), atol=1e-3
-    )
+def _sum_to_one(values: Tensor, tolerance: float) -> bool:
+    return bool((values >= 0).all() and ((values.sum(dim=1) - 1).abs() <= tolerance).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +139,13 @@ def target_scores(scores: Tensor, target: Target, labels: Tensor | None) -> Targ
         labels: (N,) true classes, needed for ``"label"``.
 
     Raises:
+        TypeError: a function returned no tensor.
         ValueError: labels are missing, a class is out of range, or there are not as many classes as samples.
     """
     if callable(target):
         chosen = target(scores)
+        if not isinstance(chosen, Tensor):
+            raise TypeError(f"target returned {type(chosen).__name__}, allowed is a tensor of classes or of scores")
         if chosen.shape != scores.shape[:1]:
             raise ValueError(f"target returned the shape {tuple(chosen.shape)}, allowed is ({len(scores)},)")
         if chosen.is_floating_point():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule
@@ -37,7 +37,8 @@ class Regime:
         model: makes the model.
         before: makes callbacks that stand before ours on the Trainer.
         after: makes callbacks that stand after ours.
-        loaders: makes the loaders for training and validation.
+        loaders: makes the loaders that the method takes.
+        method: of the Trainer.
         looks: how often our callbacks draw; 0 where there is nothing to write to, or no sample.
         fast: whether it is cheap enough to run with every change.
     """
@@ -48,7 +49,8 @@ class Regime:
     model: Callable[[], LightningModule] = SmallCNN
     before: Callable[[Path], list[Callback]] = lambda directory: []
     after: Callable[[Path], list[Callback]] = lambda directory: []
-    loaders: Callable[[], tuple[Any, Any]] = lambda: (loader(shuffle=True), loader())
+    loaders: Callable[[], tuple[Any, ...]] = lambda: (loader(shuffle=True), loader())
+    method: Literal["fit", "validate", "test"] = "fit"
     looks: int = 3
     fast: bool = False
 
@@ -178,5 +180,37 @@ REGIMES = [
         "`ModelCheckpoint` and `EarlyStopping` on the model's validation loss",
         {"enable_checkpointing": True, "max_epochs": 4},
         after=checkpoints,
+    ),
+    Regime(
+        "validate",
+        "`trainer.validate()` alone, under inference mode",
+        loaders=lambda: (loader(),),
+        method="validate",
+        looks=1,
+    ),
+    Regime(
+        "validate_counting",
+        "`trainer.validate()` alone with a model that counts its calls",
+        model=models.CountsCalls,
+        loaders=lambda: (loader(),),
+        method="validate",
+        looks=1,
+    ),
+    Regime(
+        "validate_reassigning",
+        "`trainer.validate()` alone with a buffer assigned anew under inference mode",
+        model=models.ReassignsBuffer,
+        loaders=lambda: (loader(),),
+        method="validate",
+        looks=1,
+        fast=True,
+    ),
+    Regime(
+        "test_reassigning",
+        "`trainer.test()` alone with a buffer assigned anew under inference mode",
+        model=models.ReassignsBuffer,
+        loaders=lambda: (loader(),),
+        method="test",
+        looks=1,
     ),
 ]

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback, Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from lightning_cnnviz import CNNVisualizer, PrototypeCallback
 from lightning_cnnviz.artifacts import Artifact, Note
@@ -21,7 +22,7 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views import View, default_views
 from tests.fingerprint import Closing, Opening
 from tests.regimes import REGIMES, Regime
-from tests.training import image_steps, sha, trainer
+from tests.training import events, fit, image_steps, sha, trainer
 
 
 class FailsOnce(View):
@@ -65,7 +66,7 @@ def run(regime: Regime, directory: Path, ours: list[Callback]) -> tuple[str, lis
     callbacks = [*regime.before(directory), *ours, *regime.after(directory)]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        trainer(directory, callbacks, **regime.options).fit(model, *regime.loaders())
+        getattr(trainer(directory, callbacks, **regime.options), regime.method)(model, *regime.loaders())
     return sha(model), [str(warning.message) for warning in caught]
 
 
@@ -121,11 +122,56 @@ def expected_failures(looks: int) -> list[str]:
 
 
 def drawn_looks(directory: Path) -> int:
-    """How often the default views and the prototypes were drawn; of the untrained model there are no prototypes."""
+    """How often the default views and the prototypes were drawn; before training there are no prototypes."""
     if not (directory / "events").exists():
         return 0
     steps = image_steps(directory)
     looks = steps.pop("predictions", [])
-    assert all(drawn == [step for step in looks if step > 0] for tag, drawn in steps.items() if tag == "prototypes")
-    assert all(drawn == looks for tag, drawn in steps.items() if tag != "prototypes")
+    assert steps.pop("prototypes", []) in (looks, looks[1:])
+    assert all(drawn == looks for drawn in steps.values())
     return len(looks)
+
+
+class SeesKernels(View):
+    """Remembers the kernels of the first convolution as the last look found them."""
+
+    kernels = torch.empty(0)
+
+    def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        return Request(weights=frozenset({"stem.0"}))
+
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        self.kernels = evidence.weights["stem.0"]
+        yield from ()
+
+
+class KeepsTrainedKernels(Callback):
+    """Remembers the kernels as the last training step left them."""
+
+    kernels = torch.empty(0)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        self.kernels = pl_module.stem[0].weight.detach().clone()
+
+
+@pytest.mark.parametrize("averaging_first", [True, False])
+def test_under_weight_averaging_a_note_says_which_weights_were_drawn(averaging_first: bool, tmp_path: Path) -> None:
+    view, trained = SeesKernels(), KeepsTrainedKernels()
+    callbacks: list[Callback] = [CNNVisualizer([view]), trained]
+    callbacks.insert(0 if averaging_first else 2, EMAWeightAveraging(decay=0.5))
+
+    model = fit(tmp_path, callbacks)
+
+    averaged = model.stem[0].weight.detach()  # which WeightAveraging puts in when training has ended
+    assert not torch.equal(averaged, trained.kernels)
+    assert torch.equal(view.kernels, trained.kernels if averaging_first else averaged)
+    notes = events(tmp_path).Tensors("weights/text_summary")
+    assert [note.step for note in notes] == [5, 11]
+    beginning = b"The weights in training are drawn" if averaging_first else b"The averaged weights are drawn"
+    assert all(note.tensor_proto.string_val[0].startswith(beginning) for note in notes)
+
+
+def test_without_weight_averaging_there_is_no_note(tmp_path: Path) -> None:
+    fit(tmp_path, [CNNVisualizer([SeesKernels()])])
+
+    assert "weights/text_summary" not in events(tmp_path).Tags()["tensors"]

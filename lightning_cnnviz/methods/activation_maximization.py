@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lightning_cnnviz.methods.backward_rules import redirected_gradient
+
 START_AMPLITUDE = 0.1
 # How red, green and blue go together in photographs: the square root of their covariance in ImageNet (Olah et al.).
 _COLORS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
@@ -67,7 +69,8 @@ def maximize_activations(
     """For each channel an input that makes its mean activation large, all of them optimised as one batch.
 
     Gradient ascent from faint noise. Each image's gradient is divided by its root mean square, so that ``rate`` is how
-    far a pixel moves in a step whatever the scale of the activations. An image whose gradient vanishes stays noise.
+    far a pixel moves in a step whatever the scale of the activations. A ReLU that faint noise does not open passes the
+    gradient on, so that channels of late layers, most of which are silent at first, can be excited at all.
 
     Args:
         output: from images (K, C, H, W), in units of standard deviations from the mean, to the layer's maps
@@ -98,7 +101,7 @@ def maximize_activations(
     for step in range(steps):
         shift = torch.randint(-regularizers.jitter, regularizers.jitter + 1, (2,), generator=generator).tolist()
         images = images.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(reached(images.roll(shift, dims=(2, 3))).sum(), images)
+        gradient = redirected_gradient(reached(images.roll(shift, dims=(2, 3))), images)
         images = _stepped(images.detach(), gradient, rate, regularizers)
         if on_step is not None:
             on_step(step + 1, steps)
@@ -159,18 +162,12 @@ def correlated(noise: Tensor, *, transposed: bool = False) -> Tensor:
     turns a gradient into an ascent direction for which rare patterns, high frequencies first of all, cost more.
     """
     height, width = noise.shape[-2:]
-    frequencies = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)).to(noise.device)
+    frequencies = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width))
     amplitudes = 1 / frequencies.clamp(min=1 / max(height, width))
-    # Columns other than the first, and the middle one of an even width, stand for two frequencies.
-    pairs = torch.full((width // 2 + 1,), 2.0, device=noise.device)
-    pairs[0] = 1
-    if width % 2 == 0:
-        pairs[-1] = 1
-    amplitudes = amplitudes / ((amplitudes.square() * pairs).sum() / (height * width)).sqrt()
-    spectrum = torch.fft.rfft2(noise) * amplitudes.to(noise.dtype)
-    spread = torch.fft.irfft2(spectrum, s=(height, width))
+    amplitudes = (amplitudes / amplitudes.square().mean().sqrt()).to(noise.device, noise.dtype)
+    spread: Tensor = torch.fft.ifft2(torch.fft.fft2(noise) * amplitudes).real
     if noise.shape[1] != 3:
         return spread
     colors = torch.tensor(_COLORS, dtype=noise.dtype, device=noise.device)
     colors = colors / colors.square().sum().div(3).sqrt()
-    return torch.einsum("ji,nihw->njhw" if not transposed else "ij,nihw->njhw", colors, spread)
+    return ((colors.T if transposed else colors) @ spread.flatten(2)).view_as(spread)

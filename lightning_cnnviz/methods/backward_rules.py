@@ -72,6 +72,29 @@ def ruled_gradient(
     return None if gradient is None else RuledGradient(gradient, _remark(nodes, rectifiers))
 
 
+def redirected_gradient(scores: Tensor, images: Tensor) -> Tensor:
+    """The gradient of the summed scores with respect to the images, led through ReLUs that let nothing of it pass.
+
+    Where a ReLU would stop all of an image's gradient, because it is shut everywhere, it passes all of it: gradient
+    ascent can then open it (Olah et al., "Feature visualization", 2017). Elsewhere this is the ordinary gradient.
+
+    Args:
+        scores: (N,) computed from the images, each from its own.
+        images: (N, C, H, W) that require gradients.
+    """
+    with _hooked([node for node in _nodes(scores.grad_fn) if _is_rectifier(node)], _redirected):
+        (gradient,) = torch.autograd.grad(scores.sum(), [images])
+    return gradient
+
+
+def _redirected(grad_inputs: tuple[Tensor | None, ...], grad_outputs: tuple[Tensor | None, ...]) -> Any:
+    passed, arrived = grad_inputs[0], grad_outputs[0]
+    if passed is None or arrived is None:
+        return grad_inputs
+    stopped = (passed == 0).flatten(1).all(dim=1).view(-1, *[1] * (passed.ndim - 1))
+    return (torch.where(stopped, arrived, passed), *grad_inputs[1:])
+
+
 def _guided(grad_inputs: tuple[Tensor | None, ...], grad_outputs: tuple[Tensor | None, ...]) -> Any:
     # What comes out of the ReLU's backward is masked already; clamping before or after the mask is the same.
     return tuple(_positive(gradient) for gradient in grad_inputs)

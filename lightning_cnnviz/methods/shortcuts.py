@@ -51,7 +51,9 @@ def centre_spread(maps: Tensor) -> float:
 
 
 def attention_in_region(maps: Tensor, regions: Tensor) -> Tensor:
-    """Share of each map's mass inside its region, (N,) from 0 to 1; NaN for maps that are blank or not finite.
+    """Share of each map's mass inside its region, (N,) from 0 to 1.
+
+    NaN for maps that are blank or not finite, and for samples whose region is empty.
 
     Args:
         maps: (N, h, w), not negative.
@@ -61,7 +63,8 @@ def attention_in_region(maps: Tensor, regions: Tensor) -> Tensor:
     # Averages areas where the region is finer than the map, repeats its pixels where it is coarser.
     inside = F.adaptive_avg_pool2d(regions.double(), size)
     mass = maps.detach().cpu().double().clamp_min(0)
-    return ((mass * inside).sum(dim=(1, 2)) / mass.sum(dim=(1, 2))).float()
+    share = (mass * inside).sum(dim=(1, 2)) / mass.sum(dim=(1, 2))
+    return share.where(regions.flatten(1).any(dim=1), torch.nan).float()
 
 
 def _unit_mass(maps: Tensor) -> Tensor:

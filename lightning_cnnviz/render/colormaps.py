@@ -5,7 +5,6 @@ from __future__ import annotations
 from difflib import get_close_matches
 from functools import lru_cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,21 +27,26 @@ def lookup_table(name: str) -> NDArray[np.uint8]:
     """
     if name.lower() in ("gray", "grey"):
         table = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
-    elif hasattr(cv2, _OPENCV_PREFIX + name.upper()):
-        table = _opencv_table(name)
     else:
-        table = _matplotlib_table(name)
+        table = _opencv_table(name)
+        if table is None:
+            table = _matplotlib_table(name)
     table.flags.writeable = False
     return table
 
 
-def _opencv_table(name: str) -> NDArray[np.uint8]:
-    levels = np.arange(256, dtype=np.uint8)[:, None]
-    bgr = cv2.applyColorMap(levels, getattr(cv2, _OPENCV_PREFIX + name.upper()))
+def _opencv_table(name: str) -> NDArray[np.uint8] | None:
+    import cv2  # noqa: PLC0415 - only those who draw wait for it
+
+    colormap = getattr(cv2, _OPENCV_PREFIX + name.upper(), None)
+    if colormap is None:
+        return None
+    bgr = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], colormap)
     return np.array(bgr[:, 0, ::-1], dtype=np.uint8)
 
 
 def _matplotlib_table(name: str) -> NDArray[np.uint8]:
+    import cv2  # noqa: PLC0415 - only those who draw wait for it
     from matplotlib import colormaps  # noqa: PLC0415 - too slow to import for those who never need it
 
     if name not in colormaps:

@@ -82,5 +82,4 @@ def framed(body: RGB, title: str, footer: str, bar: ColorBar | None, font: str |
         blocks.append(horizontal_bar(bar, width, size, font))
     if footer:
         blocks.append(line_block(footer, width, size, MUTED, font))
-    whole = stacked(blocks, GAP)
-    return padded(whole, whole.shape[0] + 2 * _MARGIN, whole.shape[1] + 2 * _MARGIN)
+    return stacked(blocks, GAP, margin=_MARGIN)

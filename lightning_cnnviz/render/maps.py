@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -71,27 +70,34 @@ def draw_maps(
     if scale not in get_args(Scale):
         raise ValueError(f"scale must be 'each' or 'shared', got {scale!r}")
     maps = _as_maps(values)
-    finite = np.isfinite(maps)
-    lowest = np.where(finite, maps, np.inf).min(axis=(-2, -1))
-    highest = np.where(finite, maps, -np.inf).max(axis=(-2, -1))
+    lowest, highest = _ends(maps, maps)
+    sound = np.isfinite(lowest) & np.isfinite(highest)  # NaN and infinity come through as an end
+    finite = None if sound.all() else np.isfinite(maps)
+    if finite is not None:
+        lowest, highest = _ends(np.where(finite, maps, np.inf), np.where(finite, maps, -np.inf))
     found = _limits(lowest, highest, scale, symmetric)
     if limits is not None:
         found[...] = limits
-    cells = lookup_table(colormap)[_levels(maps, finite, found, symmetric)]
-    if not finite.all():
+    cells = _coloured(_levels(maps, finite, found, symmetric), lookup_table(colormap))
+    if finite is not None:
         _mark(cells, ~finite)
-    suspect = _is_flat(lowest, highest) | ~finite.all(axis=(-2, -1))
+    suspect = _is_flat(lowest, highest) | ~sound
     defects = {index: ", ".join(_describe(maps[index])) for index in map(tuple, np.argwhere(suspect).tolist())}
     return DrawnMaps(cells, found, defects)
 
 
-def _as_maps(values: ArrayLike) -> NDArray[np.float64]:
+def _as_maps(values: ArrayLike) -> NDArray[Any]:
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"values must be real numbers or booleans, got dtype {array.dtype}")
     if array.ndim < 2 or 0 in array.shape[-2:]:
         raise ValueError(f"values must be maps of shape (..., h, w) with at least one pixel, got {array.shape}")
-    return array.astype(np.float64)
+    return array
+
+
+def _ends(for_lowest: NDArray[Any], for_highest: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    lowest, highest = for_lowest.min(axis=(-2, -1)), for_highest.max(axis=(-2, -1))
+    return lowest.astype(np.float64), highest.astype(np.float64)
 
 
 def _limits(
@@ -109,16 +115,33 @@ def _limits(
 
 
 def _levels(
-    maps: NDArray[np.float64], finite: NDArray[np.bool_], limits: NDArray[np.float64], symmetric: bool
+    maps: NDArray[Any], finite: NDArray[np.bool_] | None, limits: NDArray[np.float64], symmetric: bool
 ) -> NDArray[np.uint8]:
-    """Row of the lookup table for every pixel; any row where the pixel is not finite."""
+    """Row of the lookup table for every pixel; any row where the pixel is not finite, None if all are."""
     low, high = limits[..., 0, None, None], limits[..., 1, None, None]
     flat = _is_flat(low, high)
-    flat_unit = 0.5 if symmetric else np.where(high == 0, 0.0, 0.5)
     with np.errstate(invalid="ignore"):
-        unit = np.where(flat, flat_unit, (maps - low) / np.where(flat, 1.0, high - low))
-    levels: NDArray[np.uint8] = (np.where(finite, unit, 0.0).clip(0, 1) * 255 + 0.5).astype(np.uint8)
-    return levels
+        unit = maps - low  # in float64, whatever the maps are
+        unit /= np.where(flat, 1.0, high - low)
+    if flat.any():
+        unit = np.where(flat, 0.5 if symmetric else np.where(high == 0, 0.0, 0.5), unit)
+    if finite is not None:
+        unit[~finite] = 0
+    # In place from here: these arrays are the largest of all, and new memory costs more than the arithmetic.
+    unit.clip(0, 1, out=unit)
+    unit *= 255
+    unit += 0.5
+    return unit.astype(np.uint8)
+
+
+def _coloured(levels: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """``table[levels]``, ten times as fast."""
+    import cv2  # noqa: PLC0415 - only those who draw wait for it
+
+    if not levels.size:
+        return np.empty((*levels.shape, 3), np.uint8)
+    colours = cv2.applyColorMap(levels.reshape(-1, levels.shape[-1]), table[:, None])
+    return np.asarray(colours, np.uint8).reshape(*levels.shape, 3)
 
 
 def _is_flat(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -136,7 +159,8 @@ def _mark(cells: NDArray[np.uint8], bad: NDArray[np.bool_]) -> None:
     cells[bad & np.roll(bad, side, axis=-1) & ((row + column) % 2 == 1)] = _BLACK
 
 
-def _describe(values: NDArray[np.float64]) -> Iterator[str]:
+def _describe(pixels: NDArray[Any]) -> Iterator[str]:
+    values = pixels.astype(np.float64)
     for name, share in (("NaN", np.isnan(values).mean()), ("Inf", np.isinf(values).mean())):
         if share == 1:
             yield name
@@ -166,7 +190,9 @@ def overlay(image: RGB, heat: RGB, alpha: float = 0.5) -> RGB:
         raise ValueError(f"heat must have the shape of image {image.shape}, got {heat.shape}")
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
-    return np.rint(image * (1 - alpha) + heat * alpha).astype(np.uint8)
+    import cv2  # noqa: PLC0415 - only those who draw wait for it
+
+    return np.asarray(cv2.addWeighted(image, 1 - alpha, heat, alpha, 0), np.uint8)
 
 
 def resize(values: NDArray[Any], size: tuple[int, int], smooth: bool) -> NDArray[Any]:
@@ -198,6 +224,8 @@ def resize(values: NDArray[Any], size: tuple[int, int], smooth: bool) -> NDArray
         raise ValueError(f"size must be a height and a width of at least 1, got {size}")
     if values.dtype == np.float16:
         values = values.astype(np.float32)
+
+    import cv2  # noqa: PLC0415 - only those who draw wait for it
 
     height, width = size
     shrinks = height <= pixel_shape[0] and width <= pixel_shape[1]

@@ -82,7 +82,7 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=512)  # a look needs some 150; a long title is a tenth of a megabyte
 def text_block(text: str, size: int, color: Color = DARK, font: str | None = None) -> RGB:
     """One line of text on white, as high as the font's line; read-only because it is shared."""
     face = load_font(font, size)
@@ -94,6 +94,7 @@ def text_block(text: str, size: int, color: Color = DARK, font: str | None = Non
     return block
 
 
+@lru_cache(maxsize=8192)
 def text_width(text: str, size: int, font: str | None = None) -> float:
     """Width of a line in pixels."""
     return load_font(font, size).getlength(_printable(text))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lightning_cnnviz.artifacts import Array, Artifact, Picture
@@ -17,6 +19,7 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, one_of, positive
 from lightning_cnnviz.views.common import defect_remarks, to_numpy
 
+CLIPPED_FROM = 0.995  # the share of an image's pixels that are drawn unclipped
 STABLE_SMOOTHING = 0.25  # what descent on squared differences may take away in a step before it overshoots
 
 
@@ -128,10 +131,11 @@ class ActivationMaximization(View):
         return f"{self!r} {layer}"
 
     def _picture(self, tag: str, layer: Layer, found: Maximized) -> Picture:
-        if found.images.shape[1] == 3:
-            drawn = draw_rgb_kernels(to_numpy(found.images), scale=self.scale)
+        images = _clipped(to_numpy(found.images), self.scale)
+        if images.shape[1] == 3:
+            drawn = draw_rgb_kernels(images, scale=self.scale)
         else:
-            drawn = draw_maps(to_numpy(found.images.mean(dim=1)), colormap="gray", scale=self.scale, symmetric=True)
+            drawn = draw_maps(images.mean(axis=1), colormap="gray", scale=self.scale, symmetric=True)
         labels = [
             f"ch {channel}: {format_number(value)}"
             for channel, value in zip(found.channels.tolist(), found.activations.tolist(), strict=True)
@@ -144,6 +148,12 @@ class ActivationMaximization(View):
             smooth=min(found.images.shape[2:]) > 64,
         )
         return Picture(tag, picture, defect_remarks(tag, drawn))
+
+
+def _clipped(images: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:
+    """Images whose few strongest pixels do not take the contrast of all others, or of all other images."""
+    limit = np.nanquantile(np.abs(images), CLIPPED_FROM, axis=(1, 2, 3) if scale == "each" else None, keepdims=True)
+    return images.clip(-limit, limit)
 
 
 def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:

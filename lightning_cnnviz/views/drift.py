@@ -59,8 +59,9 @@ class Drift(View):
             the convolutions in the layers named, or for keywords of all, evenly thinned out to 16.
         reference: one or several of ``"previous"`` (the last look), ``"first"`` (the first look, before training unless
             ``log_untrained=False``) and paths of checkpoints of the same model, whose tags bear the file's stem.
-        maps: which of ``"grad_cam"`` (at the last layer with a map of the size of the last convolution) and
-            ``"saliency"`` are compared.
+        maps: which of ``"grad_cam"``, ``"hirescam"`` (both at the last layer of the spatial size of the last
+            convolution) and ``"saliency"`` are compared. Grad-CAM is blind to places where a linear layer on flattened
+            maps follows; HiResCAM is not.
         alarm: tags with limits, or ``"auto"``: limits learnt from the run itself, for the first reference, see
             :class:`~lightning_cnnviz.alarms.Watch`.
         on_alarm: called with each :class:`~lightning_cnnviz.alarms.Alarm`.
@@ -118,7 +119,7 @@ class Drift(View):
         return Request(
             activations=frozenset(scope.features),
             gradients=frozenset(scope.attention),
-            input_gradient=scope.saliency,
+            input_gradient="saliency" in self.maps,
             weights=frozenset(scope.filters),
             baselines=frozenset(path for name, path in self._checkpoints.items() if name not in self._snapshots),
         )
@@ -159,8 +160,8 @@ class Drift(View):
         return Scope(
             features=layout.maps(self.layers),
             filters=_filters(layout, self.layers),
-            attention=layout.maps("last") if "grad_cam" in self.maps else (),
-            saliency="saliency" in self.maps,
+            attention=layout.maps("last") if {"grad_cam", "hirescam"} & set(self.maps) else (),
+            maps=self.maps,
             samples=self.samples,
         )
 

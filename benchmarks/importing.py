@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -22,8 +23,11 @@ LIGHTNING, OURS = "import lightning", "import lightning_cnnviz, after it"
 def measure(rounds: int, tiny: bool) -> Report:
     """Times both imports in fresh processes; the first one, which may compile the package, does not count."""
     seconds: dict[str, list[float]] = {LIGHTNING: [], OURS: []}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for turn in range(1 + rounds):
-        answer = subprocess.run([sys.executable, "-c", _SCRIPT], check=True, capture_output=True, text=True).stdout
+        answer = subprocess.run(
+            [sys.executable, "-c", _SCRIPT], check=True, capture_output=True, text=True, env=environment
+        ).stdout
         if turn:
             for name, value in zip((LIGHTNING, OURS), answer.split(), strict=True):
                 seconds[name].append(float(value))

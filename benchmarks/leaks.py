@@ -58,7 +58,7 @@ def main() -> None:
     logging.disable(logging.INFO)
     torch.set_num_threads(1)
     report("epochs without us", measure(looks, []))
-    report("epochs with a look", measure(looks, [CNNVisualizer(), PrototypeCallback(steps=3)]))
+    report("epochs with a look", measure(looks, [CNNVisualizer(show=2), PrototypeCallback(steps=1, show=2)]))
 
 
 if __name__ == "__main__":

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+PictureFormat: TypeAlias = Literal["png", "jpeg"]
+"""How pictures are stored: exactly, or smaller and with losses."""
 
 RGB: TypeAlias = NDArray[np.uint8]
 """A picture of shape (H, W, 3), uint8, channels in the order red, green, blue."""
@@ -21,6 +24,7 @@ class Picture:
         tag: where it appears, for example ``grad_cam/layer4``.
         image: (H, W, 3) uint8 RGB.
         remarks: what the reader should be told once, for example that a map is constant.
+        format: how it is stored.
 
     Raises:
         ValueError: the image is none.
@@ -29,6 +33,7 @@ class Picture:
     tag: str
     image: RGB
     remarks: tuple[str, ...] = ()
+    format: PictureFormat = "png"
 
     def __post_init__(self) -> None:
         # Here, in the view that drew it: the sink's thread would know only that some picture cannot be encoded.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from lightning_cnnviz.artifacts import PictureFormat
 from lightning_cnnviz.averaging import drawn_weights
 from lightning_cnnviz.evidence import Request
 from lightning_cnnviz.layers import Layout
@@ -49,6 +50,7 @@ class CNNVisualizer(Callback):
         tag_prefix: put before every tag, to tell several of these callbacks apart.
         max_overhead: the share of the training time, above 0 and at most 1, that looks may take; beyond it the last of
             the views are left out until there is room again, but never in the first and the last epoch.
+        picture_format: ``"png"``, or ``"jpeg"`` for photographs: a fifth of the size, with losses.
         on_error: what a failure while training does: ``"warn"``, or ``"raise"`` for debugging.
 
     Raises:
@@ -77,6 +79,7 @@ class CNNVisualizer(Callback):
         class_names: Sequence[str] | None = None,
         tag_prefix: str = "",
         max_overhead: float | None = None,
+        picture_format: PictureFormat = "png",
         on_error: Literal["warn", "raise"] = "warn",
     ) -> None:
         super().__init__()
@@ -84,6 +87,7 @@ class CNNVisualizer(Callback):
             self.show = positive("show", show)
             self.every_n_epochs = positive("every_n_epochs", every_n_epochs)
             one_of("on_error", on_error, ("warn", "raise"))
+            one_of("picture_format", picture_format, get_args(PictureFormat))
             if max_overhead is not None and not 0 < max_overhead <= 1:
                 raise ValueError(f"max_overhead must be above 0 and at most 1, got {max_overhead!r}")
             check_target(target)
@@ -100,6 +104,7 @@ class CNNVisualizer(Callback):
         self.class_names = class_names
         self.tag_prefix = tag_prefix
         self.max_overhead = max_overhead
+        self.picture_format = picture_format
         self.on_error = on_error
         self._session: Session | None = None
         self._off: set[View] = set()
@@ -276,7 +281,21 @@ class CNNVisualizer(Callback):
         if not session.ranks.draws:
             views = [Undrawn(view, state) for view, state in zip(views, due.values(), strict=True)]
             failed = _left_to_rank_zero
-        return Assignment(self.samples, views, self.target, self.output_key, self.show, self.tag_prefix, failed)
+        return self._assign(self.samples, views, failed)
+
+    def _assign(
+        self, samples: FixedSamples, views: Sequence[View], failed: Callable[[Sequence[View], Exception], None]
+    ) -> Assignment:
+        return Assignment(
+            samples=samples,
+            views=views,
+            target=self.target,
+            output_key=self.output_key,
+            shown=self.show,
+            tag_prefix=self.tag_prefix,
+            picture_format=self.picture_format,
+            failed=failed,
+        )
 
     def _is_due(self, trainer: Trainer, view: View, untrained: bool) -> bool:
         if untrained:
@@ -340,9 +359,7 @@ class CNNVisualizer(Callback):
     def _rehearse(self, pl_module: LightningModule, samples: FixedSamples) -> None:
         if self._session is None:
             return
-        assignment = Assignment(
-            samples, self.views, self.target, self.output_key, self.show, self.tag_prefix, self._failed
-        )
+        assignment = self._assign(samples, self.views, self._failed)
         with self._misconfigured():
             try:
                 layout = self._session.survey(pl_module, assignment)

@@ -20,7 +20,7 @@ from lightning_cnnviz.evidence import Request
 from lightning_cnnviz.layers import Layout
 from lightning_cnnviz.probe import Probe
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.sinks import encode_png, file_path, write_whole
+from lightning_cnnviz.sinks import encode, file_path, write_whole
 from lightning_cnnviz.targets import Target, check_target
 from lightning_cnnviz.views import View, default_views
 
@@ -51,7 +51,7 @@ class Explanation:
         """
         folder = Path(directory)
         for tag, image in self.pictures.items():
-            write_whole(file_path(folder, tag, ".png"), encode_png(image))
+            write_whole(file_path(folder, tag, ".png"), encode(image))
         for tag, values in self.arrays.items():
             write_whole(file_path(folder, tag, ".npy"), _npy(values))
         for tag, text in self.notes.items():
@@ -166,7 +166,7 @@ def _raise(view: View, error: Exception) -> None:
 
 
 def _png_base64(image: RGB) -> str:
-    return base64.b64encode(encode_png(image)).decode()
+    return base64.b64encode(encode(image)).decode()
 
 
 def _npy(values: Tensor) -> bytes:

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.layers import Head
+from lightning_cnnviz.targets import Outputs
 
+_ENDINGS: dict[Outputs, Callable[[Tensor], Tensor]] = {
+    "logits": lambda logits: logits,
+    "log_softmax": lambda logits: logits.log_softmax(dim=1),
+    "softmax": lambda logits: logits.softmax(dim=1),
+    "sigmoid": lambda logits: logits.sigmoid(),
+}
 # Matrix products in low precision are off by a percent, another layer by far more.
 _TOLERANCE = 0.02
 
@@ -64,11 +71,15 @@ class HeadFinder:
 
     def find(self, scores: Tensor) -> Head | None:
         """The head that gave class scores (N, classes); None if they come about in another way."""
-        scores = _wide(scores)
         for name, classified in reversed(self._classified.items()):
-            if classified.logits.ndim == 2 and _become(classified.logits, scores):
+            if _ending(classified.logits, scores):
                 return self._weighed_by(name, classified)
-        return self._last(lambda average: _become(average, scores), self._weighted, None)
+        return self._last(lambda average: _ending(average, scores) is not None, self._weighted, None)
+
+    def outputs(self, scores: Tensor) -> Outputs:
+        """What became of the last linear layer's output on its way to these class scores (N, classes)."""
+        endings = (_ending(classified.logits, scores) for classified in reversed(self._classified.values()))
+        return next((ending for ending in endings if ending is not None), "logits")
 
     def _weighed_by(self, classifier: str, classified: _Classified) -> Head | None:
         module: Any = self._modules[classifier]
@@ -95,14 +106,14 @@ def _weighs_channels(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1))
 
 
-def _become(logits: Tensor, scores: Tensor) -> bool:
-    """Whether the logits are the scores, or would be after a softmax or a sigmoid at the end of the model."""
-    if logits.shape[1] == 1 and scores.shape[1] == 2:
+def _ending(logits: Tensor, scores: Tensor) -> Outputs | None:
+    """What makes the scores of the logits, None if nothing does that a model may end with."""
+    scores = _wide(scores)
+    if logits.ndim == 2 and logits.shape[1] == 1 and scores.shape[1] == 2:
         scores = scores[:, 1:]  # a single score, that of class 1
     if logits.shape != scores.shape:
-        return False
-    endings = (logits, logits.log_softmax(dim=1), logits.softmax(dim=1), logits.sigmoid())
-    return any(_close(ending, scores) for ending in endings)
+        return None
+    return next((ending for ending, apply in _ENDINGS.items() if _close(apply(logits), scores)), None)
 
 
 def _close(found: Tensor, expected: Tensor, rounding: float = 0.0) -> bool:

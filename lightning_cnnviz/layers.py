@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from torch import Tensor, nn
 
+from lightning_cnnviz.targets import Outputs
 from lightning_cnnviz.tokens import TokenGrid, grid_of
 
 LayerSpec: TypeAlias = str | Sequence[str]
@@ -109,6 +110,7 @@ class Layout:
         parameters: the number of the model's parameters, wherever they are.
         trainable: how many of them are trained.
         head: how class scores are read off the last maps, None if in any other way than by averaging them.
+        outputs: what the model returns for its classes.
     """
 
     layers: tuple[Layer, ...]
@@ -117,6 +119,7 @@ class Layout:
     parameters: int = 0
     trainable: int = 0
     head: Head | None = None
+    outputs: Outputs = "logits"
 
     def __getitem__(self, name: str) -> Layer:
         return next(layer for layer in self.layers if layer.name == name)

@@ -18,7 +18,7 @@ from lightning_cnnviz.methods.backward_rules import Rule, RuledGradient, ruled_g
 from lightning_cnnviz.recording import Recorder, hooked
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.survey import Survey
-from lightning_cnnviz.targets import Target, class_scores, probabilities, select_output, target_scores
+from lightning_cnnviz.targets import Outputs, Target, class_scores, probabilities, select_output, target_scores
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with a description, the steps done and the steps in all."""
@@ -84,7 +84,7 @@ class Probe:
         """
         with guest.undisturbed(self._model):
             images = _place(samples.images, self._model)
-            found = self._shared_pass(images, samples, request, target)
+            found = self._shared_pass(images, samples, request, target, layout.outputs)
             results = self._run(request.procedures, images, found.classes, target)
             weights = {name: _kernels(named_layers(self._model)[name]) for name in sorted(request.weights)}
         baselines = self._baselines(samples, layout, request, target, found.missing)
@@ -119,7 +119,9 @@ class Probe:
                 missing[checkpoint] = f"{type(error).__name__}: {error}"
         return baselines
 
-    def _shared_pass(self, images: Tensor, samples: FixedSamples, request: Request, target: Target) -> _Pass:
+    def _shared_pass(
+        self, images: Tensor, samples: FixedSamples, request: Request, target: Target, outputs: Outputs
+    ) -> _Pass:
         modules = named_layers(self._model)
         wanted = sorted(request.activations | request.gradients)
         recorder = Recorder()
@@ -130,7 +132,7 @@ class Probe:
             # Activation checkpointing calls modules again during the backward pass; what it saw first counts.
             recorder.closed = True
             targeted = target_scores(class_scores(output, len(samples)), target, samples.labels)
-            found = _Pass(*probabilities(output, len(samples)), classes=targeted.classes)
+            found = _Pass(*probabilities(output, len(samples), outputs), classes=targeted.classes)
             if differentiate:
                 sources = {name: recorder.seen[name] for name in request.gradients if name in recorder.seen}
                 if request.input_gradient:

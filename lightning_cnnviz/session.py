@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from lightning_cnnviz.artifacts import Artifact, Note, Picture, Scalar
+from lightning_cnnviz.artifacts import Artifact, Note, Picture, PictureFormat, Scalar
 from lightning_cnnviz.costs import Costs
 from lightning_cnnviz.explain import examine
 from lightning_cnnviz.layers import Layout
@@ -34,6 +34,7 @@ class Assignment:
         output_key: where the scores are in the model's output.
         shown: how many samples are drawn.
         tag_prefix: put before every tag.
+        picture_format: how pictures are stored.
         failed: told which views failed and why; raises if the run is to end.
     """
 
@@ -43,7 +44,15 @@ class Assignment:
     output_key: int | str | None
     shown: int
     tag_prefix: str
+    picture_format: PictureFormat
     failed: Callable[[Sequence[View], Exception], None]
+
+    def adopt(self, artifact: Artifact) -> Artifact:
+        """An artifact of one of the views as this callback wants it written."""
+        tag = self.tag_prefix + artifact.tag
+        if isinstance(artifact, Picture):
+            return dataclasses.replace(artifact, tag=tag, format=self.picture_format)
+        return dataclasses.replace(artifact, tag=tag)
 
     @property
     def pass_key(self) -> tuple[object, ...]:
@@ -174,11 +183,7 @@ class Session:
             return []
         finally:
             progress.close()
-        return [
-            dataclasses.replace(artifact, tag=owners[view].tag_prefix + artifact.tag)
-            for view, artifacts in drawn
-            for artifact in artifacts
-        ]
+        return [owners[view].adopt(artifact) for view, artifacts in drawn for artifact in artifacts]
 
     def _probe(self, model: nn.Module, assignment: Assignment, progress: Progress | None = None) -> Probe:
         if self.ranks.sharded:

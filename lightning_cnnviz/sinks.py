@@ -13,13 +13,14 @@ import cv2
 import numpy as np
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from lightning_cnnviz.artifacts import RGB, Artifact, Note, Picture, Scalar
+from lightning_cnnviz.artifacts import RGB, Artifact, Note, Picture, PictureFormat, Scalar
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 __all__ = ["FileSink", "Sink", "TensorBoardSink", "tensorboard_experiments"]
 
+_JPEG_QUALITY = 90
 _NOT_IN_FILE_NAMES = re.compile(r'[<>:"\\|?*\x00-\x1f]')
 
 
@@ -47,14 +48,16 @@ def _is_tensorboard_logger(logger: object) -> bool:
     return any(base.__name__ == "TensorBoardLogger" for base in type(logger).__mro__)
 
 
-def encode_png(image: RGB) -> bytes:
-    """A picture (H, W, 3) as PNG.
+def encode(image: RGB, picture_format: PictureFormat = "png") -> bytes:
+    """A picture (H, W, 3) as PNG, or as JPEG of quality 90.
 
     Raises:
         ValueError: it is no such picture.
     """
     # OpenCV's default level is 6 to 12 times faster than Pillow's encoder, which SummaryWriter.add_image uses.
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR))
+    options = [] if picture_format == "png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(f".{picture_format}", bgr, options)
     return encoded.tobytes()
 
 
@@ -72,13 +75,13 @@ class TensorBoardSink:
         self._experiment: SummaryWriter | None = experiment
 
     def write(self, artifact: Artifact, step: int) -> None:
-        """Hands the artifact to TensorBoard's own queue, pictures as finished PNG."""
+        """Hands the artifact to TensorBoard's own queue, pictures as finished PNG or JPEG."""
         if self._experiment is None:
             raise RuntimeError("a copied TensorBoardSink has no writer: make a new one from the logger's experiment")
         match artifact:
             case Picture():
                 summary = _image_summary(artifact)
-                self._experiment._get_file_writer().add_summary(summary, global_step=step)  # type: ignore[no-untyped-call]
+                self._experiment._get_file_writer().add_summary(summary, global_step=step)
             case Scalar():
                 self._experiment.add_scalar(artifact.tag, artifact.value, step)
             case Note():
@@ -95,9 +98,8 @@ class TensorBoardSink:
 
 def _image_summary(picture: Picture) -> Summary:
     height, width, channels = picture.image.shape
-    image = Summary.Image(
-        height=height, width=width, colorspace=channels, encoded_image_string=encode_png(picture.image)
-    )
+    encoded = encode(picture.image, picture.format)
+    image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=encoded)
     return Summary(value=[Summary.Value(tag=picture.tag, image=image)])
 
 
@@ -119,7 +121,8 @@ class FileSink:
         """Writes the artifact at once; a reader never sees half a picture."""
         match artifact:
             case Picture():
-                write_whole(self._path(artifact.tag, step, "png"), encode_png(artifact.image))
+                encoded = encode(artifact.image, artifact.format)
+                write_whole(self._path(artifact.tag, step, artifact.format), encoded)
             case Note():
                 write_whole(self._path(artifact.tag, step, "md"), artifact.text.encode())
             case Scalar():

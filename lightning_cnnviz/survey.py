@@ -58,6 +58,7 @@ class Survey:
             parameters=_count(parameters),
             trainable=_count(parameters, trainable=True),
             head=self._heads.find(scores),
+            outputs=self._heads.outputs(scores),
         )
 
     def _arranged(self, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:

@@ -14,6 +14,10 @@ Target: TypeAlias = Literal["predicted", "label"] | int | Sequence[int] | Callab
 """Which score is explained: of the predicted class, of the label, of a fixed class, of one class per sample, or
 of what a function makes of the scores (N, classes): class indices (N,) or scores (N,)."""
 
+Outputs: TypeAlias = Literal["logits", "log_softmax", "softmax", "sigmoid"]
+"""What a model returns for its classes."""
+
+_ADVICE = "return scores before that for maps that do not fade where the model is sure"
 _COMMON_KEYS = ("logits", "out", "output", "outputs", "pred", "preds", "prediction", "y_hat")
 
 
@@ -82,21 +86,29 @@ def class_scores(output: Tensor, samples: int) -> Tensor:
     return torch.cat([-scores, scores], dim=1) if scores.shape[1] == 1 else scores
 
 
-def probabilities(output: Tensor, samples: int) -> tuple[Tensor, str | None]:
+def probabilities(output: Tensor, samples: int, outputs: Outputs = "logits") -> tuple[Tensor, str | None]:
     """Probabilities (N, classes) for display, and a remark when the output was no plain logits.
 
-    >>> probabilities(torch.tensor([[0.25, 0.75]]), samples=1)
-    (tensor([[0.2500, 0.7500]]), 'the outputs already are probabilities: shown as they are')
+    Args:
+        output: see :func:`class_scores`.
+        samples: N.
+        outputs: what the model is known to return. Results of a softmax are recognised by their sum, too; those of a
+            sigmoid are not, and the probabilities of several labels need not sum to one.
+
+    >>> probabilities(torch.tensor([[0.2, 0.9]]), samples=1, outputs="sigmoid")[0]
+    tensor([[0.2000, 0.9000]])
     """
     tolerance = max(1e-3, 4 * torch.finfo(output.dtype).eps)
     scores = _one_row_per_sample(output.detach().float(), samples)
     if scores.shape[1] == 1:
-        positive = scores.sigmoid()
-        return torch.cat(
-            [1 - positive, positive], dim=1
-        ), "one score per sample: read as the logit of class 1 against class 0"
+        known = outputs == "sigmoid"
+        positive = scores if known else scores.sigmoid()
+        read_as = f"probability of class 1; {_ADVICE}" if known else "logit of class 1 against class 0"
+        return torch.cat([1 - positive, positive], dim=1), f"one score per sample: read as the {read_as}"
+    if outputs == "sigmoid":
+        return scores, f"the outputs already are probabilities, one for each label: shown as they are; {_ADVICE}"
     if _sum_to_one(scores, tolerance):
-        return scores, "the outputs already are probabilities: shown as they are"
+        return scores, f"the outputs already are probabilities: shown as they are; {_ADVICE}"
     if bool((scores <= 0).all()) and _sum_to_one(scores.exp(), tolerance):
         return scores.exp(), "the outputs already are log-probabilities: shown as their exponentials"
     return scores.softmax(dim=1), None

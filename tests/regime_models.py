@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
+from torchmetrics import MeanMetric
 
 from tests.training import SmallCNN
 
@@ -130,6 +131,18 @@ class LogsInForward(SmallCNN):
             self.log("confidence", scores.detach().softmax(1).amax(1).mean(), on_step=False, on_epoch=True)
             self.log_dict({"spread": scores.detach().std()}, on_step=False, on_epoch=True)
         return scores
+
+
+class MeasuresInForward(SmallCNN):
+    """Feeds a metric in every call and lets it scale the answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = MeanMetric()
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.seen.update(images.detach().abs())
+        return super().forward(images) * self.seen.compute()
 
 
 class BackwardHooks(SmallCNN):

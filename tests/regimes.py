@@ -15,6 +15,7 @@ from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import (
     EarlyStopping,
     EMAWeightAveraging,
+    LearningRateFinder,
     ModelCheckpoint,
     ModelPruning,
     StochasticWeightAveraging,
@@ -127,6 +128,7 @@ REGIMES = [
         after=lambda directory: checkpoints(directory, "confidence"),
         fast=True,
     ),
+    Regime("measures_in_forward", "a torchmetrics metric updated inside `forward`", model=models.MeasuresInForward),
     Regime("backward_hooks", "the user's own full backward hooks", model=models.BackwardHooks),
     Regime("reparametrized", "spectral and weight normalisation", model=models.Reparametrized),
     Regime("detect_anomaly", "`detect_anomaly=True`", {"detect_anomaly": True}),
@@ -176,6 +178,11 @@ REGIMES = [
         before=lambda directory: [ModelPruning("l1_unstructured", amount=0.3)],
     ),
     Regime(
+        "learning_rate_finder",
+        "`LearningRateFinder`, which trains and starts over",
+        before=lambda directory: [LearningRateFinder(num_training_steps=5)],
+    ),
+    Regime(
         "early_stopping",
         "`ModelCheckpoint` and `EarlyStopping` on the model's validation loss",
         {"enable_checkpointing": True, "max_epochs": 4},
@@ -204,6 +211,14 @@ REGIMES = [
         method="validate",
         looks=1,
         fast=True,
+    ),
+    Regime(
+        "validate_measuring",
+        "`trainer.validate()` alone with a metric updated inside `forward`",
+        model=models.MeasuresInForward,
+        loaders=lambda: (loader(),),
+        method="validate",
+        looks=1,
     ),
     Regime(
         "test_reassigning",

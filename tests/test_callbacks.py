@@ -374,3 +374,10 @@ def test_a_model_without_forward_is_looked_at_through_its_network(tmp_path: Path
 
     trainer(tmp_path, [CNNVisualizer()], max_epochs=1).fit(Wrapper(), loader(), loader())
     assert "grad_cam/net.body" in image_steps(tmp_path)
+
+
+def test_pictures_can_be_stored_as_jpeg(tmp_path: Path) -> None:
+    fit(tmp_path, [CNNVisualizer([Predictions()], picture_format="jpeg"), SaliencyCallback()], max_epochs=1)
+    accumulator = events(tmp_path)
+    starts = {tag: accumulator.Images(tag)[0].encoded_image_string[:4] for tag in accumulator.Tags()["images"]}
+    assert starts == {"predictions": b"\xff\xd8\xff\xe0", "saliency/gradient": b"\x89PNG"}

@@ -57,5 +57,5 @@ def test_different_classes_are_refused() -> None:
 
 
 def test_too_few_samples_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least 4 samples, got 3"):
+    with pytest.raises(ValueError, match="samples must be at least 4, got 3"):
         compare(SmallCNN(), SmallCNN(), samples(3))

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lightning_cnnviz import Predictions, explain
 from lightning_cnnviz.layers import Head
 from lightning_cnnviz.probe import Probe
 from lightning_cnnviz.samples import FixedSamples
@@ -49,6 +50,29 @@ def _head(ending: Callable[[Net, Tensor], Tensor], classes: int = 3, size: int =
 )
 def test_average_and_linear_layer(ending: Callable[[Net, Tensor], Tensor]) -> None:
     assert _head(ending) == Head("maps", rectified=False, classifier="linear")
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_what_the_model_ends_with(classes: int) -> None:
+    endings: dict[str, Callable[[Tensor], Tensor]] = {
+        "logits": lambda logits: logits,
+        "sigmoid": torch.sigmoid,
+        "softmax": lambda logits: logits.softmax(dim=1),
+        "log_softmax": lambda logits: logits.log_softmax(dim=1),
+    }
+    for name in endings if classes > 1 else ("logits", "sigmoid"):
+        model = Net(lambda net, maps, name=name: endings[name](net.linear(maps.amax((2, 3)))), classes)
+        assert Probe(model).survey(FixedSamples(torch.randn(4, 1, 6, 6))).outputs == name
+        squeezed = Net(lambda net, maps, name=name: endings[name](net.linear(maps.amax((2, 3)))).squeeze(1), classes)
+        assert Probe(squeezed).survey(FixedSamples(torch.randn(4, 1, 6, 6))).outputs == name
+
+
+def test_predictions_of_a_model_that_ends_with_a_sigmoid() -> None:
+    model = Net(lambda net, maps: net.linear(maps.mean((2, 3))).sigmoid())
+    images = torch.randn(2, 1, 6, 6)
+    found = explain(model, images, [Predictions()])
+    torch.testing.assert_close(found.arrays["predictions"], model(images).detach())
+    assert any("one for each label" in remark for remark in found.remarks)
 
 
 def test_relu_that_is_no_module() -> None:

@@ -72,5 +72,7 @@ def test_nothing_grows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     )
 
     assert len(image_steps(tmp_path)["grad_cam/body"]) == LOOKS + 1
-    assert counting.early == counting.late
+    tensors = counting.late.pop("live tensors") - counting.early.pop("live tensors")
+    assert tensors < LOOKS / 10  # what waits to be written comes and goes; a leak has at least one for each look
+    assert counting.late == counting.early
     assert threading.active_count() < counting.late["threads"]

@@ -214,3 +214,16 @@ def test_a_directory_deleted_meanwhile_is_made_again(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "out")
     sink.write(scalar(2), 2)
     assert (tmp_path / "out" / "scalars.csv").read_text().splitlines() == ["tag,step,value", "drift/cka,2,2.0"]
+
+
+def test_a_jpeg_is_smaller_and_close_to_the_picture(tmp_path: Path) -> None:
+    gradient = np.linspace(0, 255, 200, dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 20, (200, 200, 3), dtype=np.uint8)
+    image = np.stack([np.tile(gradient, (200, 1))] * 3, axis=2) // 2 + noise
+    sink = FileSink(tmp_path)
+    sink.write(Picture("photo", image, format="jpeg"), 1)
+    sink.write(Picture("photo", image), 1)
+    stored = tmp_path / "photo_000001.jpeg"
+    back = cv2.cvtColor(cv2.imread(str(stored)), cv2.COLOR_BGR2RGB)
+    assert stored.stat().st_size * 2 < (tmp_path / "photo_000001.png").stat().st_size
+    assert np.abs(back.astype(int) - image).mean() < 5

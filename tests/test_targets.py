@@ -139,6 +139,22 @@ def test_outputs_that_are_probabilities_already(dtype: torch.dtype, default: tor
         torch.set_default_dtype(torch.float32)
 
 
+def test_results_of_a_sigmoid_are_probabilities_of_single_labels() -> None:
+    values = torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.2, 0.2]])
+    shown, remark = probabilities(values, 2, "sigmoid")
+    assert shown.equal(values)
+    assert remark is not None
+    assert "one for each label" in remark
+
+
+def test_a_single_result_of_a_sigmoid_is_the_probability_of_class_one() -> None:
+    for output in (torch.tensor([0.25, 1.0]), torch.tensor([[0.25], [1.0]])):
+        shown, remark = probabilities(output, 2, "sigmoid")
+        assert shown.tolist() == [[0.75, 0.25], [0.0, 1.0]]
+        assert remark is not None
+        assert "probability of class 1" in remark
+
+
 @pytest.mark.parametrize(
     ("target", "scores", "classes"),
     [

@@ -123,8 +123,6 @@ def test_relu_in_place_makes_no_difference(variant: Variant) -> None:
             module.inplace = False
     out_of_place = explain(model, images, views).arrays
     assert all(out_of_place[tag].equal(array) for tag, array in in_place.items())
-    before = variant if variant != "gradcam" else "grad_cam"
-    assert not in_place[f"{before}/body.1"].equal(in_place[f"{before}/body"])
 
 
 @pytest.mark.parametrize("variant", get_args(Variant))

@@ -93,7 +93,8 @@ def before_and_after(
     pictures = [evidence.samples.display_pictures()[index] for index in chosen]
     columns, labels = [], []
     for snapshot in (before, now):
-        maps = to_numpy(snapshot.maps[tag][list(chosen)])
+        kind = tag if tag in snapshot.maps else next(iter(snapshot.maps))  # another model may name its layers otherwise
+        maps = to_numpy(snapshot.maps[kind][list(chosen)])
         columns.append(laid_over(pictures, maps, colormap="jet", scale="each", alpha=0.5, smooth=True)[2])
         labels.append([_answer(evidence.samples, snapshot.probabilities[index]) for index in chosen])
     return sheet(

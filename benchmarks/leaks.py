@@ -18,7 +18,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning_cnnviz import CNNVisualizer, PrototypeCallback
 from tests.training import fit
 
-WARM_UP = 10
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -29,6 +28,7 @@ class ResidentMemory(Callback):
         self.bytes: list[int] = []
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Notes it, except in the sanity check."""
         if not trainer.sanity_checking:
             self.bytes.append(int(Path("/proc/self/statm").read_text().split()[1]) * PAGE)
 
@@ -41,14 +41,15 @@ def measure(looks: int, callbacks: list[Callback]) -> list[int]:
 
 
 def slope(memory: list[int]) -> float:
-    """Kilobytes per look, by least squares, after the first looks."""
-    settled = np.array(memory[WARM_UP:]) / 1024
-    return float(np.polyfit(np.arange(len(settled)), settled, 1)[0])
+    """Kilobytes per look, by least squares."""
+    return float(np.polyfit(np.arange(len(memory)), np.array(memory) / 1024, 1)[0])
 
 
 def report(name: str, memory: list[int]) -> None:
-    start, end = memory[WARM_UP] / 2**20, memory[-1] / 2**20
-    print(f"{name}: {start:.1f} MB after {WARM_UP}, {end:.1f} MB after {len(memory)}, {slope(memory):+.2f} kB each")
+    """Says how resident memory went, and the slope of its second half: the allocator's arenas fill up in the first."""
+    moments = [10, *(len(memory) * quarter // 4 for quarter in (1, 2, 3, 4))]
+    course = ", ".join(f"{memory[moment - 1] / 2**20:.1f} MB after {moment}" for moment in moments)
+    print(f"{name}: {course}; {slope(memory[len(memory) // 2 :]):+.2f} kB each in the second half")
 
 
 def main() -> None:

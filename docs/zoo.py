@@ -23,6 +23,7 @@ from pathlib import Path
 
 import timm
 import torch
+import torchvision
 from torch import nn
 from torchvision import models
 
@@ -35,7 +36,7 @@ from lightning_cnnviz.probe import Probe
 PAGE = Path(__file__).with_name("zoo.md")
 SMALL_SIZES = (32, 64, 96, 128, 160, 192)
 ORDINARY_SIZES = (224, 256, 299, 384)
-SMALLEST_OF_FAMILY = 4
+SMALLEST_OF_FAMILY = 5
 MOST_OF_FAMILY = 12
 MOST_PARAMETERS = 40_000_000
 BIG = re.compile(
@@ -147,7 +148,7 @@ def timm_networks() -> Iterator[tuple[str, Callable[[], nn.Module]]]:
 
 
 def convolutional_size(name: str) -> int | None:
-    """How many parameters a network of timm has, None if it attends between places or cannot be built without memory."""
+    """How many parameters a network of timm has, None if it is no CNN or cannot be built without memory."""
     try:
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -185,6 +186,7 @@ def look(name: str, model: nn.Module) -> Row:
 
 
 def look_with_views(probe: Probe, samples: FixedSamples, layout: Layout, row: Row) -> None:
+    """Notes in the row what each view could draw."""
     views = {make(): title for title, make in VIEWS.items()}
 
     def failed(view: View, error: Exception) -> None:
@@ -224,6 +226,7 @@ def surveyed(probe: Probe, size: int) -> tuple[FixedSamples, Layout] | None:
 
 
 def last_of(surveyed: tuple[FixedSamples, Layout]) -> str:
+    """The name of the last layer."""
     return surveyed[1].maps("last")[0]
 
 
@@ -252,18 +255,12 @@ def page(tables: dict[str, list[Row]]) -> str:
         "means. A tick is a picture of finite values; a number refers to the note below the table that says why there "
         "is none, or what the reader is told. *same* is whether weights, buffers, gradients, modes, hooks, attributes "
         "and the random number generator came out as they went in.",
-        f"torch {torch.__version__.partition('+')[0]}, torchvision {version(models)}, timm {timm.__version__}.",
+        f"torch {torch.__version__}, torchvision {torchvision.__version__}, timm {timm.__version__}.",
     ]
     for library, rows in tables.items():
         parts.append(f"## {library}: {len(rows)} architectures")
         parts += table(rows)
     return "\n\n".join(parts) + "\n"
-
-
-def version(module: object) -> str:
-    import torchvision  # noqa: PLC0415 - only for its version
-
-    return str(torchvision.__version__).partition("+")[0]
 
 
 def table(rows: Sequence[Row]) -> tuple[str, str]:
@@ -291,6 +288,7 @@ def general(text: str, row: Row) -> str:
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description="Look at the networks of torchvision and timm.")
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", help="look at these, and print instead of writing the page"
@@ -299,6 +297,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Looks at all networks and writes the page."""
     options = parse_arguments(arguments)
     libraries = {"torchvision": torchvision_networks, "timm": timm_networks}
     tables: dict[str, list[Row]] = {library: [] for library in libraries}

@@ -13,7 +13,7 @@ from lightning_cnnviz.render import format_number
 AlarmRule: TypeAlias = Mapping[str, float] | Literal["auto"] | None
 """Tags with their limits, ``"auto"``, or no alarms."""
 
-_HISTORY = 6  # looks that a learnt limit goes by
+_HISTORY = 12  # looks that a learnt limit goes by
 _SIGMAS = 6.0
 _MAD_TO_SIGMA = 1.4826  # for normally distributed values
 _SMALLEST_SIGMA = 0.02  # what drift numbers scatter by on a few dozen samples
@@ -62,7 +62,7 @@ AlarmAction: TypeAlias = Callable[[Alarm], object]
 class Watch:
     """Compares numbers with their limits, look after look.
 
-    A learnt limit is the median of the last 6 looks plus 6 robust standard deviations (1.4826 times the median
+    A learnt limit is the median of the last 12 looks plus 6 robust standard deviations (1.4826 times the median
     absolute deviation, at least 0.02 and at least 15% of the median). Only rises alarm.
 
     Args:

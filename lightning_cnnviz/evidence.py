@@ -53,6 +53,9 @@ Procedure: TypeAlias = Callable[[Model], Any]
 ``Evidence.results``."""
 
 
+THE_INPUT = "the input"
+"""What the images are called where layers are called by their names; no layer has this one."""
+
 _Value = TypeVar("_Value")
 
 
@@ -108,8 +111,7 @@ class Evidence:
         weights: convolution to its kernels (out, in, kh, kw), linear layer to its weights (out, in), float32 on the
             CPU.
         results: what the procedures returned, or the exception that ended them.
-        missing: why a requested tensor is not there, by the name of the layer, rule or baseline, ``"input"`` for the
-            images.
+        missing: why a requested tensor is not there, by the name of the layer, rule or baseline, or :data:`THE_INPUT`.
         baselines: what the same samples gave with the weights of other checkpoints.
         epoch: in which epoch the Trainer was, counted from 0; None before training and without a Trainer.
         shown: how many samples are to be drawn, counted from the first.
@@ -160,7 +162,7 @@ class Evidence:
         Raises:
             UnavailableError: the pass could not give it.
         """
-        return self._found(self.input_gradient, "input")
+        return self._found(self.input_gradient, THE_INPUT)
 
     def ruled_gradient(self, rule: Rule) -> RuledGradient:
         """The gradient with respect to the images by a rule such as guided backpropagation.
@@ -187,5 +189,5 @@ class Evidence:
 
     def _found(self, value: _Value | None, name: str) -> _Value:
         if value is None:
-            raise UnavailableError(self.missing.get(name, f"{name} was not requested"))
+            raise UnavailableError(self.missing.get(name, f"nobody requested {name}"))
         return value

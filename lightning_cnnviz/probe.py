@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz import guest, measuring
+from lightning_cnnviz.backward import Pass, apply_rules, differentiate
 from lightning_cnnviz.checkpoints import with_weights
-from lightning_cnnviz.evidence import Evidence, Procedure, Request
+from lightning_cnnviz.evidence import THE_INPUT, Evidence, Procedure, Request
 from lightning_cnnviz.layers import CONVOLUTIONS, Layout, named_layers
-from lightning_cnnviz.methods.backward_rules import Rule, RuledGradient, ruled_gradient
 from lightning_cnnviz.recording import Recorder, hooked
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.survey import Survey
@@ -23,11 +23,6 @@ from lightning_cnnviz.targets import Outputs, Target, class_scores, probabilitie
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with a description, the steps done and the steps in all."""
 
-_DETACHED = (
-    "there is no gradient for {}: it, or what follows, is detached or computed under torch.no_grad, "
-    "as in checkpointing without use_reentrant=False"
-)
-_INDEPENDENT = "the target score does not depend on {} in a differentiable way"
 _SURVEY_SAMPLES = 2  # one would do, but a BatchNorm without running statistics refuses a single value per channel
 
 
@@ -121,29 +116,29 @@ class Probe:
 
     def _shared_pass(
         self, images: Tensor, samples: FixedSamples, request: Request, target: Target, outputs: Outputs
-    ) -> _Pass:
+    ) -> Pass:
         modules = named_layers(self._model)
         wanted = sorted(request.activations | request.gradients)
         recorder = Recorder()
-        differentiate = bool(request.gradients or request.rules) or request.input_gradient
-        images = images.requires_grad_(differentiate)
-        with hooked({name: modules[name] for name in wanted}, recorder.see), torch.set_grad_enabled(differentiate):
+        with_gradients = bool(request.gradients or request.rules) or request.input_gradient
+        images = images.requires_grad_(with_gradients)
+        with hooked({name: modules[name] for name in wanted}, recorder.see), torch.set_grad_enabled(with_gradients):
             output = self._output(images)
             # Activation checkpointing calls modules again during the backward pass; what it saw first counts.
             recorder.closed = True
             targeted = target_scores(class_scores(output, len(samples)), target, samples.labels)
-            found = _Pass(*probabilities(output, len(samples), outputs), classes=targeted.classes)
-            if differentiate:
+            found = Pass(*probabilities(output, len(samples), outputs), classes=targeted.classes)
+            if with_gradients:
                 sources = {name: recorder.seen[name] for name in request.gradients if name in recorder.seen}
                 if request.input_gradient:
-                    sources["input"] = images
-                _differentiate(targeted.scores, sources, found, retain_graph=bool(request.rules))
-                _apply_rules(targeted.scores, images, sorted(request.rules), found)
+                    sources[THE_INPUT] = images
+                differentiate(targeted.scores, sources, found, retain_graph=bool(request.rules))
+                apply_rules(targeted.scores, images, sorted(request.rules), found)
         for name in wanted:
             if name not in recorder.seen:
                 found.missing[name] = f"{name} was not called, or put out no tensor"
         found.activations = {name: tensor.detach() for name, tensor in recorder.seen.items()}
-        found.input_gradient = found.gradients.pop("input", None)
+        found.input_gradient = found.gradients.pop(THE_INPUT, None)
         return found
 
     def _run(
@@ -192,20 +187,6 @@ def _defines_forward(model: nn.Module) -> bool:
     return owner is not nn.Module and owner.__name__ != "LightningModule"
 
 
-@dataclass
-class _Pass:
-    """What the shared pass collects."""
-
-    probabilities: Tensor
-    remark: str | None
-    classes: Tensor | None
-    activations: dict[str, Tensor] = field(default_factory=dict)
-    gradients: dict[str, Tensor] = field(default_factory=dict)
-    input_gradient: Tensor | None = None
-    ruled_gradients: dict[Rule, RuledGradient] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-
-
 @dataclass(frozen=True)
 class _DifferentiableModel:
     """The model as procedures see it, see :class:`~lightning_cnnviz.evidence.Model`."""
@@ -232,46 +213,6 @@ class _DifferentiableModel:
     def progress(self, description: str, done: int, total: int) -> None:
         if self.probe._progress is not None:
             self.probe._progress(description, done, total)
-
-
-def _differentiate(scores: Tensor, sources: dict[str, Tensor], found: _Pass, *, retain_graph: bool) -> None:
-    """Gradients of the summed scores, each sample's own since no score depends on another; reasons for missing ones."""
-    connected = {name: source for name, source in sources.items() if source.requires_grad}
-    if not scores.requires_grad:
-        connected = {}
-    for name in sources.keys() - connected.keys():
-        found.missing[name] = _DETACHED.format(name)
-    if not connected:
-        return
-    try:
-        gradients: Sequence[Tensor | None] = torch.autograd.grad(
-            scores.sum(), list(connected.values()), allow_unused=True, retain_graph=retain_graph
-        )
-    except RuntimeError as error:
-        found.missing.update(dict.fromkeys(connected, f"the backward pass failed: {error}"))
-        return
-    for name, gradient in zip(connected, gradients, strict=True):
-        if gradient is None:
-            found.missing[name] = _INDEPENDENT.format(name)
-        else:
-            found.gradients[name] = gradient
-
-
-def _apply_rules(scores: Tensor, images: Tensor, rules: Sequence[Rule], found: _Pass) -> None:
-    """One more backward pass for each rule, through the graph of the ordinary one; the last of them frees it."""
-    if not scores.requires_grad:
-        found.missing.update({rule: _DETACHED.format("the images") for rule in rules})
-        return
-    for rule in rules:
-        try:
-            gradient = ruled_gradient(scores, images, rule, retain_graph=rule != rules[-1])
-        except RuntimeError as error:
-            found.missing[rule] = f"the backward pass failed: {error}"
-            continue
-        if gradient is None:
-            found.missing[rule] = _INDEPENDENT.format("the images")
-        else:
-            found.ruled_gradients[rule] = gradient
 
 
 def _place(images: Tensor, model: nn.Module) -> Tensor:

@@ -23,8 +23,8 @@ from lightning_cnnviz.views import View
 
 T = TypeVar("T")
 
-PATIENCE_S = 60.0
-"""How long a rank waits for the others after a pass. They are never more than one layer apart within it."""
+PATIENCE_S = 300.0
+"""How long a rank waits for the others. Within a pass they are one layer apart at most; in between rank 0 draws."""
 
 _SHARDED_STRATEGIES = {"FSDPStrategy", "ModelParallelStrategy", "DeepSpeedStrategy"}
 

@@ -194,7 +194,7 @@ class Session:
         if isinstance(artifact, (Picture, Note)):
             for remark in artifact.remarks:
                 self.say(remark, about=remark.partition(":")[0])
-        if self.has_sinks and self._writer is not None:
+        if self.ranks.draws and self.has_sinks and self._writer is not None:
             self._writer.submit(artifact, step)
 
     def _find_sinks(self) -> list[Sink]:

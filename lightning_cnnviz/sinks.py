@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["FileSink", "Sink", "TensorBoardSink", "tensorboard_experiments"]
 
 _JPEG_QUALITY = 90
+SPARE_BYTES = 32 * 2**20
+"""What must be left on TensorBoard's disk: pictures are not worth the room that checkpoints and metrics need."""
+
 _NOT_IN_FILE_NAMES = re.compile(r'[<>:"\\|?*\x00-\x1f]')
 
 
@@ -65,7 +70,8 @@ class TensorBoardSink:
     """Writes to an open TensorBoard writer: pictures to Images, scalars to Scalars, notes to Text.
 
     Raw arrays are left out. A copy (``pickle``, ``copy.deepcopy``) has no writer, since an open event file cannot be
-    copied: writing to it raises RuntimeError.
+    copied: writing to it raises RuntimeError. Writing raises OSError when the log directory is gone or the disk all but
+    full, before TensorBoard's own thread would break down over it.
 
     Args:
         experiment: the Trainer's own writer, from `tensorboard_experiments`; it stays the logger's to close.
@@ -78,6 +84,7 @@ class TensorBoardSink:
         """Hands the artifact to TensorBoard's own queue, pictures as finished PNG or JPEG."""
         if self._experiment is None:
             raise RuntimeError("a copied TensorBoardSink has no writer: make a new one from the logger's experiment")
+        _check_room(self._experiment.log_dir)
         match artifact:
             case Picture():
                 summary = _image_summary(artifact)
@@ -94,6 +101,14 @@ class TensorBoardSink:
 
     def __getstate__(self) -> dict[str, None]:
         return {"_experiment": None}
+
+
+def _check_room(directory: str) -> None:
+    """Raises OSError in time: what fails inside TensorBoard is raised from the next write, which may be Lightning's."""
+    if "://" in directory:  # in the cloud, where there is always room
+        return
+    if shutil.disk_usage(directory).free < SPARE_BYTES:
+        raise OSError(errno.ENOSPC, f"less than {SPARE_BYTES // 2**20} MB left on the disk", directory)
 
 
 def _image_summary(picture: Picture) -> Summary:

@@ -55,7 +55,8 @@ class Snapshot:
     Attributes:
         profiles: layer to the (N, N) profile of its features, see
             :func:`~lightning_cnnviz.methods.drift.similarity_profile`.
-        maps: for example ``grad_cam/<layer>`` and ``saliency/input`` to (N, h, w) float32, not negative, of at most 14 by 14.
+        maps: for example ``grad_cam/<layer>`` and ``saliency/input`` to (N, h, w) float32, not negative, at most 14 by
+            14.
         probabilities: (N, classes).
         kernels: convolution to its weights, (n,); of large layers a fixed random choice.
     """

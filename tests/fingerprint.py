@@ -35,7 +35,7 @@ class Fingerprint:
     Attributes:
         parameters: identity, version, ``requires_grad``, bytes and number of tensor hooks of each.
         gradients: identity, version and bytes of each.
-        buffers: identity, version and bytes of each, except that a version may be ahead where the bytes are the same.
+        buffers: identity and bytes of each; a version goes ahead when a buffer is put back.
         modes: ``training`` of each module.
         hooks: the hooks of each module, one by one.
         attributes: every module's attributes, and the entries of those that are containers.
@@ -176,7 +176,7 @@ def _optimizers(trainer: Trainer) -> Iterator[tuple[str, Any]]:
             settings = {key: value for key, value in group.items() if isinstance(value, (bool, int, float))}
             yield f"{index}.group{number}", (settings, [id(parameter) for parameter in group["params"]])
             for place, parameter in enumerate(group["params"]):
-                state = optimizer.state[parameter] if parameter in optimizer.state else {}
+                state = optimizer.state.get(parameter, {})
                 yield (
                     f"{index}.group{number}.{place}",
                     {key: _bytes(value) if isinstance(value, Tensor) else value for key, value in state.items()},
@@ -188,7 +188,8 @@ def _flags() -> Facts:
     return {
         "grad": torch.is_grad_enabled(),
         "inference": torch.is_inference_mode_enabled(),
-        "autocast": (torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"), torch.is_autocast_enabled("cuda")),
+        "autocast": (torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda")),
+        "autocast dtype": torch.get_autocast_dtype("cpu"),
         "autocast cache": torch.is_autocast_cache_enabled(),
         "default dtype": torch.get_default_dtype(),
         "default device": torch.get_default_device(),

@@ -7,6 +7,7 @@ killed with everything it started should it not even manage that: a process held
 from __future__ import annotations
 
 import faulthandler
+import functools
 import multiprocessing
 import os
 import signal
@@ -23,7 +24,9 @@ KILLED_AFTER_S = 5.0  # beyond the time in which a process should have ended its
 
 # A server that has torch imported and runs no threads: its forks start in no time and inherit no locks.
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["torch", "lightning.pytorch", "lightning_cnnviz"])
+_PROCESSES.set_forkserver_preload(
+    ["lightning.pytorch", "torch.distributed.fsdp", "torch.utils.tensorboard", "lightning_cnnviz"]
+)
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,13 @@ class Ended:
     seconds: float
 
 
-def run(target: Callable[..., None], *arguments: Any, directory: Path, timeout: float = 60) -> Ended:
+def run(target: Callable[..., None], *arguments: Any, directory: Path, timeout: float = 120) -> Ended:
     """Runs a function of a module in one process; ``directory`` takes its output."""
     return _run([{}], target, arguments, directory, timeout)[0]
 
 
 def run_ranks(
-    target: Callable[..., None], *arguments: Any, directory: Path, ranks: int = 2, timeout: float = 60
+    target: Callable[..., None], *arguments: Any, directory: Path, ranks: int = 2, timeout: float = 120
 ) -> list[Ended]:
     """Runs a function in several processes, which Lightning takes for the ranks of one run."""
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "NODE_RANK": "0"}
@@ -67,6 +70,7 @@ def _run(
     directory: Path,
     timeout: float,
 ) -> list[Ended]:
+    _start_server()
     directory.mkdir(parents=True, exist_ok=True)
     outputs = [directory / f"output{index}.txt" for index in range(len(environments))]
     started = time.monotonic()
@@ -82,6 +86,15 @@ def _run(
     finally:
         for process in processes:
             _kill(process)
+
+
+@functools.cache
+def _start_server() -> None:
+    """Its imports take seconds, minutes on a busy machine, which are not the processes' time."""
+    first = _PROCESSES.Process(target=int)
+    first.start()
+    first.join(300)
+    assert first.exitcode == 0
 
 
 def _await(process: BaseProcess, output: Path, started: float, deadline: float) -> Ended:

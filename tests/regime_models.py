@@ -180,6 +180,15 @@ class ChannelsLast(SmallCNN):
         return super().forward(images.to(memory_format=torch.channels_last))
 
 
+class HasLearningRate(SmallCNN):
+    """Has an attribute for the finder of learning rates to set."""
+
+    lr = 0.01
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.Adam(self.parameters(), lr=self.lr)
+
+
 class StepsScheduler(SmallCNN):
     """The learning rate falls when its own validation loss stagnates."""
 

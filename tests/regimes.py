@@ -180,6 +180,7 @@ REGIMES = [
     Regime(
         "learning_rate_finder",
         "`LearningRateFinder`, which trains and starts over",
+        model=models.HasLearningRate,
         before=lambda directory: [LearningRateFinder(num_training_steps=5)],
     ),
     Regime(

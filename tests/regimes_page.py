@@ -25,9 +25,9 @@ visualization could disturb, and two tests that run it with a real Trainer:
 - `tests/test_regimes.py::test_same_bits_and_no_trace_when_looks_fail[ROW]` does the same while views fail in the middle
   of drawing and in the middle of calling the model.
 
-*Drawn* says how often the pictures must then be in the event file, so that no row passes by drawing nothing: once before
-training and once after each validation, 0 where there is no logger to draw into or no sample to draw. Rows marked *fast*
-run with every change, the others in the full suite.
+*Drawn* says how often the pictures must then be in the event file, so that no row passes by drawing nothing: once
+before training and once after each validation, 0 where there is no logger to draw into or no sample to draw. Rows
+marked *fast* run with every change, the others in the full suite.
 
 """
 
@@ -59,8 +59,9 @@ Several processes have [a page of their own](distributed.md).
 
 - What the model's own code changes outside the model: a closure's variable, a global, a file, a call of
   `self.logger.experiment` inside `forward`. `self.log` and `self.log_dict` are silent while we look.
-- What it changes deep inside an attribute. Attributes, and the entries of those that are dicts, lists, sets and deques,
-  come back; an object that one of them refers to is not looked into. Modules are, each by itself, torchmetrics included.
+- What it changes deep inside an attribute. Attributes, and the entries of those that are dicts, lists, sets and
+  deques, come back; an object that one of them refers to is not looked into, unless it is a module. Metrics of
+  torchmetrics are modules.
 - Hooks registered for all modules at once with `torch.nn.modules.module.register_module_forward_hook` see our calls.
 - Time: `Trainer(max_time=...)` counts our seconds as well.
 """

@@ -34,7 +34,7 @@ class TestLimits:
 
 class TestWatch:
     def test_a_jump_alarms_and_what_led_to_it_does_not(self) -> None:
-        assert watched("auto", [0.9, 0.5, 0.3, 0.2, 0.15, 0.1, 0.1, 0.1, 0.8, 0.1]) == [8]
+        assert watched("auto", [0.9, 0.5, 0.3, 0.2, 0.15, *[0.1] * 6, 0.8, 0.1]) == [11]
 
     def test_a_fall_does_not_alarm(self) -> None:
         assert watched("auto", [0.5, 0.5, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0]) == []
@@ -57,7 +57,7 @@ class TestWatch:
     def test_noise_does_not_alarm(self) -> None:
         noise = np.random.default_rng(0).gamma(20, 0.01, size=(200, 30))
         alarms = sum(len(watched("auto", list(row))) for row in noise)
-        assert alarms <= 3  # of 5,400 looks
+        assert alarms <= 10  # of 5,400 looks at values that scatter by 22%
 
     def test_goes_on_from_its_state(self) -> None:
         watch = Watch("auto", 3)
@@ -121,9 +121,9 @@ class TestReport:
         monkeypatch.setattr(logging.getLogger("lightning.pytorch"), "propagate", True)
         callback = DriftCallback(samples=samples(), alarm={"drift/filters": 0.0})
         with caplog.at_level(logging.INFO):
-            fit(tmp_path, [callback], max_epochs=6)
+            fit(tmp_path, [callback], max_epochs=7)
         said = [record.message for record in caplog.records if "drift alarm" in record.message]
-        assert [sentence.partition(":")[0] for sentence in said] == ["drift alarm in epoch 4", "drift alarm in epoch 5"]
+        assert [sentence.partition(":")[0] for sentence in said] == ["drift alarm in epoch 5", "drift alarm in epoch 6"]
         found = events(tmp_path)
         assert "alarms/text_summary" in found.Tags()["tensors"]
         assert len(found.Images("alarms")) == 2

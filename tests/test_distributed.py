@@ -24,8 +24,7 @@ LOOKS = [0, 2, 5]  # 24 images by 2 ranks and 4 in a batch, for two epochs; coun
 
 
 def train(directory: Path, way: str, *arguments: Any, **options: Any) -> list[Ended]:
-    timeout = options.pop("timeout", 60)
-    return run_ranks(partial(runs.train, directory, way, *arguments, **options), directory=directory, timeout=timeout)
+    return run_ranks(partial(runs.train, directory, way, *arguments, **options), directory=directory)
 
 
 def outcomes(directory: Path) -> list[dict[str, Any]]:

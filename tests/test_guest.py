@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -114,20 +115,19 @@ MODELS = [SmallCNN, CountsCalls, DrawsInForward, ReassignsBuffer, BackwardHooks,
 
 @pytest.mark.parametrize("make", MODELS)
 @pytest.mark.parametrize("ending", [None, RuntimeError, KeyboardInterrupt, SystemExit])
-def test_a_pass_leaves_no_trace_however_it_ends(make: Callable[[], nn.Module], ending: type | None) -> None:
+def test_a_pass_leaves_no_trace_however_it_ends(
+    make: Callable[[], nn.Module], ending: type[BaseException] | None
+) -> None:
     model = make()
     before = fingerprint(model)
 
-    try:
-        with guest.undisturbed(model):
-            images = IMAGES.clone().requires_grad_()
-            torch.autograd.grad(model(images).sum(), images)
-            random.random()
-            np.random.rand()  # noqa: NPY002
-            if ending is not None:
-                raise ending
-    except (RuntimeError, KeyboardInterrupt, SystemExit) as error:
-        assert type(error) is ending
+    with nullcontext() if ending is None else pytest.raises(ending), guest.undisturbed(model):
+        images = IMAGES.clone().requires_grad_()
+        torch.autograd.grad(model(images).sum(), images)
+        random.random()
+        np.random.rand()  # noqa: NPY002
+        if ending is not None:
+            raise ending
 
     assert before.differences(fingerprint(model)) == []
 
@@ -220,9 +220,37 @@ def test_a_model_without_parameters_can_be_called() -> None:
 
 
 def test_double_precision_models_get_double_precision() -> None:
+    # As under Lightning's "64-true", where a matrix product with a new tensor of another precision would be refused.
     class MakesTensors(SmallCNN):
         def forward(self, images: Tensor) -> Tensor:
-            return super().forward(images) * torch.ones(3)
+            return super().forward(images) @ torch.eye(3)
 
     assert explain(MakesTensors().double(), IMAGES, [Saliency()]).arrays["saliency/gradient"].shape == IMAGES.shape
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_autocast_around_us_does_not_reach_the_look() -> None:
+    # Half precision makes small gradients zero, so what is drawn would depend on where we are called from.
+    model = SmallCNN()
+    expected = explain(model, IMAGES, [Saliency()]).arrays["saliency/gradient"]
+
+    with torch.autocast("cpu", torch.bfloat16):
+        found = explain(model, IMAGES, [Saliency()]).arrays["saliency/gradient"]
+
+    assert torch.equal(found, expected)
+
+
+class NotANumber(SmallCNN):
+    """Its gradient is not a number, as in a training that has diverged."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images) + (0 * images.sum()).sqrt()
+
+
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
+def test_anomaly_detection_does_not_stop_a_look_at_a_model_that_has_diverged() -> None:
+    model = NotANumber()
+    with torch.autograd.detect_anomaly():
+        found = explain(model, IMAGES, [Saliency()]).arrays["saliency/gradient"]
+
+    assert found.isnan().any()

@@ -32,13 +32,13 @@ def drift(first: Tensor, second: Tensor) -> float:
 def unbiased_hsic(first: np.ndarray, second: np.ndarray) -> float:
     """Song et al. (2012), equation 5, with linear kernels."""
     count = len(first)
-    k, l = first @ first.T, second @ second.T
+    k, m = first @ first.T, second @ second.T
     np.fill_diagonal(k, 0)
-    np.fill_diagonal(l, 0)
+    np.fill_diagonal(m, 0)
     one = np.ones(count)
-    trace = np.trace(k @ l)
-    product = (one @ k @ one) * (one @ l @ one) / ((count - 1) * (count - 2))
-    mixed = 2 / (count - 2) * (one @ k @ l @ one)
+    trace = np.trace(k @ m)
+    product = (one @ k @ one) * (one @ m @ one) / ((count - 1) * (count - 2))
+    mixed = 2 / (count - 2) * (one @ k @ m @ one)
     return float((trace + product - mixed) / (count * (count - 3)))
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.methods.gradients import integrated_gradients, reduce_channels, smoothgrad
+from lightning_cnnviz.methods.gradients import integrated_gradients, reduce_channels, smoothgrad, without_peaks
 
 GRADIENT = torch.tensor([[[[3.0, -1.0]], [[-4.0, -2.0]]]])
 WEIGHT = torch.tensor([[[1.0, -2.0], [0.5, 3.0]]])
@@ -24,18 +24,30 @@ def _linear(images: Tensor) -> Tensor:
         ("positive", [3.0, 0.0]),
         ("negative", [4.0, 2.0]),
         ("signed", [-1.0, -3.0]),
-        ("grey", [3.0, 3.0]),  # magnitudes 7 and 3; the 99th percentile of two values is the smaller
+        ("grey", [7.0, 3.0]),
     ],
 )
 def test_reduction(reduction: str, expected: list[float]) -> None:
     assert reduce_channels(GRADIENT, reduction).tolist() == [[expected]]  # type: ignore[arg-type]
 
 
-def test_grey_cuts_off_a_hundredth_of_each_map() -> None:
+def test_peaks_are_cut_at_a_hundredth_of_each_sample() -> None:
     ramp = torch.arange(1.0, 1001.0).reshape(1, 1, 20, 50)
-    found = reduce_channels(torch.cat([ramp, -10 * ramp]), "grey")
-    assert found.amax(dim=(1, 2)).tolist() == [990.0, 9900.0]
+    found = without_peaks(torch.cat([ramp, -10 * ramp]))
+    assert found[0].max() == 990
+    assert found[1].min() == -9900
     assert found[0].flatten()[:990].equal(ramp.flatten()[:990])
+
+
+def test_a_lone_pixel_is_no_peak() -> None:
+    lone = torch.zeros(1, 1, 20, 20)
+    lone[0, 0, 3, 4] = -5.0
+    assert without_peaks(lone).equal(lone)
+
+
+def test_values_that_are_not_finite_stay() -> None:
+    values = torch.tensor([[2.0, -2.0, float("nan"), float("inf"), -float("inf"), 0.0]])
+    torch.testing.assert_close(without_peaks(values), values, equal_nan=True)
 
 
 def test_smoothgrad_of_a_linear_function_is_its_weights() -> None:

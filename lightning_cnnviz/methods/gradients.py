@@ -16,7 +16,7 @@ OnStep: TypeAlias = Callable[[int, int], None]
 
 _BATCH = 32  # images in one call of the model
 _SEED = 0
-_GREY_QUANTILE = 0.99
+_PEAK = 0.99
 
 
 def reduce_channels(gradient: Tensor, reduction: Reduction) -> Tensor:
@@ -24,7 +24,7 @@ def reduce_channels(gradient: Tensor, reduction: Reduction) -> Tensor:
 
     ``"absolute"`` is the largest magnitude over the channels (Simonyan et al., 2014), ``"squared"`` the sum of squares,
     ``"positive"`` and ``"negative"`` the largest value of that sign as a magnitude, ``"signed"`` the sum over the
-    channels, ``"grey"`` the sum of magnitudes, cut at its 99th percentile so that a few pixels do not darken the rest.
+    channels, ``"grey"`` the sum of magnitudes.
 
     >>> reduce_channels(torch.tensor([[[[3.0]], [[-4.0]]]]), "squared")
     tensor([[[25.]]])
@@ -38,15 +38,19 @@ def reduce_channels(gradient: Tensor, reduction: Reduction) -> Tensor:
     if reduction == "negative":
         return (-gradient).relu().amax(dim=1)
     if reduction == "grey":
-        magnitude = gradient.abs().sum(dim=1)
-        return magnitude.minimum(_quantile(magnitude, _GREY_QUANTILE))
+        return gradient.abs().sum(dim=1)
     return gradient.sum(dim=1)
 
 
-def _quantile(maps: Tensor, share: float) -> Tensor:
-    """Of each map (N, H, W), as (N, 1, 1); torch.quantile refuses large ones."""
-    values = maps.flatten(1).sort(dim=1).values
-    return values[:, int(share * (values.shape[1] - 1)), None, None]
+def without_peaks(values: Tensor) -> Tensor:
+    """The values of each sample (N, ...) cut at the 99th percentile of their magnitude.
+
+    A hundredth of the pixels would otherwise take up the whole range of brightness. Values that are not finite stay.
+    """
+    magnitudes = values.abs().nan_to_num(posinf=0.0).flatten(1).sort(dim=1).values  # torch.quantile refuses large maps
+    peak = magnitudes[:, int(_PEAK * (magnitudes.shape[1] - 1))]
+    most = peak.where(peak > 0, magnitudes[:, -1]).reshape(-1, *[1] * (values.ndim - 1))
+    return values.minimum(most).maximum(-most).where(values.isfinite(), values)
 
 
 def smoothgrad(

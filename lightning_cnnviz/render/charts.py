@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from lightning_cnnviz.artifacts import RGB
 from lightning_cnnviz.render.blocks import blank
@@ -44,7 +43,8 @@ def bar_chart(bars: Sequence[Bar], *, width: int = 224, height: int = 224, font:
         color = {True: _GREEN, False: _RED, None: _NEUTRAL}[bar.correct]
         _paste(picture, line_block(bar.name, left - 8, size, DARK if bar.correct is None else color, font), rows, 0)
         picture[rows, left:right] = _TRACK
-        picture[rows, left : left + round((right - left) * np.nan_to_num(bar.share))] = color
+        share = bar.share if math.isfinite(bar.share) else 0
+        picture[rows, left : left + round((right - left) * share)] = color
         _paste(picture, text_block(bar.label, size, DARK, font), rows, right + 8)
     return picture
 

@@ -82,7 +82,7 @@ class Drift(View):
         maps: Sequence[MapKind] = ("grad_cam", "saliency"),
         alarm: AlarmRule = None,
         on_alarm: AlarmAction | None = None,
-        warm_up: int = 4,
+        warm_up: int = 5,
         samples: int = 64,
         every_n_epochs: int = 1,
     ) -> None:

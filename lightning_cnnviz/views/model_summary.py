@@ -10,7 +10,7 @@ from lightning_cnnviz.layers import Layer, Layout
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
 
-_HEADINGS = ("layer", "type", "kernel", "output", "parameters", "multiply-adds", "")
+_HEADINGS = ("layer", "type", "kernel", "output", "parameters", "multiply-adds", "state")
 _ALIGNMENTS = ("---", "---", "---", "---", "---:", "---:", "---")
 _KEY = "multiply_adds"
 

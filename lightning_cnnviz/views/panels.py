@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lightning_cnnviz.artifacts import RGB, Picture
 from lightning_cnnviz.evidence import Evidence
-from lightning_cnnviz.methods.gradients import reduce_channels
+from lightning_cnnviz.methods.gradients import reduce_channels, without_peaks
 from lightning_cnnviz.render import DrawnMaps, Scale, draw_maps
 from lightning_cnnviz.views.common import map_sheet, scale_note, to_numpy
 
@@ -17,15 +17,16 @@ def panel_sheet(evidence: Evidence, tag: str, values: Tensor, *, title: str, sca
 
     Values of three channels (N, 3, H, W) keep their colours; of any other number of channels the sum is drawn.
     """
-    colours = values if values.shape[1] == 3 else values.sum(dim=1, keepdim=True)
+    colours = without_peaks(values if values.shape[1] == 3 else values.sum(dim=1, keepdim=True))
+    grey = without_peaks(reduce_channels(values, "grey"))
     drawn, signed = _in_colour(colours, scale, symmetric=True)
     columns = [
         ("all", signed),
         ("positive", _in_colour(colours.relu(), scale)[1]),
         ("negative", _in_colour((-colours).relu(), scale)[1]),
-        ("grey", list(draw_maps(to_numpy(reduce_channels(values, "grey")), colormap="gray", scale=scale).cells)),
+        ("grey", list(draw_maps(to_numpy(grey), colormap="gray", scale=scale).cells)),
     ]
-    footer = f"all: zero is mid grey · {scale_note(drawn, scale)}"
+    footer = f"all: zero is mid grey · {scale_note(drawn, scale)}, the strongest 1% cut"
     return map_sheet(evidence, tag, columns, title=title, footer=footer, drawn=drawn, smooth=False)
 
 

@@ -20,6 +20,7 @@ from lightning_cnnviz.methods.gradients import (
     integrated_gradients,
     reduce_channels,
     smoothgrad,
+    without_peaks,
 )
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
@@ -56,6 +57,7 @@ _HEADINGS: dict[Reduction, str] = {
     "grey": "magnitude",
 }
 _COLORMAPS: dict[Reduction, str] = {"signed": "RdBu_r", "grey": "gray"}
+_WITHOUT_PEAKS = ("signed", "grey")
 _STEPS: dict[Method, int] = {"smoothgrad": 25, "integrated_gradients": 50}
 _RULES: dict[Method, Rule] = {"guided": "guided", "deconvnet": "deconvnet"}
 _TOLERATED_GAP = 0.05
@@ -87,7 +89,8 @@ class Saliency(View):
         method: see above.
         reduction: what is drawn of the signed values: ``"squared"``, ``"absolute"``, ``"positive"``, ``"negative"``,
             ``"signed"`` or ``"grey"``, beside the same over the image; ``"panels"``: all, positive, negative and grey,
-            in the colours of the input. None: ``"panels"`` for ``"guided"`` and ``"deconvnet"``, ``"squared"`` for
+            in the colours of the input. The last three draw the strongest hundredth of the pixels alike, the arrays
+            have them as they are. None: ``"panels"`` for ``"guided"`` and ``"deconvnet"``, ``"squared"`` for
             ``"gradient"`` and ``"smoothgrad"``, ``"signed"`` for the others.
         steps: noisy copies of ``"smoothgrad"`` (None: 25), points on the path of ``"integrated_gradients"`` (None: 50).
         noise: standard deviation of SmoothGrad's noise as a share of each image's range.
@@ -195,9 +198,11 @@ class Saliency(View):
         title = f"Saliency: {TITLES[self.method]}"
         if self.reduction == "panels":
             return panel_sheet(evidence, tag, values, title=title, scale=self.scale)
+        maps = reduce_channels(values, self.reduction)
+        cut = self.reduction in _WITHOUT_PEAKS
         drawn, heats, overlays = laid_over(
             _grey(shown_pictures(evidence)),
-            to_numpy(reduce_channels(values, self.reduction)),
+            to_numpy(without_peaks(maps) if cut else maps),
             colormap=self.colormap or _COLORMAPS.get(self.reduction, "hot"),
             scale=self.scale,
             alpha=self.alpha,
@@ -205,7 +210,7 @@ class Saliency(View):
             symmetric=self.reduction == "signed",
         )
         columns = [(_HEADINGS[self.reduction], heats), ("overlay", overlays)]
-        footer = scale_note(drawn, self.scale)
+        footer = scale_note(drawn, self.scale) + (", the strongest 1% cut" if cut else "")
         return map_sheet(evidence, tag, columns, title=title, footer=footer, drawn=drawn, smooth=False)
 
 

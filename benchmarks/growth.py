@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,7 +23,8 @@ _SIDE = 28
 def measure(rounds: int, tiny: bool) -> Report:
     """Times looks of two sizes each; linear growth would multiply the time as much as the size."""
     races = {
-        "samples": (_samples, (2, 4) if tiny else (8, 64)),
+        "samples, 8 of them drawn": (partial(_samples, shown=8), (2, 4) if tiny else (8, 64)),
+        "samples, all drawn": (_samples, (2, 4) if tiny else (8, 64)),
         "layers": (_layers, (1, 2) if tiny else (1, 16)),
         "channels": (_channels, (4, 8) if tiny else (16, 512)),
     }
@@ -36,8 +38,8 @@ def measure(rounds: int, tiny: bool) -> Report:
     return Report("E: growth", bars, timings)
 
 
-def _samples(count: int) -> Look:
-    return Look(MnistCNN().eval(), torch.randn(count, 1, _SIDE, _SIDE), default_views())
+def _samples(count: int, shown: int | None = None) -> Look:
+    return Look(MnistCNN().eval(), torch.randn(count, 1, _SIDE, _SIDE), default_views(), shown)
 
 
 def _layers(count: int) -> Look:

@@ -63,9 +63,10 @@ def forward_and_backward(model: nn.Module, images: Tensor) -> None:
 class Look:
     """One look of the package at a model, without a Trainer."""
 
-    def __init__(self, model: nn.Module, images: Tensor, views: list[View]) -> None:
+    def __init__(self, model: nn.Module, images: Tensor, views: list[View], shown: int | None = None) -> None:
         self.samples = FixedSamples(images, torch.arange(len(images)))
         self.views = views
+        self._shown = shown
         self._probe = Probe(model)
         self._layout = self._probe.survey(self.samples)
 
@@ -78,7 +79,9 @@ class Look:
 
     def draw(self) -> list[object]:
         """Everything that the views make of one look."""
-        drawn = examine(self._probe, self._layout, self.samples, self.views, "predicted", failed=_fail)
+        drawn = examine(
+            self._probe, self._layout, self.samples, self.views, "predicted", failed=_fail, shown=self._shown
+        )
         return [artifact for _, artifacts in drawn for artifact in artifacts]
 
 

@@ -16,9 +16,10 @@ from lightning_cnnviz.artifacts import PictureFormat
 from lightning_cnnviz.averaging import drawn_weights
 from lightning_cnnviz.evidence import Request
 from lightning_cnnviz.layers import Layout
-from lightning_cnnviz.ranks import Plan, Ranks, Undrawn
+from lightning_cnnviz.ranks import Plan, Ranks
 from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples, SampleSource, same_samples, unpack
 from lightning_cnnviz.session import Assignment, Session
+from lightning_cnnviz.sharding import Undrawn
 from lightning_cnnviz.targets import Target, check_target, target_scores
 from lightning_cnnviz.views import View, default_views
 from lightning_cnnviz.views.base import one_of, positive

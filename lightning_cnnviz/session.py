@@ -15,8 +15,9 @@ from lightning_cnnviz.explain import examine
 from lightning_cnnviz.layers import Layout
 from lightning_cnnviz.probe import Probe, Progress
 from lightning_cnnviz.progress import ProgressBar
-from lightning_cnnviz.ranks import ProbeInStep, Ranks
+from lightning_cnnviz.ranks import Ranks
 from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.sharding import ProbeInStep
 from lightning_cnnviz.sinks import Sink, TensorBoardSink, tensorboard_experiments
 from lightning_cnnviz.targets import Target
 from lightning_cnnviz.views import View

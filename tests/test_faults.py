@@ -109,8 +109,13 @@ def without_us(tmp_path: Path, *others: Callback, model: Callable[[], LightningM
     return trained(tmp_path / "without", *others, model=model)[0]
 
 
+def background_writer(trainer: Trainer) -> Any:
+    [visualizer] = [callback for callback in trainer.callbacks if isinstance(callback, CNNVisualizer)]  # type: ignore[attr-defined]
+    return visualizer._session._writer  # type: ignore[union-attr]
+
+
 @pytest.fixture
-def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 48 MB of which a callback may take what we must not. Without the right to mount one: any disk."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -125,20 +130,21 @@ def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def fill(disk: Path, _: Trainer) -> None:
+def fill(disk: Path, trainer: Trainer) -> None:
+    background_writer(trainer).flush()
     room = shutil.disk_usage(disk).free
     if room > 2 * SPARE_BYTES:  # somebody's real disk, which is full as soon as we think so
         sinks.SPARE_BYTES = room * 2
     else:
-        (disk / "ballast").write_bytes(bytes(room - 2**18))
+        (disk / "ballast").write_bytes(bytes(room - 2**14))
 
 
 def test_a_full_disk_costs_the_pictures_only(small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sinks, "SPARE_BYTES", SPARE_BYTES)
-    callbacks = [CNNVisualizer([Filters()]), After(partial(fill, small_disk))]
+    callbacks = [CNNVisualizer([Predictions()]), After(partial(fill, small_disk))]
     weights, [warning] = trained(small_disk, *callbacks)
     assert weights == without_us(tmp_path)
-    assert image_steps(small_disk) == {"filters/stem.0": LOOKS[:2]}
+    assert image_steps(small_disk) == {"predictions": LOOKS[:2]}
     assert len(events(small_disk).Scalars("val_loss")) == 2  # there is room for Lightning's own
     assert "TensorBoardSink failed at writing" in warning
     assert "MB left on the disk" in warning
@@ -146,11 +152,10 @@ def test_a_full_disk_costs_the_pictures_only(small_disk: Path, tmp_path: Path, m
 
 def test_without_its_directory_nothing_is_drawn(tmp_path: Path) -> None:
     def remove(trainer: Trainer) -> None:
-        visualizer._session._writer.flush()  # type: ignore[union-attr]
+        background_writer(trainer).flush()
         shutil.rmtree(tmp_path / "events")
 
-    visualizer = CNNVisualizer([Filters()])
-    weights, [warning] = trained(tmp_path, visualizer, After(remove), model=Silent)
+    weights, [warning] = trained(tmp_path, CNNVisualizer([Filters()]), After(remove), model=Silent)
     assert weights == without_us(tmp_path, model=Silent)
     assert "FileNotFoundError" in warning
 
@@ -158,22 +163,20 @@ def test_without_its_directory_nothing_is_drawn(tmp_path: Path) -> None:
 def test_a_dead_writer_thread_is_replaced(tmp_path: Path) -> None:
     def end_thread(trainer: Trainer) -> None:
         [thread] = [thread for thread in threading.enumerate() if thread.name == "lightning_cnnviz-writer"]
-        visualizer._session._writer._worker.queue.put(None)  # type: ignore[union-attr]
+        background_writer(trainer)._worker.queue.put(None)
         thread.join(10)
         assert not thread.is_alive()
 
-    visualizer = CNNVisualizer([Filters()])
-    _, told = trained(tmp_path, visualizer, After(end_thread))
+    _, told = trained(tmp_path, CNNVisualizer([Filters()]), After(end_thread))
     assert image_steps(tmp_path) == {"filters/stem.0": LOOKS}
     assert told == []
 
 
 def test_what_a_slow_disk_left_out_is_said_once(tmp_path: Path) -> None:
     def lose(trainer: Trainer) -> None:
-        visualizer._session._writer.dropped = 3  # type: ignore[union-attr]
+        background_writer(trainer).dropped = 3
 
-    visualizer = CNNVisualizer([Filters()])
-    _, [warning] = trained(tmp_path, visualizer, After(lose))
+    _, [warning] = trained(tmp_path, CNNVisualizer([Filters()]), After(lose))
     assert warning.startswith("3 pictures or numbers were left out")
 
 

@@ -229,6 +229,18 @@ def test_double_precision_models_get_double_precision() -> None:
     assert torch.get_default_dtype() == torch.float32
 
 
+def test_users_backward_hooks_do_not_see_our_gradients() -> None:
+    model, seen = SmallCNN(), []
+    model.body.register_full_backward_hook(lambda module, given, received: seen.append("full"))
+    model.body.register_full_backward_pre_hook(lambda module, received: seen.append("before"))
+
+    explain(model, IMAGES, [Saliency(), GradCAM()])
+    assert seen == []
+
+    model(IMAGES.clone().requires_grad_()).sum().backward()
+    assert seen == ["before", "full"]
+
+
 def test_autocast_around_us_does_not_reach_the_look() -> None:
     # Half precision makes small gradients zero, so what is drawn would depend on where we are called from.
     model = SmallCNN()

@@ -28,9 +28,8 @@ def lookup_table(name: str) -> NDArray[np.uint8]:
     if name.lower() in ("gray", "grey"):
         table = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
     else:
-        table = _opencv_table(name)
-        if table is None:
-            table = _matplotlib_table(name)
+        known = _opencv_table(name)
+        table = _matplotlib_table(name) if known is None else known
     table.flags.writeable = False
     return table
 

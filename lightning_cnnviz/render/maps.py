@@ -231,7 +231,8 @@ def resize(values: NDArray[Any], size: tuple[int, int], smooth: bool) -> NDArray
     shrinks = height <= pixel_shape[0] and width <= pixel_shape[1]
     smooth_rule = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     rule = smooth_rule if smooth else cv2.INTER_NEAREST_EXACT
-    resized = np.empty((*values.shape[:-pixel_dims], height, width, *pixel_shape[2:]), values.dtype)
-    for index in np.ndindex(values.shape[:-pixel_dims]):
-        resized[index] = cv2.resize(values[index], (width, height), interpolation=rule)
+    new_shape = (height, width, *pixel_shape[2:])
+    resized = np.empty((*values.shape[:-pixel_dims], *new_shape), values.dtype)
+    for old, new in zip(values.reshape(-1, *pixel_shape), resized.reshape(-1, *new_shape), strict=True):
+        cv2.resize(old, (width, height), new, interpolation=rule)
     return resized

@@ -1,6 +1,6 @@
 """Make the small pictures of the README from a run of ``mnist.py``.
 
-    python examples/thumbnails.py lightning_logs/version_0 docs/images
+python examples/thumbnails.py lightning_logs/version_0 docs/images
 """
 
 from __future__ import annotations

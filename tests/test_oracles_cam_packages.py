@@ -7,15 +7,15 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+import pytorch_grad_cam
 import torch
+import torchcam.methods as torchcam
 from architectures import ARCHITECTURES, architecture, functions_out_of_place, relative_error, without_in_place
 from torch import Tensor, nn
 
 from lightning_cnnviz import CAM, FixedSamples, GradCAM, explain
 from lightning_cnnviz.methods.cam import Variant, activation_map
 
-torchcam = pytest.importorskip("torchcam.methods")
-pytorch_grad_cam = pytest.importorskip("pytorch_grad_cam")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 TORCHCAM = {"gradcam": "GradCAM", "gradcam++": "GradCAMpp", "xgradcam": "XGradCAM", "layercam": "LayerCAM"}

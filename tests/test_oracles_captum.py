@@ -8,12 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from architectures import ARCHITECTURES, architecture, functions_out_of_place, relative_error, without_in_place
+from captum import attr
 from torch import Tensor, nn
 
 from lightning_cnnviz import FixedSamples, GradCAM, GuidedGradCAM, Saliency, explain
 from lightning_cnnviz.methods.backward_rules import Rule
 
-attr = pytest.importorskip("captum.attr")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:captum")
 
 STEPS, LABEL = 4, 2

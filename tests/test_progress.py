@@ -15,7 +15,6 @@ from lightning_cnnviz import progress
 from lightning_cnnviz.progress import ProgressBar
 from tests.training import fit
 
-
 _REDRAWN_S = 0.11  # tqdm draws at most ten times a second
 
 

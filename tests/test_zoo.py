@@ -16,7 +16,6 @@ TRANSFORMERS = ("vit_", "swin_")
 
 @pytest.fixture(scope="module")
 def zoo() -> ModuleType:
-    pytest.importorskip("timm")
     spec = importlib.util.spec_from_file_location("zoo", DOCS / "zoo.py")
     assert spec is not None
     assert spec.loader is not None

@@ -11,13 +11,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import cv2
 import numpy as np
-from tensorboard.compat.proto.summary_pb2 import Summary
 
 from lightning_cnnviz.artifacts import RGB, Artifact, Note, Picture, PictureFormat, Scalar
 
 if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
     from torch.utils.tensorboard import SummaryWriter
 
 __all__ = ["FileSink", "Sink", "TensorBoardSink", "tensorboard_experiments"]
@@ -60,6 +59,8 @@ def encode(image: RGB, picture_format: PictureFormat = "png") -> bytes:
         ValueError: it is no such picture.
     """
     # OpenCV's default level is 6 to 12 times faster than Pillow's encoder, which SummaryWriter.add_image uses.
+    import cv2  # noqa: PLC0415 - here and below, because importing the package should cost next to nothing
+
     options = [] if picture_format == "png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(f".{picture_format}", bgr, options)
@@ -112,6 +113,8 @@ def _check_room(directory: str) -> None:
 
 
 def _image_summary(picture: Picture) -> Summary:
+    from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415
+
     height, width, channels = picture.image.shape
     encoded = encode(picture.image, picture.format)
     image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=encoded)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
@@ -14,13 +13,14 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_cnnviz.artifacts import PictureFormat
 from lightning_cnnviz.averaging import drawn_weights
+from lightning_cnnviz.checks import check_classes, check_share, check_views
 from lightning_cnnviz.evidence import Request
-from lightning_cnnviz.layers import Layout
 from lightning_cnnviz.ranks import Plan, Ranks
 from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples, SampleSource, same_samples, unpack
+from lightning_cnnviz.schedule import Moment, Schedule
 from lightning_cnnviz.session import Assignment, Session
 from lightning_cnnviz.sharding import Undrawn
-from lightning_cnnviz.targets import Target, check_target, target_scores
+from lightning_cnnviz.targets import Target, check_target
 from lightning_cnnviz.views import View, default_views
 from lightning_cnnviz.views.base import one_of, positive
 
@@ -86,25 +86,24 @@ class CNNVisualizer(Callback):
         super().__init__()
         try:
             self.show = positive("show", show)
-            self.every_n_epochs = positive("every_n_epochs", every_n_epochs)
+            positive("every_n_epochs", every_n_epochs)
             one_of("on_error", on_error, ("warn", "raise"))
             one_of("picture_format", picture_format, get_args(PictureFormat))
-            if max_overhead is not None and not 0 < max_overhead <= 1:
-                raise ValueError(f"max_overhead must be above 0 and at most 1, got {max_overhead!r}")
+            check_share("max_overhead", max_overhead)
             check_target(target)
             self._source = SampleSource(
                 samples, image_key=image_key, label_key=label_key, class_names=class_names, mean=mean, std=std
             )
-            _check_views(views)
+            check_views(views)
         except (ValueError, TypeError) as error:
             raise MisconfigurationException(f"{type(self).__name__}: {error}") from error
         self.views = default_views() if views is None else list(views)
         self.target = target
         self.log_untrained = log_untrained
+        self._schedule = Schedule(every_n_epochs, log_untrained, max_overhead, self._warn)
         self.image_key, self.label_key, self.output_key = image_key, label_key, output_key
         self.class_names = class_names
         self.tag_prefix = tag_prefix
-        self.max_overhead = max_overhead
         self.picture_format = picture_format
         self.on_error = on_error
         self._session: Session | None = None
@@ -112,7 +111,6 @@ class CNNVisualizer(Callback):
         self._chosen = False
         self._unreadable: ValueError | None = None
         self._observed_epoch: int | None = None
-        self._said_over_budget = False
         self._seen_step: int | None = None
 
     @property
@@ -257,23 +255,17 @@ class CNNVisualizer(Callback):
         """The positions of the views that are due, with what the other ranks need to know of them."""
         if self.samples is None:
             return {}
-        views = [view for view in self.views if view not in self._off and self._is_due(trainer, view, untrained)]
-        if self.max_overhead is not None and self._may_be_left_out(trainer, untrained):
-            views = self._within_budget(views, self.max_overhead, session)
-        return {self.views.index(view): view.state_dict() if session.ranks.sharded else {} for view in views}
+        views = [view for view in self.views if view not in self._off]
+        due = self._schedule.due(views, self._moment(trainer, untrained), session.costs)
+        return {self.views.index(view): view.state_dict() if session.ranks.sharded else {} for view in due}
 
-    def _within_budget(self, views: list[View], share: float, session: Session) -> list[View]:
-        kept = session.costs.affordable(views, share)
-        left_out = ", ".join(view.name for view in views if view not in kept)
-        if left_out and not self._said_over_budget:
-            self._said_over_budget = True
-            rank_zero_warn(f"{self._name}, max_overhead={share}: leaves out {left_out} for now, and maybe more again")
-        return kept
-
-    def _may_be_left_out(self, trainer: Trainer, untrained: bool) -> bool:
-        is_last = trainer.max_epochs is not None and trainer.current_epoch + 1 == trainer.max_epochs
-        is_first = trainer.current_epoch == self._observed_epoch
-        return trainer.state.fn == TrainerFn.FITTING and not (untrained or is_first or is_last)
+    def _moment(self, trainer: Trainer, untrained: bool) -> Moment:
+        if trainer.state.fn != TrainerFn.FITTING:
+            return Moment(None)
+        epoch = trainer.current_epoch
+        return Moment(
+            epoch, untrained, fixed=untrained or epoch in (self._observed_epoch, (trainer.max_epochs or 0) - 1)
+        )
 
     def _assignment(self, due: Mapping[int, Mapping[str, Any]], session: Session) -> Assignment:
         assert self.samples is not None
@@ -297,13 +289,6 @@ class CNNVisualizer(Callback):
             picture_format=self.picture_format,
             failed=failed,
         )
-
-    def _is_due(self, trainer: Trainer, view: View, untrained: bool) -> bool:
-        if untrained:
-            return self.log_untrained and not view.watches_training
-        if trainer.state.fn != TrainerFn.FITTING:
-            return True
-        return (trainer.current_epoch + 1) % (self.every_n_epochs * view.every_n_epochs) == 0
 
     def _collect(self, trainer: Trainer, batch: Any, batch_idx: int, dataloader_idx: int) -> None:
         sanity = trainer.num_sanity_val_steps
@@ -372,7 +357,7 @@ class CNNVisualizer(Callback):
                     raise ValueError(f"the model cannot take the samples of shape {shape}: {error}") from error
                 self._failed(self.views, error)
                 return
-            _check_classes(layout, samples, self.target, self.class_names)
+            check_classes(layout, samples, self.target, self.class_names)
             found = {
                 view.name: sorted(_layers(view.request(layout, samples)), key=layout.position) for view in self.views
             }
@@ -413,6 +398,9 @@ class CNNVisualizer(Callback):
         assert self._session is not None, "setup() comes first"
         return self._session.ranks
 
+    def _warn(self, text: str) -> None:
+        rank_zero_warn(f"{self._name}: {text}")
+
     @property
     def _name(self) -> str:
         return type(self).__name__
@@ -423,26 +411,6 @@ class CNNVisualizer(Callback):
             yield
         except (ValueError, TypeError) as error:
             raise MisconfigurationException(f"{self._name}: {error}") from error
-
-
-def _check_views(views: object) -> None:
-    if views is None:
-        return
-    if not isinstance(views, Sequence) or not all(isinstance(view, View) for view in views):
-        raise TypeError(f"views must be a sequence of views such as [GradCAM()], got {views!r}")
-    if not views:
-        raise ValueError("views must hold at least one view, got none")
-
-
-def _check_classes(layout: Layout, samples: FixedSamples, target: Target, class_names: Sequence[str] | None) -> None:
-    if class_names is not None and len(class_names) < layout.classes:
-        raise ValueError(f"class_names has {len(class_names)} names, the model has {layout.classes} classes")
-    if samples.labels is not None and int(samples.labels.max()) >= layout.classes:
-        raise ValueError(
-            f"samples have labels up to {int(samples.labels.max())}, the model has {layout.classes} classes"
-        )
-    if not callable(target):
-        target_scores(torch.zeros(len(samples), layout.classes), target, samples.labels)
 
 
 def _layers(request: Request) -> frozenset[str]:

@@ -81,7 +81,7 @@ def test_every_look_is_logged_with_its_cost(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*LeafSpec")
 def test_a_budget_leaves_out_looks_but_never_the_first_and_the_last(tmp_path: Path) -> None:
     callback = CNNVisualizer([Predictions(), FeatureMaps("stem"), GradCAM()], max_overhead=1e-6)
-    with pytest.warns(UserWarning, match="max_overhead=1e-06: leaves out") as said:
+    with pytest.warns(UserWarning, match="CNNVisualizer: max_overhead=1e-06: leaves out") as said:
         trainer(tmp_path, [callback], max_epochs=5).fit(SmallCNN(), loader(), loader())
     assert len([warning for warning in said if "max_overhead" in str(warning.message)]) == 1
     assert image_steps(tmp_path) == dict.fromkeys(("predictions", "feature_maps/stem", "grad_cam/body"), [0, 5, 29])

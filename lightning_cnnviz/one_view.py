@@ -10,39 +10,92 @@ from lightning_cnnviz.callbacks import CNNVisualizer
 from lightning_cnnviz.layers import LayerSpec
 from lightning_cnnviz.methods.cam import Variant
 from lightning_cnnviz.methods.synthesis import Optimizer
+from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.snapshots import MapKind
 from lightning_cnnviz.views import Drift, FeatureMaps, Filters, Flips, GradCAM, Prototypes, Saliency, Timeline
 from lightning_cnnviz.views.drift import Reference
-from lightning_cnnviz.views.saliency import Drawing, Method
+from lightning_cnnviz.views.saliency import Baseline, Drawing, Method
 
 
 class FeatureMapCallback(CNNVisualizer):
     """Draws feature maps, see :class:`FeatureMaps`; further arguments as for :class:`CNNVisualizer`."""
 
-    def __init__(self, layers: LayerSpec = "auto", channels: int | Sequence[int] = 8, **options: Any) -> None:
-        super().__init__([FeatureMaps(layers, channels)], **options)
+    def __init__(
+        self,
+        layers: LayerSpec = "auto",
+        channels: int | Sequence[int] = 8,
+        *,
+        sample: int | None = None,
+        scale: Scale = "each",
+        colormap: str = "viridis",
+        reshape: Sequence[int] | None = None,
+        **options: Any,
+    ) -> None:
+        view = FeatureMaps(layers, channels, sample=sample, scale=scale, colormap=colormap, reshape=reshape)
+        super().__init__([view], **options)
 
 
 class FilterCallback(CNNVisualizer):
     """Draws the kernels of a convolution, see :class:`Filters`; further arguments as for :class:`CNNVisualizer`."""
 
-    def __init__(self, layers: LayerSpec = "first", **options: Any) -> None:
-        super().__init__([Filters(layers)], **options)
+    def __init__(
+        self,
+        layers: LayerSpec = "first",
+        *,
+        filters: int = 64,
+        scale: Scale = "shared",
+        colormap: str = "gray",
+        **options: Any,
+    ) -> None:
+        super().__init__([Filters(layers, filters=filters, scale=scale, colormap=colormap)], **options)
 
 
 class SaliencyCallback(CNNVisualizer):
     """Draws saliency maps, see :class:`Saliency`; further arguments as for :class:`CNNVisualizer`."""
 
-    def __init__(self, method: Method = "gradient", reduction: Drawing | None = None, **options: Any) -> None:
-        super().__init__([Saliency(method, reduction)], **options)
+    def __init__(
+        self,
+        method: Method = "gradient",
+        reduction: Drawing | None = None,
+        *,
+        steps: int | None = None,
+        noise: float = 0.15,
+        baseline: Baseline = "black",
+        colormap: str | None = None,
+        alpha: float = 0.5,
+        scale: Scale = "each",
+        **options: Any,
+    ) -> None:
+        view = Saliency(
+            method,
+            reduction,
+            steps=steps,
+            noise=noise,
+            baseline=baseline,
+            colormap=colormap,
+            alpha=alpha,
+            scale=scale,
+        )
+        super().__init__([view], **options)
 
 
 class GradCAMCallback(CNNVisualizer):
     """Draws Grad-CAM, see :class:`GradCAM`; further arguments as for :class:`CNNVisualizer`."""
 
-    def __init__(self, layers: LayerSpec = "last", variant: Variant = "gradcam", **options: Any) -> None:
-        super().__init__([GradCAM(layers, variant)], **options)
+    def __init__(
+        self,
+        layers: LayerSpec = "last",
+        variant: Variant = "gradcam",
+        *,
+        colormap: str = "jet",
+        alpha: float = 0.5,
+        scale: Scale = "each",
+        reshape: Sequence[int] | None = None,
+        **options: Any,
+    ) -> None:
+        view = GradCAM(layers, variant, colormap=colormap, alpha=alpha, scale=scale, reshape=reshape)
+        super().__init__([view], **options)
 
 
 class PrototypeCallback(CNNVisualizer):
@@ -55,9 +108,11 @@ class PrototypeCallback(CNNVisualizer):
         *,
         optimizer: Optimizer = "lbfgs",
         steps: int | None = None,
+        colormap: str = "gray",
         **options: Any,
     ) -> None:
-        super().__init__([Prototypes(classes, regularization, optimizer=optimizer, steps=steps)], **options)
+        view = Prototypes(classes, regularization, optimizer=optimizer, steps=steps, colormap=colormap)
+        super().__init__([view], **options)
 
 
 class DriftCallback(CNNVisualizer):

@@ -12,13 +12,19 @@ from lightning_cnnviz import (
     CAM,
     ActivationMaximization,
     CNNVisualizer,
+    FeatureMapCallback,
     FeatureMaps,
+    FilterCallback,
     Filters,
     FixedSamples,
     GradCAM,
+    GradCAMCallback,
     GuidedGradCAM,
     Predictions,
+    PrototypeCallback,
+    Prototypes,
     Saliency,
+    SaliencyCallback,
     explain,
 )
 
@@ -71,3 +77,21 @@ def test_activation_maximization_takes_layers_and_channels_first() -> None:
 def test_public_names_are_documented() -> None:
     for name in lightning_cnnviz.__all__:
         assert inspect.getdoc(getattr(lightning_cnnviz, name)), name
+
+
+@pytest.mark.parametrize(
+    ("callback", "view"),
+    [
+        (FeatureMapCallback, FeatureMaps),
+        (FilterCallback, Filters),
+        (SaliencyCallback, Saliency),
+        (GradCAMCallback, GradCAM),
+        (PrototypeCallback, Prototypes),
+    ],
+)
+def test_one_view_callbacks_take_the_arguments_of_their_view_first(callback: Any, view: Any) -> None:
+    own = inspect.signature(view).parameters.copy()
+    del own["every_n_epochs"]  # the callback's own
+    taken = inspect.signature(callback).parameters
+    assert [(name, taken[name].default) for name in list(taken)[:-1]] == [(name, own[name].default) for name in own]
+    assert repr(callback(tag_prefix="again/").views[0]) == repr(view())

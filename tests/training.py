@@ -85,7 +85,7 @@ def fit(
     if model is None:
         model = SmallCNN()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
+        warnings.filterwarnings("ignore", module=r"lightning\.")  # not ours, which are in lightning_cnnviz
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         trainer(directory, callbacks, **options).fit(model, loader(shuffle=True), loader())
     return model

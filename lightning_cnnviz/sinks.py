@@ -58,10 +58,13 @@ def encode(image: RGB, picture_format: PictureFormat = "png") -> bytes:
     Raises:
         ValueError: it is no such picture.
     """
-    # OpenCV's default level is 6 to 12 times faster than Pillow's encoder, which SummaryWriter.add_image uses.
     import cv2  # noqa: PLC0415 - here and below, because importing the package should cost next to nothing
 
-    options = [] if picture_format == "png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    if picture_format == "png":
+        # Several times faster than Pillow, which SummaryWriter.add_image uses, and a third of the size of OpenCV's
+        # default: TensorBoard computes a checksum of every byte in pure Python, during which no other thread runs.
+        options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
     bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
     _, encoded = cv2.imencode(f".{picture_format}", bgr, options)
     return encoded.tobytes()

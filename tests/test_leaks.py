@@ -34,10 +34,19 @@ class Counts(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.sanity_checking:
             return
+        wait_for_the_writer(trainer)
         if 10 <= trainer.current_epoch < 15:
             self.early = least(self.early, counts(pl_module))
         if trainer.current_epoch >= LOOKS - 5:
             self.late = least(self.late, counts(pl_module))
+
+
+def wait_for_the_writer(trainer: Trainer) -> None:
+    """These looks follow each other faster than any training's, and what the disk cannot take in time is left out."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, CNNVisualizer) and callback._session is not None:
+            assert callback._session._writer is not None
+            assert callback._session._writer.flush(timeout=60)
 
 
 def least(some: dict[str, int], others: dict[str, int]) -> dict[str, int]:

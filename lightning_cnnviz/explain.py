@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.artifacts import RGB, Array, Artifact, Picture, Scalar
 from lightning_cnnviz.costs import Costs
+from lightning_cnnviz.encoding import encode
 from lightning_cnnviz.evidence import Request
 from lightning_cnnviz.layers import Layout
 from lightning_cnnviz.probe import Probe
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.sinks import encode, file_path, write_whole
+from lightning_cnnviz.sinks import file_path, write_whole
 from lightning_cnnviz.targets import Target, check_target
 from lightning_cnnviz.views import View, default_views
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
-from lightning_cnnviz.artifacts import RGB, Artifact, Note, Picture, PictureFormat, Scalar
+from lightning_cnnviz.artifacts import Artifact, Note, Picture, Scalar
+from lightning_cnnviz.encoding import encode
+from lightning_cnnviz.event_records import use_fast_checksums
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FileSink", "Sink", "TensorBoardSink", "tensorboard_experiments"]
 
-_JPEG_QUALITY = 90
 SPARE_BYTES = 32 * 2**20
 """What must be left on TensorBoard's disk: pictures are not worth the room that checkpoints and metrics need."""
 
@@ -52,24 +51,6 @@ def _is_tensorboard_logger(logger: object) -> bool:
     return any(base.__name__ == "TensorBoardLogger" for base in type(logger).__mro__)
 
 
-def encode(image: RGB, picture_format: PictureFormat = "png") -> bytes:
-    """A picture (H, W, 3) as PNG, or as JPEG of quality 90.
-
-    Raises:
-        ValueError: it is no such picture.
-    """
-    import cv2  # noqa: PLC0415 - here and below, because importing the package should cost next to nothing
-
-    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    if picture_format == "png":
-        # Several times faster than Pillow, which SummaryWriter.add_image uses, and a third of the size of OpenCV's
-        # default: TensorBoard computes a checksum of every byte in pure Python, during which no other thread runs.
-        options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-    bgr = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode(f".{picture_format}", bgr, options)
-    return encoded.tobytes()
-
-
 class TensorBoardSink:
     """Writes to an open TensorBoard writer: pictures to Images, scalars to Scalars, notes to Text.
 
@@ -83,6 +64,7 @@ class TensorBoardSink:
 
     def __init__(self, experiment: SummaryWriter) -> None:
         self._experiment: SummaryWriter | None = experiment
+        use_fast_checksums(experiment)
 
     def write(self, artifact: Artifact, step: int) -> None:
         """Hands the artifact to TensorBoard's own queue, pictures as finished PNG or JPEG."""
@@ -116,6 +98,7 @@ def _check_room(directory: str) -> None:
 
 
 def _image_summary(picture: Picture) -> Summary:
+    # Here, because importing the package should cost next to nothing.
     from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415
 
     height, width, channels = picture.image.shape

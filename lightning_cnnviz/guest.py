@@ -7,6 +7,8 @@ import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -55,11 +57,12 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
 def placement(model: nn.Module) -> tuple[torch.device, torch.dtype]:
     """The device and floating dtype that the model's input should have: those of its first parameter."""
-    tensors = [*model.parameters(), *model.buffers()]
-    floating = next((tensor for tensor in tensors if tensor.is_floating_point()), None)
-    if floating is None:
-        return (tensors[0].device if tensors else torch.device("cpu")), torch.get_default_dtype()
-    return floating.device, floating.dtype
+    device = None
+    for tensor in chain(model.parameters(), model.buffers()):
+        if tensor.is_floating_point():
+            return tensor.device, tensor.dtype
+        device = device or tensor.device
+    return device or torch.device("cpu"), torch.get_default_dtype()
 
 
 def _check_initialized(model: nn.Module) -> None:
@@ -184,9 +187,9 @@ def _attributes_restorer(module: nn.Module) -> Callable[[], None]:
         module.__dict__.update(attributes)
         for container, copy in containers:
             _refill(container, copy)
-        with torch.no_grad():
-            for tensor, (version, copy) in contents:
-                if tensor._version != version:
+        for tensor, (version, copy) in contents:
+            if tensor._version != version:
+                with torch.no_grad():
                     tensor.copy_(copy)
 
     return restore
@@ -206,10 +209,7 @@ def _refill(container: Any, copy: Any) -> None:
 
 
 def _same_entries(container: Any, copy: Any) -> bool:
-    entries, copied = (
-        (container.items(), copy.items()) if isinstance(container, dict) else (enumerate(container), enumerate(copy))
-    )
-    return len(container) == len(copy) and all(
-        key == key_before and value is before
-        for (key, value), (key_before, before) in zip(entries, copied, strict=True)
-    )
+    if len(container) != len(copy):
+        return False
+    same = all(map(is_, container, copy))
+    return same and (not isinstance(container, dict) or all(map(is_, container.values(), copy.values())))

@@ -146,7 +146,8 @@ class Probe:
     ) -> dict[str, Any]:
         results: dict[str, Any] = {}
         for key, procedure in procedures.items():
-            model = _DifferentiableModel(self, images.detach(), classes, target)
+            # A clone, because the images may be the samples themselves, and the procedure somebody else's.
+            model = _DifferentiableModel(self, images.detach().clone(), classes, target)
             try:
                 results[key] = procedure(model)
             except Exception as error:
@@ -216,9 +217,10 @@ class _DifferentiableModel:
 
 
 def _place(images: Tensor, model: nn.Module) -> Tensor:
-    """A copy of the images where the model expects them; autograd refuses originals made under inference mode."""
+    """The images where the model expects them, free to be derived by, which those made under inference mode are not."""
     device, dtype = guest.placement(model)
-    return images.to(device=device, dtype=dtype, copy=True)
+    placed = images.to(device=device, dtype=dtype)
+    return placed.clone() if placed.is_inference() else placed.detach()
 
 
 def _kernels(module: nn.Module) -> Tensor:

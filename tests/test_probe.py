@@ -229,3 +229,17 @@ def test_the_only_convolutional_child_is_called_where_there_is_no_forward() -> N
 def test_no_forward_and_no_single_child(nets: tuple[nn.Module, ...], count: int) -> None:
     with pytest.raises(ValueError, match=f"Containing defines no forward.*{count} of its children"):
         entry_point(Containing(*nets))
+
+
+def test_neither_the_model_nor_a_procedure_can_change_the_samples() -> None:
+    class Overwriting(Chain):
+        def forward(self, images: Tensor) -> Tensor:
+            scores = super().forward(images)
+            images.zero_()
+            return scores
+
+    samples = FixedSamples(IMAGES.clone())
+    probe = Probe(Overwriting())
+    probe.look(samples, probe.survey(samples), Request(procedures={"p": lambda model: model.images.zero_()}))
+    assert torch.equal(samples.images, IMAGES)
+    assert not samples.images.requires_grad

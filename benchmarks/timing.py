@@ -37,7 +37,7 @@ def interleaved(
     warm_up: int = 1,
     between: Callable[[], object] = lambda: None,
 ) -> Timings:
-    """Runs each contestant once per round.
+    """Runs each contestant once per round, each round beginning with another one: what runs before leaves its mark.
 
     Args:
         contestants: what is timed, by name.
@@ -46,11 +46,13 @@ def interleaved(
         between: called after every turn, not timed.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    order = list(contestants)
     for turn in range(warm_up + rounds):
-        for name, contestant in contestants.items():
+        first = turn % len(order)
+        for name in order[first:] + order[:first]:
             gc.collect()
             started = time.perf_counter()
-            contestant()
+            contestants[name]()
             elapsed = time.perf_counter() - started
             between()
             if turn >= warm_up:

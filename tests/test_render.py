@@ -205,7 +205,7 @@ def test_flat_tiles_go_below_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "native", "width"), [(9, 28, 112), (3, 28, 224), (9, 32, 96), (9, 224, 111), (3, 7, 224), (5, 28, 196)]
+    ("columns", "native", "width"), [(9, 28, 112), (3, 28, 224), (9, 32, 96), (9, 224, 112), (3, 7, 224), (5, 28, 196)]
 )
 def test_cells_are_a_multiple_of_the_sample_where_one_is_near(columns: int, native: int, width: int) -> None:
     assert cell_width(columns, native) == width

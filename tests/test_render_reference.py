@@ -68,11 +68,13 @@ def block(height: int, width: int) -> np.ndarray:
 
 def test_a_grid_puts_every_block_where_its_row_and_column_begin() -> None:
     a, b, c = block(2, 3), block(4, 5), block(1, 6)
-    picture = grid([[a, b], [c]], gap=2)
-    # Columns of 6 and 5, rows of 4 and 1, with 2 between them.
-    expected = np.full((7, 13, 3), 255, np.uint8)
-    expected[0:2, 0:3], expected[0:4, 8:13], expected[6:7, 0:6] = a, b, c
-    assert np.array_equal(picture, expected)
+    mosaic = grid([[a, b], [c]], gap=2)
+    # Columns of 6 and 5, rows of 4 and 1, with 2 between them; a row above, and a margin of 1.
+    expected = np.full((10, 15, 3), 255, np.uint8)
+    expected[1:2, 1:3] = a[:1, :2]
+    expected[2:4, 1:4], expected[2:6, 9:14], expected[8:9, 1:7] = a, b, c
+    assert mosaic.shape == (7, 13, 3)
+    assert np.array_equal(stacked([a[:1, :2], mosaic], margin=1), expected)
 
 
 def test_blocks_beside_each_other_are_centred_or_at_the_top() -> None:

@@ -14,7 +14,7 @@ from training import SmallCNN, events, fit
 from lightning_cnnviz import CNNVisualizer, FixedSamples, Saliency, explain
 from lightning_cnnviz.methods.gradients import Reduction
 from lightning_cnnviz.views.panels import _in_colour
-from lightning_cnnviz.views.saliency import Method
+from lightning_cnnviz.views.saliency import Method, _grey
 
 IMAGES = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(3))
 
@@ -215,3 +215,13 @@ def test_in_training(tmp_path: Path) -> None:
     views = [Saliency(method, steps=2) for method in get_args(Method)]
     fit(tmp_path, [CNNVisualizer(views, samples=2, on_error="raise")], max_epochs=1)
     assert {f"saliency/{method}" for method in get_args(Method)} <= set(events(tmp_path).Tags()["images"])
+
+
+def test_grey_is_the_rounded_mean_of_the_channels() -> None:
+    values = np.arange(256, dtype=np.uint8)
+    red, green = np.meshgrid(values, values)
+    for blue in (0, 1, 2, 127, 255):
+        picture = np.dstack([red, green, np.full_like(red, blue)])
+        (grey,) = _grey([picture])
+        assert (grey == np.rint(picture.astype(float).mean(axis=2))[..., None]).all()
+        assert grey.dtype == np.uint8

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
     from lightning_cnnviz.artifacts import RGB
 
 WHITE = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Mosaic:
+    """Blocks and where they belong, with top and left; pasted together only once, where they end up."""
+
+    shape: tuple[int, int, int]
+    places: list[tuple[RGB, int, int]]
+
+
+Block: TypeAlias = "RGB | Mosaic"
 
 
 def blank(height: int, width: int) -> RGB:
@@ -44,26 +56,25 @@ def beside(blocks: Sequence[RGB], gap: int = 0, *, down: float = 0.5) -> RGB:
     return canvas
 
 
-def stacked(blocks: Sequence[RGB], gap: int = 0, *, margin: int = 0) -> RGB:
+def stacked(blocks: Sequence[Block], gap: int = 0, *, narrowest: int = 0, margin: int = 0) -> RGB:
     """Blocks from top to bottom at the left, as wide as the widest, with a margin around all of them."""
     tops, height = _places([block.shape[0] for block in blocks], gap)
-    width = max(block.shape[1] for block in blocks)
+    width = max(narrowest, *(block.shape[1] for block in blocks))
     canvas = blank(height + 2 * margin, width + 2 * margin)
     for block, top in zip(blocks, tops, strict=True):
         _paste(canvas, block, top + margin, margin)
     return canvas
 
 
-def grid(rows: Sequence[Sequence[RGB]], gap: int = 0) -> RGB:
+def grid(rows: Sequence[Sequence[RGB]], gap: int = 0) -> Mosaic:
     """Blocks in rows and columns; a column is as wide as its widest block, a row may be shorter than the others."""
     count = max(len(row) for row in rows)
     lefts, width = _places([max(row[i].shape[1] for row in rows if i < len(row)) for i in range(count)], gap)
     tops, height = _places([max(block.shape[0] for block in row) for row in rows], gap)
-    canvas = blank(height, width)
-    for row, top in zip(rows, tops, strict=True):
-        for block, left in zip(row, lefts, strict=False):
-            _paste(canvas, block, top, left)
-    return canvas
+    places = [
+        (block, top, left) for row, top in zip(rows, tops, strict=True) for block, left in zip(row, lefts, strict=False)
+    ]
+    return Mosaic((height, width, 3), places)
 
 
 def _places(lengths: Sequence[int], gap: int) -> tuple[list[int], int]:
@@ -72,8 +83,12 @@ def _places(lengths: Sequence[int], gap: int) -> tuple[list[int], int]:
     return [0, *ends[:-1]], ends[-1] - gap
 
 
-def _paste(canvas: RGB, block: RGB, top: int, left: int) -> None:
-    canvas[top : top + block.shape[0], left : left + block.shape[1]] = block
+def _paste(canvas: RGB, block: Block, top: int, left: int) -> None:
+    if isinstance(block, Mosaic):
+        for piece, piece_top, piece_left in block.places:
+            _paste(canvas, piece, top + piece_top, left + piece_left)
+    else:
+        canvas[top : top + block.shape[0], left : left + block.shape[1]] = block
 
 
 def fitted(picture: RGB, height: int, width: int, *, smooth: bool) -> RGB:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lightning_cnnviz.render.blocks import beside, blank, padded, stacked
@@ -45,10 +46,14 @@ class Caption:
             raise ValueError("lines must hold at least one text, got none")
 
 
+@lru_cache(maxsize=4)  # the pictures of one look have the same captions in a few sizes
 def caption_blocks(
-    captions: Sequence[Caption], heights: Sequence[int], widest: float, size: int, font: str | None
-) -> list[RGB]:
-    """Captions as blocks of one width, in the largest size at which all fit beside pictures of these heights."""
+    captions: tuple[Caption, ...], heights: tuple[int, ...], widest: float, size: int, font: str | None
+) -> tuple[RGB, ...]:
+    """Captions as blocks of one width, in the largest size at which all fit beside pictures of these heights.
+
+    The blocks are read-only because they are shared.
+    """
     room = widest - max(_mark(caption.correct, size).shape[1] for caption in captions)
     pairs = list(zip(captions, heights, strict=True))
     sizes = range(size, math.ceil(size * 2 / 3) - 1, -1)
@@ -60,7 +65,10 @@ def caption_blocks(
         texts = [text_block(text, size, color, font) for (_, text), color in zip(lines, colors, strict=True)]
         blocks.append(beside([_mark(caption.correct, size), stacked(texts)], down=0))
     width = max(block.shape[1] for block in blocks)
-    return [padded(block, 0, width, across=0) for block in blocks]
+    blocks = [padded(block, 0, width, across=0) for block in blocks]
+    for block in blocks:
+        block.flags.writeable = False
+    return tuple(blocks)
 
 
 def _wrapped_lines(

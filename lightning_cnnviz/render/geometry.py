@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from lightning_cnnviz.render.bars import ColorBar, horizontal_bar
-from lightning_cnnviz.render.blocks import fitted, padded, stacked
+from lightning_cnnviz.render.blocks import Block, fitted, padded, stacked
 from lightning_cnnviz.render.text import DARK, MUTED, line_block
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _MARGIN = 16
 
 
 def cell_width(columns: int, native: int, *, share: float = 1.0, narrowest: int = NARROWEST_CELL) -> int:
-    """Width of a cell: a multiple of the picture's own width where one is near, so that its pixels stay equal.
+    """Width of a cell: a multiple or a part of the picture's own width if one is near, so that its pixels stay equal.
 
     Args:
         columns: cells in a row.
@@ -34,9 +34,12 @@ def cell_width(columns: int, native: int, *, share: float = 1.0, narrowest: int 
     slot = (_WIDEST_PICTURE - 2 * _MARGIN) / columns
     limit = max(narrowest, min(_WIDEST_CELL, share * max(slot - GAP, slot / 1.1)))
     wanted = min(limit, max(share * _WANTED_WIDTH / columns, NARROWEST_CELL))
-    multiple = native * max(1, min(round(wanted / native), int(limit // native)))
-    is_near = max(narrowest, 0.85 * wanted) <= multiple <= min(1.15 * wanted, limit)
-    return multiple if is_near else int(wanted)
+    parts = max(1, round(native / wanted))
+    if native % parts == 0:
+        even = native // parts * max(1, min(round(wanted / native), int(limit // native)))
+        if max(narrowest, 0.85 * wanted) <= even <= min(1.15 * wanted, limit):
+            return even
+    return int(wanted)
 
 
 def tile_gap(width: int) -> int:
@@ -70,10 +73,9 @@ def text_size(width: float) -> int:
     return max(24, round(width * 0.028))
 
 
-def framed(body: RGB, title: str, footer: str, bar: ColorBar | None, font: str | None) -> RGB:
+def framed(body: Block, title: str, footer: str, bar: ColorBar | None, font: str | None) -> RGB:
     """Put a title above a body, its scale and a remark below, and a margin around."""
-    body = padded(body, 0, _NARROWEST_BODY, across=0)
-    width = body.shape[1]
+    width = max(_NARROWEST_BODY, body.shape[1])
     size = text_size(width)
     blocks = [body]
     if title:
@@ -82,4 +84,4 @@ def framed(body: RGB, title: str, footer: str, bar: ColorBar | None, font: str |
         blocks.append(horizontal_bar(bar, width, size, font))
     if footer:
         blocks.append(line_block(footer, width, size, MUTED, font))
-    return stacked(blocks, GAP, margin=_MARGIN)
+    return stacked(blocks, GAP, narrowest=width, margin=_MARGIN)

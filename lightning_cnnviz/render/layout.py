@@ -79,7 +79,7 @@ def sheet(
     ]
     if captions:
         widest = max(_NARROWEST_CAPTION, 0.22 * pictures_width)
-        for row, caption in zip(rows, caption_blocks(captions, heights, widest, size, font), strict=True):
+        for row, caption in zip(rows, caption_blocks(tuple(captions), tuple(heights), widest, size, font), strict=True):
             row.append(caption)
     before = len(rows[0])
     for row, pictures, height in zip(rows, cells, heights, strict=True):

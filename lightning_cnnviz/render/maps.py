@@ -21,6 +21,7 @@ _MAGENTA = (255, 0, 255)
 _BLACK = (0, 0, 0)
 # Sums of float32 in another order differ by this share of their size: contrast below it is rounding, not structure.
 _ROUNDING = 1e-6
+_CACHED_PIXELS = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +119,27 @@ def _levels(
     maps: NDArray[Any], finite: NDArray[np.bool_] | None, limits: NDArray[np.float64], symmetric: bool
 ) -> NDArray[np.uint8]:
     """Row of the lookup table for every pixel; any row where the pixel is not finite, None if all are."""
-    low, high = limits[..., 0, None, None], limits[..., 1, None, None]
+    stack = maps.reshape(-1, *maps.shape[-2:])
+    low, high = limits.reshape(-1, 1, 1, 2)[..., 0], limits.reshape(-1, 1, 1, 2)[..., 1]
     flat = _is_flat(low, high)
-    with np.errstate(invalid="ignore"):
-        unit = maps - low  # in float64, whatever the maps are
-        unit /= np.where(flat, 1.0, high - low)
-    if flat.any():
-        unit = np.where(flat, 0.5 if symmetric else np.where(high == 0, 0.0, 0.5), unit)
-    if finite is not None:
-        unit[~finite] = 0
-    # In place from here: these arrays are the largest of all, and new memory costs more than the arithmetic.
-    unit.clip(0, 1, out=unit)
-    unit *= 255
-    unit += 0.5
-    return unit.astype(np.uint8)
+    span = np.where(flat, 1.0, high - low)
+    unit_if_flat = 0.5 if symmetric else np.where(high == 0, 0.0, 0.5)
+    levels = np.empty(stack.shape, np.uint8)
+    # A few maps at a time and in place: these numbers are the largest of all, and stay in the processor's cache so.
+    at_once = max(1, _CACHED_PIXELS // (maps.shape[-2] * maps.shape[-1]))
+    for block in (slice(start, start + at_once) for start in range(0, len(stack), at_once)):
+        with np.errstate(invalid="ignore"):
+            unit = stack[block] - low[block]  # in float64, whatever the maps are
+            unit /= span[block]
+        if flat[block].any():
+            unit = np.where(flat[block], np.broadcast_to(unit_if_flat, flat.shape)[block], unit)
+        if finite is not None:
+            unit[~finite.reshape(stack.shape)[block]] = 0
+        unit.clip(0, 1, out=unit)
+        unit *= 255
+        unit += 0.5
+        levels[block] = unit
+    return levels.reshape(maps.shape)
 
 
 def _coloured(levels: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.uint8]:

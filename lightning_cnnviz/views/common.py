@@ -29,11 +29,11 @@ def shown_pictures(evidence: Evidence) -> list[RGB]:
 
 def captions(evidence: Evidence) -> list[Caption]:
     """Predicted class and probability, true class, and the class explained where it is another."""
-    samples, probabilities = evidence.samples, evidence.probabilities[: evidence.shown]
+    samples = evidence.samples
+    highest, best = evidence.probabilities[: evidence.shown].max(dim=1)
     result = []
-    for index, row in enumerate(probabilities):
-        predicted = int(row.argmax())
-        lines = [samples.class_name(predicted), percent(float(row[predicted]))]
+    for index, (predicted, probability) in enumerate(zip(best.tolist(), highest.tolist(), strict=True)):
+        lines = [samples.class_name(predicted), percent(probability)]
         truth = None if samples.labels is None else int(samples.labels[index])
         if truth is not None:
             lines.append(f"true {samples.class_name(truth)}")

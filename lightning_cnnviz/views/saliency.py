@@ -216,4 +216,5 @@ class Saliency(View):
 
 def _grey(pictures: list[RGB]) -> list[RGB]:
     """Without colours of their own, which would be mistaken for those of the map."""
-    return [np.repeat(picture.mean(axis=2, keepdims=True).round().astype(np.uint8), 3, axis=2) for picture in pictures]
+    sums = (picture[..., 0].astype(np.uint16) + picture[..., 1] + picture[..., 2] for picture in pictures)
+    return [np.repeat(((total + 1) // 3).astype(np.uint8)[..., None], 3, axis=2) for total in sums]

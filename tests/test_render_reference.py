@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lightning_cnnviz.render import draw_maps, lookup_table, overlay
-from lightning_cnnviz.render.blocks import beside, grid, padded, stacked
+from lightning_cnnviz.render.blocks import beside, grid, padded, painted, stacked
 
 RANDOM = np.random.default_rng(0)
 
@@ -68,13 +68,10 @@ def block(height: int, width: int) -> np.ndarray:
 
 def test_a_grid_puts_every_block_where_its_row_and_column_begin() -> None:
     a, b, c = block(2, 3), block(4, 5), block(1, 6)
-    mosaic = grid([[a, b], [c]], gap=2)
-    # Columns of 6 and 5, rows of 4 and 1, with 2 between them; a row above, and a margin of 1.
-    expected = np.full((10, 15, 3), 255, np.uint8)
-    expected[1:2, 1:3] = a[:1, :2]
-    expected[2:4, 1:4], expected[2:6, 9:14], expected[8:9, 1:7] = a, b, c
-    assert mosaic.shape == (7, 13, 3)
-    assert np.array_equal(stacked([a[:1, :2], mosaic], margin=1), expected)
+    # Columns of 6 and 5, rows of 4 and 1, with 2 between them.
+    expected = np.full((7, 13, 3), 255, np.uint8)
+    expected[0:2, 0:3], expected[0:4, 8:13], expected[6:7, 0:6] = a, b, c
+    assert np.array_equal(painted(grid([[a, b], [c]], gap=2)), expected)
 
 
 def test_blocks_beside_each_other_are_centred_or_at_the_top() -> None:
@@ -82,15 +79,23 @@ def test_blocks_beside_each_other_are_centred_or_at_the_top() -> None:
     middle, top = np.full((2, 5, 6, 3), 255, np.uint8)
     middle[2:3, 0:2], middle[:, 3:6] = a, b
     top[0:1, 0:2], top[:, 3:6] = a, b
-    assert np.array_equal(beside([a, b], gap=1), middle)
-    assert np.array_equal(beside([a, b], gap=1, down=0), top)
+    assert np.array_equal(painted(beside([a, b], gap=1)), middle)
+    assert np.array_equal(painted(beside([a, b], gap=1, down=0)), top)
 
 
-def test_blocks_below_each_other_are_at_the_left_within_their_margin() -> None:
+def test_blocks_below_each_other_are_at_the_left() -> None:
     a, b = block(1, 2), block(2, 1)
-    expected = np.full((4 + 2 * 3, 2 + 2 * 3, 3), 255, np.uint8)
-    expected[3:4, 3:5], expected[5:7, 3:4] = a, b
-    assert np.array_equal(stacked([a, b], 1, margin=3), expected)
+    expected = np.full((4, 2, 3), 255, np.uint8)
+    expected[0:1, 0:2], expected[2:4, 0:1] = a, b
+    assert np.array_equal(painted(stacked([a, b], 1)), expected)
+
+
+def test_blocks_within_blocks_are_where_pasting_one_by_one_puts_them() -> None:
+    a, b, c, d = block(2, 3), block(4, 5), block(1, 6), block(3, 2)
+    deep = padded(stacked([beside([a, grid([[b], [c]], 1)], 2), d], 3), 20, 30, across=0.25, down=1)
+    inner = painted(grid([[b], [c]], 1))
+    step_by_step = painted(stacked([painted(beside([a, inner], 2)), d], 3))
+    assert np.array_equal(painted(deep), painted(padded(step_by_step, 20, 30, across=0.25, down=1)))
 
 
 def test_padding_adds_white_only_where_it_is_needed() -> None:
@@ -98,4 +103,4 @@ def test_padding_adds_white_only_where_it_is_needed() -> None:
     assert padded(a, 1, 2) is a
     expected = np.full((5, 4, 3), 255, np.uint8)
     expected[3:5, 1:3] = a
-    assert np.array_equal(padded(a, 5, 4, down=1), expected)
+    assert np.array_equal(painted(padded(a, 5, 4, down=1)), expected)

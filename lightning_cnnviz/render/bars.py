@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lightning_cnnviz.render.blocks import beside, blank
+from lightning_cnnviz.render.blocks import Block, beside, blank
 from lightning_cnnviz.render.colormaps import lookup_table
 from lightning_cnnviz.render.text import DARK, MUTED, format_number, line_block, text_block
 
@@ -42,7 +42,7 @@ class ColorBar:
         return tuple(map(format_number, values))
 
 
-def horizontal_bar(bar: ColorBar, width: int, size: int, font: str | None) -> RGB:
+def horizontal_bar(bar: ColorBar, width: int, size: int, font: str | None) -> Block:
     """A bar from left to right with its numbers below and its label beside it."""
     numbers = [text_block(mark, size, DARK, font) for mark in bar.marks]
     strip_width = max(width * 45 // 100, sum(number.shape[1] + size // 2 for number in numbers))

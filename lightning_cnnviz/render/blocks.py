@@ -19,21 +19,41 @@ WHITE = 255
 
 @dataclass(frozen=True, slots=True)
 class Mosaic:
-    """Blocks and where they belong, with top and left; pasted together only once, where they end up."""
+    """Blocks on white, each with its top and left. Pixels are copied once, by `painted`, however deep a block lies.
 
-    shape: tuple[int, int, int]
-    places: list[tuple[RGB, int, int]]
+    Attributes:
+        shape: height and width.
+        places: the blocks, which lie within the mosaic.
+    """
+
+    shape: tuple[int, int]
+    places: Sequence[tuple[Block, int, int]] = ()
 
 
 Block: TypeAlias = "RGB | Mosaic"
 
 
+def painted(block: Block) -> RGB:
+    """The pixels of a block, (H, W, 3)."""
+    canvas = blank(*block.shape[:2])
+    _paste(canvas, block, 0, 0)
+    return canvas
+
+
+def _paste(canvas: RGB, block: Block, top: int, left: int) -> None:
+    if isinstance(block, Mosaic):
+        for part, below, right in block.places:
+            _paste(canvas, part, top + below, left + right)
+    else:
+        canvas[top : top + block.shape[0], left : left + block.shape[1]] = block
+
+
 def blank(height: int, width: int) -> RGB:
-    """A white block."""
+    """White pixels."""
     return np.full((height, width, 3), WHITE, np.uint8)
 
 
-def padded(block: RGB, height: int, width: int, *, across: float = 0.5, down: float = 0.5) -> RGB:
+def padded(block: Block, height: int, width: int, *, across: float = 0.5, down: float = 0.5) -> Block:
     """A block on white of at least the given size; 0 puts it at the left or top, 1 at the right or bottom.
 
     It is the block itself where that is large enough.
@@ -41,32 +61,26 @@ def padded(block: RGB, height: int, width: int, *, across: float = 0.5, down: fl
     spare_rows, spare_columns = max(0, height - block.shape[0]), max(0, width - block.shape[1])
     if not (spare_rows or spare_columns):
         return block
-    canvas = blank(block.shape[0] + spare_rows, block.shape[1] + spare_columns)
-    _paste(canvas, block, round(spare_rows * down), round(spare_columns * across))
-    return canvas
+    shape = (block.shape[0] + spare_rows, block.shape[1] + spare_columns)
+    return Mosaic(shape, [(block, round(spare_rows * down), round(spare_columns * across))])
 
 
-def beside(blocks: Sequence[RGB], gap: int = 0, *, down: float = 0.5) -> RGB:
+def beside(blocks: Sequence[Block], gap: int = 0, *, down: float = 0.5) -> Mosaic:
     """Blocks from left to right, as high as the highest."""
     height = max(block.shape[0] for block in blocks)
     lefts, width = _places([block.shape[1] for block in blocks], gap)
-    canvas = blank(height, width)
-    for block, left in zip(blocks, lefts, strict=True):
-        _paste(canvas, block, round((height - block.shape[0]) * down), left)
-    return canvas
+    tops = (round((height - block.shape[0]) * down) for block in blocks)
+    return Mosaic((height, width), list(zip(blocks, tops, lefts, strict=True)))
 
 
-def stacked(blocks: Sequence[Block], gap: int = 0, *, narrowest: int = 0, margin: int = 0) -> RGB:
-    """Blocks from top to bottom at the left, as wide as the widest, with a margin around all of them."""
+def stacked(blocks: Sequence[Block], gap: int = 0) -> Mosaic:
+    """Blocks from top to bottom at the left, as wide as the widest."""
     tops, height = _places([block.shape[0] for block in blocks], gap)
-    width = max(narrowest, *(block.shape[1] for block in blocks))
-    canvas = blank(height + 2 * margin, width + 2 * margin)
-    for block, top in zip(blocks, tops, strict=True):
-        _paste(canvas, block, top + margin, margin)
-    return canvas
+    width = max(block.shape[1] for block in blocks)
+    return Mosaic((height, width), [(block, top, 0) for block, top in zip(blocks, tops, strict=True)])
 
 
-def grid(rows: Sequence[Sequence[RGB]], gap: int = 0) -> Mosaic:
+def grid(rows: Sequence[Sequence[Block]], gap: int = 0) -> Mosaic:
     """Blocks in rows and columns; a column is as wide as its widest block, a row may be shorter than the others."""
     count = max(len(row) for row in rows)
     lefts, width = _places([max(row[i].shape[1] for row in rows if i < len(row)) for i in range(count)], gap)
@@ -74,21 +88,13 @@ def grid(rows: Sequence[Sequence[RGB]], gap: int = 0) -> Mosaic:
     places = [
         (block, top, left) for row, top in zip(rows, tops, strict=True) for block, left in zip(row, lefts, strict=False)
     ]
-    return Mosaic((height, width, 3), places)
+    return Mosaic((height, width), places)
 
 
 def _places(lengths: Sequence[int], gap: int) -> tuple[list[int], int]:
     """Where each of the lengths begins when they follow each other with gaps, and where the last one ends."""
     ends = list(accumulate(length + gap for length in lengths))
     return [0, *ends[:-1]], ends[-1] - gap
-
-
-def _paste(canvas: RGB, block: Block, top: int, left: int) -> None:
-    if isinstance(block, Mosaic):
-        for piece, piece_top, piece_left in block.places:
-            _paste(canvas, piece, top + piece_top, left + piece_left)
-    else:
-        canvas[top : top + block.shape[0], left : left + block.shape[1]] = block
 
 
 def fitted(picture: RGB, height: int, width: int, *, smooth: bool) -> RGB:

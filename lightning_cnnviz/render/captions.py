@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
-from lightning_cnnviz.render.blocks import beside, blank, padded, stacked
+from lightning_cnnviz.render.blocks import Block, Mosaic, beside, padded, stacked
 from lightning_cnnviz.render.text import (
     DARK,
     GREEN,
@@ -22,9 +21,6 @@ from lightning_cnnviz.render.text import (
     text_width,
     wrapped,
 )
-
-if TYPE_CHECKING:
-    from lightning_cnnviz.artifacts import RGB
 
 _COLORS: dict[bool | None, Color] = {True: GREEN, False: RED, None: DARK}
 
@@ -46,14 +42,11 @@ class Caption:
             raise ValueError("lines must hold at least one text, got none")
 
 
-@lru_cache(maxsize=4)  # the pictures of one look have the same captions in a few sizes
+@lru_cache(maxsize=8)  # the pictures of one look have the same captions in a few sizes
 def caption_blocks(
     captions: tuple[Caption, ...], heights: tuple[int, ...], widest: float, size: int, font: str | None
-) -> tuple[RGB, ...]:
-    """Captions as blocks of one width, in the largest size at which all fit beside pictures of these heights.
-
-    The blocks are read-only because they are shared.
-    """
+) -> tuple[Block, ...]:
+    """Captions as blocks of one width, in the largest size at which all fit beside pictures of these heights."""
     room = widest - max(_mark(caption.correct, size).shape[1] for caption in captions)
     pairs = list(zip(captions, heights, strict=True))
     sizes = range(size, math.ceil(size * 2 / 3) - 1, -1)
@@ -65,10 +58,7 @@ def caption_blocks(
         texts = [text_block(text, size, color, font) for (_, text), color in zip(lines, colors, strict=True)]
         blocks.append(beside([_mark(caption.correct, size), stacked(texts)], down=0))
     width = max(block.shape[1] for block in blocks)
-    blocks = [padded(block, 0, width, across=0) for block in blocks]
-    for block in blocks:
-        block.flags.writeable = False
-    return tuple(blocks)
+    return tuple(padded(block, 0, width, across=0) for block in blocks)
 
 
 def _wrapped_lines(
@@ -85,14 +75,14 @@ def _shortened_lines(caption: Caption, room: float, size: int, font: str | None)
     return [(number, shortened(line, room, size, font)) for number, line in enumerate(caption.lines)]
 
 
-def _mark(correct: bool | None, size: int) -> RGB:
+def _mark(correct: bool | None, size: int) -> Block:
     if correct is None:
-        return blank(1, 1)
+        return Mosaic((1, 1))
     # Always in the default font, which has the two signs: another one may lack them.
-    return beside([text_block("✓" if correct else "✗", size, _COLORS[correct]), blank(1, size // 4)])
+    return beside([text_block("✓" if correct else "✗", size, _COLORS[correct]), Mosaic((1, size // 4))])
 
 
-def label_blocks(texts: Sequence[str], width: int, size: int, color: Color, font: str | None) -> list[RGB]:
+def label_blocks(texts: Sequence[str], width: int, size: int, color: Color, font: str | None) -> list[Block]:
     """One line for each cell of a width, all in the size at which the longest fits."""
     size = common_size(texts, width, size, font)
     return [padded(text_block(shortened(text, width, size, font), size, color, font), 0, width) for text in texts]

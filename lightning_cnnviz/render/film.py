@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_cnnviz.render.bars import ColorBar
-from lightning_cnnviz.render.blocks import beside, blank, grid, padded, stacked
+from lightning_cnnviz.render.blocks import Mosaic, beside, grid, padded, stacked
 from lightning_cnnviz.render.captions import label_blocks
 from lightning_cnnviz.render.geometry import GAP, cell_block, framed
 from lightning_cnnviz.render.maps import draw_maps
@@ -69,7 +69,7 @@ def film_strip(
     width = min(_LARGEST_FRAME, max(_SMALLEST_FRAME, _WIDTH // (len(headings) + 1) - GAP // 2))
     height = round(width * samples[0].shape[0] / samples[0].shape[1])
     size = max(11, width // 6)
-    rows = [[blank(1, 1), *label_blocks(headings, width, size, DARK, font)]]
+    rows = [[Mosaic((1, 1)), *label_blocks(headings, width, size, DARK, font)]]
     for sample, name, strip in zip(samples, names, strips, strict=True):
         first = stacked(
             [cell_block(sample, height, width, smooth=smooth), *label_blocks([name], width, size, DARK, font)], 4
@@ -78,7 +78,7 @@ def film_strip(
     return framed(grid(rows, GAP // 2), title, footer, None, font)
 
 
-def _frames(strip: Sequence[Still], height: int, width: int, size: int, font: str | None) -> list[RGB]:
+def _frames(strip: Sequence[Still], height: int, width: int, size: int, font: str | None) -> list[Mosaic]:
     columns = [label_blocks(lines, width, size, MUTED, font) for lines in zip(*(s.lines for s in strip), strict=True)]
     frames = []
     for index, still in enumerate(strip):
@@ -127,7 +127,7 @@ def heat_table(
         shown, ends = np.log(np.maximum(shown, ends[0])), np.log(ends)
     low, high = ends.tolist()
     colors = draw_maps(np.nan_to_num(shown, nan=low)[..., None, None], colormap=colormap, limits=(low, high)).cells
-    lines = [[blank(1, names), *label_blocks(columns, width, size, DARK, font)]]
+    lines = [[Mosaic((1, names)), *label_blocks(columns, width, size, DARK, font)]]
     for row, name in enumerate(rows):
         texts = [format_number(round(value, 3)) if np.isfinite(value) else "" for value in values[row].tolist()]
         cells = [_cell(colors[row, column, 0, 0], text, height, width, font) for column, text in enumerate(texts)]

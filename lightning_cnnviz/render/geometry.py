@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from lightning_cnnviz.render.bars import ColorBar, horizontal_bar
-from lightning_cnnviz.render.blocks import Block, fitted, padded, stacked
+from lightning_cnnviz.render.blocks import Block, Mosaic, fitted, padded, painted, stacked
 from lightning_cnnviz.render.text import DARK, MUTED, line_block
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def box_height(picture: RGB, width: int) -> int:
     return math.ceil(width * min(aspect, _TALLEST_CELL))
 
 
-def cell_block(picture: RGB, height: int, width: int, *, smooth: bool) -> RGB:
+def cell_block(picture: RGB, height: int, width: int, *, smooth: bool) -> Block:
     """A picture in the middle of a cell."""
     return padded(fitted(picture, height, width, smooth=smooth), height, width)
 
@@ -77,11 +77,13 @@ def framed(body: Block, title: str, footer: str, bar: ColorBar | None, font: str
     """Put a title above a body, its scale and a remark below, and a margin around."""
     width = max(_NARROWEST_BODY, body.shape[1])
     size = text_size(width)
-    blocks = [body]
+    blocks: list[Block] = [body]
     if title:
         blocks.insert(0, line_block(title, width, size * 5 // 4, DARK, font))
     if bar:
         blocks.append(horizontal_bar(bar, width, size, font))
     if footer:
         blocks.append(line_block(footer, width, size, MUTED, font))
-    return stacked(blocks, GAP, narrowest=width, margin=_MARGIN)
+    inside = stacked(blocks, GAP)
+    size_with_margin = (inside.shape[0] + 2 * _MARGIN, max(width, inside.shape[1]) + 2 * _MARGIN)
+    return painted(Mosaic(size_with_margin, [(inside, _MARGIN, _MARGIN)]))

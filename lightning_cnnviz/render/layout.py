@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_cnnviz.render.bars import ColorBar, vertical_bar
-from lightning_cnnviz.render.blocks import beside, blank, grid, stacked
+from lightning_cnnviz.render.blocks import Mosaic, beside, grid, stacked
 from lightning_cnnviz.render.captions import Caption, caption_blocks, label_blocks
 from lightning_cnnviz.render.geometry import (
     GAP,
@@ -90,7 +90,7 @@ def sheet(
         for row in rows:
             row[before:] = [stacked([cell, next(below)]) for cell in row[before:]]
     if columns:
-        rows.insert(0, [blank(1, 1)] * before + label_blocks(columns, width, size, DARK, font))
+        rows.insert(0, [*[Mosaic((1, 1))] * before, *label_blocks(columns, width, size, DARK, font)])
     return framed(grid(rows, GAP), title, footer, bar, font)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lightning_cnnviz.render import draw_maps, lookup_table, overlay
+from lightning_cnnviz.render import draw_enlarged, draw_maps, lookup_table, overlay, resize
 from lightning_cnnviz.render.blocks import beside, grid, padded, painted, stacked
 
 RANDOM = np.random.default_rng(0)
@@ -44,6 +44,18 @@ def test_sound_maps_look_the_same_beside_one_that_is_not() -> None:
 def test_values_beyond_given_limits_have_the_colours_of_the_ends() -> None:
     drawn = draw_maps(np.array([[-5.0, 0.0, 1.0, 2.0, 9.0]]), colormap="gray", limits=(0, 2))
     assert drawn.cells[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+
+
+@pytest.mark.parametrize("size", [(224, 224), (9, 40), (5, 6)])
+def test_a_map_is_enlarged_and_coloured_as_by_the_plain_way(size: tuple[int, int]) -> None:
+    values = RANDOM.normal(size=(7, 9)).astype(np.float32)
+    low, high = float(values.min()), float(values.max()) + 1
+    drawn = draw_enlarged(values, size, colormap="gray", limits=(low, high))[..., 0].astype(int)
+    enlarged = resize(values, size, smooth=True).astype(np.float64)
+    exact = (enlarged - low) / (high - low) * 255
+    # A number half-way between two colours may fall to either side, since interpolation is done in float32.
+    assert np.abs(drawn - exact).max() <= 0.5 + 1e-4
+    assert (drawn == draw_maps(enlarged, colormap="gray", limits=(low, high)).cells[..., 0]).mean() > 0.999
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.25, 0.5, 0.75, 1.0])

@@ -11,7 +11,7 @@ from lightning_cnnviz.render.charts import Bar, bar_chart
 from lightning_cnnviz.render.colormaps import lookup_table
 from lightning_cnnviz.render.kernels import draw_rgb_kernels
 from lightning_cnnviz.render.layout import sheet, tiles
-from lightning_cnnviz.render.maps import DrawnMaps, Scale, draw_maps, overlay, resize
+from lightning_cnnviz.render.maps import DrawnMaps, Scale, draw_enlarged, draw_maps, overlay, resize
 from lightning_cnnviz.render.text import format_number, missing_glyphs
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "DrawnMaps",
     "Scale",
     "bar_chart",
+    "draw_enlarged",
     "draw_maps",
     "draw_rgb_kernels",
     "format_number",

@@ -87,6 +87,29 @@ def draw_maps(
     return DrawnMaps(cells, found, defects)
 
 
+def draw_enlarged(
+    values: NDArray[np.float32], size: tuple[int, int], *, colormap: str, limits: tuple[float, float]
+) -> RGB:
+    """Colour one map at another size, interpolating the numbers: between two colours lie others that mean nothing.
+
+    The same as to enlarge the map and then draw it, but the many numbers are only rounded, since the few are scaled.
+
+    Args:
+        values: (h, w) finite numbers within ``limits``.
+        size: (height, width) in pixels.
+        colormap: a name that `lookup_table` accepts.
+        limits: the values at the lowest and the highest colour.
+
+    Returns:
+        (height, width, 3) uint8 RGB.
+    """
+    low, high = limits
+    levels = (values.astype(np.float64) - low) / (high - low) * 255
+    enlarged = resize(levels.astype(np.float32), size, smooth=True)
+    enlarged += 0.5
+    return _coloured(enlarged.astype(np.uint8), lookup_table(colormap))
+
+
 def _as_maps(values: ArrayLike) -> NDArray[Any]:
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":

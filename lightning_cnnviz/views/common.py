@@ -11,7 +11,17 @@ from torch import Tensor
 
 from lightning_cnnviz.artifacts import RGB, Picture
 from lightning_cnnviz.evidence import Evidence
-from lightning_cnnviz.render import Caption, DrawnMaps, Scale, draw_maps, format_number, overlay, resize, sheet
+from lightning_cnnviz.render import (
+    Caption,
+    DrawnMaps,
+    Scale,
+    draw_enlarged,
+    draw_maps,
+    format_number,
+    overlay,
+    resize,
+    sheet,
+)
 
 LARGEST_SIDE = 448  # a map is laid over its picture at no more pixels than a sheet can show
 
@@ -117,18 +127,14 @@ def laid_over(
     smooth: bool,
     symmetric: bool = False,
 ) -> tuple[DrawnMaps, list[RGB], list[RGB]]:
-    """Maps (N, h, w) coloured, enlarged to their pictures, and blended with them: the drawn maps, heat maps, overlays.
-
-    Smooth maps are enlarged before they are coloured: between two colours of a colour map lie colours that are none of
-    it.
-    """
+    """Maps (N, h, w) coloured, enlarged to their pictures and laid over them: the drawn maps, heat maps, overlays."""
     drawn = draw_maps(maps, colormap=colormap, scale=scale, symmetric=symmetric)
     heats, overlays = [], []
     for index, picture in enumerate(map(_limited, pictures)):
         size = (picture.shape[0], picture.shape[1])
         if smooth and (index,) not in drawn.defects:
             low, high = drawn.limits[index].tolist()
-            heat = draw_maps(resize(maps[index], size, smooth=True), colormap=colormap, limits=(low, high)).cells
+            heat = draw_enlarged(maps[index], size, colormap=colormap, limits=(low, high))
         else:
             heat = resize(drawn.cells[index], size, smooth=False)
         heats.append(heat)

@@ -285,6 +285,7 @@ def draw_figure(runs: dict[tuple[int, Disturbance], Run], path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="how many trainings of each kind")
+    parser.add_argument("--first-seed", type=int, default=0, help="the first of these seeds")
     parser.add_argument("--log-dir", type=Path, help="keep the TensorBoard runs there")
     parser.add_argument("--figure", type=Path, default=Path("planted_drift.png"), help="where the figure goes")
     options = parser.parse_args(arguments)
@@ -293,7 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     runs: dict[tuple[int, Disturbance], Run] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        for seed in range(options.seeds):
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
             for disturbance in get_args(Disturbance):
                 runs[seed, disturbance] = train(seed, disturbance, options.log_dir or Path(temporary))
     print_table(runs)

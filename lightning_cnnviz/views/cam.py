@@ -15,7 +15,7 @@ from lightning_cnnviz.methods.cam import class_activation_map
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, fraction, one_of, positive
-from lightning_cnnviz.views.common import laid_over, map_sheet, scale_note, shown_pictures, to_numpy
+from lightning_cnnviz.views.common import overlay_sheet
 
 
 class CAM(View):
@@ -69,23 +69,16 @@ class CAM(View):
         layer = self._head(evidence.layout).layer
         maps, tag = self._maps(evidence).float().cpu(), f"cam/{layer}"
         yield Array(tag, maps)
-        values = to_numpy(maps[: evidence.shown])
-        drawn, heats, overlays = laid_over(
-            shown_pictures(evidence),
-            values,
+        channels = "" if self.top_channels is None else f", {self.top_channels} strongest channels"
+        yield overlay_sheet(
+            evidence,
+            tag,
+            maps,
+            title=f"CAM of {layer}, {maps.shape[1]}×{maps.shape[2]}{channels}",
+            note=" · blue: the lowest value, may be negative",
             colormap=self.colormap,
             scale=self.scale,
             alpha=self.alpha,
-            smooth=True,
-        )
-        channels = "" if self.top_channels is None else f", {self.top_channels} strongest channels"
-        yield map_sheet(
-            evidence,
-            tag,
-            [("heat map", heats), ("overlay", overlays)],
-            title=f"CAM of {layer}, {maps.shape[1]}×{maps.shape[2]}{channels}",
-            footer=f"{scale_note(drawn, self.scale)} · blue: the lowest value, may be negative",
-            drawn=drawn,
             smooth=True,
         )
 

@@ -92,6 +92,36 @@ def map_sheet(
     )
 
 
+def overlay_sheet(
+    evidence: Evidence,
+    tag: str,
+    maps: Tensor,
+    *,
+    pictures: Sequence[RGB] | None = None,
+    heading: str = "heat map",
+    title: str,
+    note: str = "",
+    colormap: str,
+    scale: Scale,
+    alpha: float,
+    smooth: bool,
+    symmetric: bool = False,
+) -> Picture:
+    """One row per sample with its map (N, h, w), and the same over a picture: that of the sample if none is given."""
+    drawn, heats, overlays = laid_over(
+        shown_pictures(evidence) if pictures is None else pictures,
+        to_numpy(maps[: evidence.shown]),
+        colormap=colormap,
+        scale=scale,
+        alpha=alpha,
+        smooth=smooth,
+        symmetric=symmetric,
+    )
+    columns = [(heading, heats), ("overlay", overlays)]
+    footer = scale_note(drawn, scale) + note
+    return map_sheet(evidence, tag, columns, title=title, footer=footer, drawn=drawn, smooth=smooth)
+
+
 def with_remark(picture: Picture, remark: str | None) -> Picture:
     """The picture with one more thing to tell the reader, if there is one."""
     return picture if remark is None else replace(picture, remarks=(*picture.remarks, f"About {picture.tag}: {remark}"))

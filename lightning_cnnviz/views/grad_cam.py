@@ -14,7 +14,7 @@ from lightning_cnnviz.methods.cam import Variant, activation_map
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, fraction, map_size, one_of
-from lightning_cnnviz.views.common import laid_over, map_sheet, scale_note, shown_pictures, to_numpy
+from lightning_cnnviz.views.common import overlay_sheet
 
 TITLES: dict[Variant, str] = {
     "gradcam": "Grad-CAM",
@@ -83,21 +83,13 @@ class GradCAM(View):
             maps = activation_map(evidence.activation(layer), evidence.gradient(layer), self.variant).float().cpu()
             tag = f"{'grad_cam' if self.variant == 'gradcam' else self.variant}/{layer}"
             yield Array(tag, maps)
-            values = to_numpy(maps[: evidence.shown])
-            drawn, heats, overlays = laid_over(
-                shown_pictures(evidence),
-                values,
+            yield overlay_sheet(
+                evidence,
+                tag,
+                maps,
+                title=f"{TITLES[self.variant]} of {layer}, {maps.shape[1]}×{maps.shape[2]}",
                 colormap=self.colormap,
                 scale=self.scale,
                 alpha=self.alpha,
-                smooth=True,
-            )
-            yield map_sheet(
-                evidence,
-                tag,
-                [("heat map", heats), ("overlay", overlays)],
-                title=f"{TITLES[self.variant]} of {layer}, {maps.shape[1]}×{maps.shape[2]}",
-                footer=scale_note(drawn, self.scale),
-                drawn=drawn,
                 smooth=True,
             )

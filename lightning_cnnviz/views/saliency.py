@@ -25,7 +25,7 @@ from lightning_cnnviz.methods.gradients import (
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, fraction, one_of, positive
-from lightning_cnnviz.views.common import laid_over, map_sheet, scale_note, shown_pictures, to_numpy, with_remark
+from lightning_cnnviz.views.common import overlay_sheet, shown_pictures, with_remark
 from lightning_cnnviz.views.panels import panel_sheet
 
 Method: TypeAlias = Literal["gradient", "input_x_gradient", "guided", "deconvnet", "smoothgrad", "integrated_gradients"]
@@ -200,18 +200,20 @@ class Saliency(View):
             return panel_sheet(evidence, tag, values, title=title, scale=self.scale)
         maps = reduce_channels(values, self.reduction)
         cut = self.reduction in _WITHOUT_PEAKS
-        drawn, heats, overlays = laid_over(
-            _grey(shown_pictures(evidence)),
-            to_numpy(without_peaks(maps) if cut else maps),
+        return overlay_sheet(
+            evidence,
+            tag,
+            without_peaks(maps) if cut else maps,
+            pictures=_grey(shown_pictures(evidence)),
+            heading=_HEADINGS[self.reduction],
+            title=title,
+            note=", the strongest 1% cut" if cut else "",
             colormap=self.colormap or _COLORMAPS.get(self.reduction, "hot"),
             scale=self.scale,
             alpha=self.alpha,
             smooth=False,
             symmetric=self.reduction == "signed",
         )
-        columns = [(_HEADINGS[self.reduction], heats), ("overlay", overlays)]
-        footer = scale_note(drawn, self.scale) + (", the strongest 1% cut" if cut else "")
-        return map_sheet(evidence, tag, columns, title=title, footer=footer, drawn=drawn, smooth=False)
 
 
 def _grey(pictures: list[RGB]) -> list[RGB]:

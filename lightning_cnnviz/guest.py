@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
@@ -11,10 +10,11 @@ from itertools import chain
 from operator import is_
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+
+from lightning_cnnviz import random_numbers
 
 _SEED = 0
 _LOGGING_METHODS = ("log", "log_dict")
@@ -38,7 +38,8 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """
     _check_initialized(model)
     with ExitStack() as stack:
-        stack.enter_context(_random_numbers())
+        stack.enter_context(random_numbers.preserved())
+        random_numbers.seed(_SEED)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(torch.autograd.set_detect_anomaly(False))
@@ -69,30 +70,6 @@ def _check_initialized(model: nn.Module) -> None:
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if is_lazy(tensor):
             raise ValueError(f"{name} is not initialized yet: call the model once before it is looked at")
-
-
-@contextmanager
-def _random_numbers() -> Iterator[None]:
-    python, cpu = random.getstate(), torch.get_rng_state()
-    numpy = np.random.get_state()  # noqa: NPY002 - the generator that users' transforms draw from
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
-    try:
-        # The generators themselves: torch.manual_seed would also queue a seed for a CUDA that is not initialised yet.
-        torch.default_generator.manual_seed(_SEED)
-        for index in range(len(cuda)):
-            torch.cuda.default_generators[index].manual_seed(_SEED)
-        random.seed(_SEED)
-        np.random.seed(_SEED)  # noqa: NPY002
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-        torch.set_rng_state(cpu)
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)
-        if mps is not None:
-            torch.mps.set_rng_state(mps)
 
 
 @contextmanager

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import operator
 import os
-import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +13,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from lightning_cnnviz import random_numbers
 from lightning_cnnviz.artifacts import RGB
 from lightning_cnnviz.samples.batches import DEFAULT_LABEL_KEY, class_indices, describe, find_image, find_label
 from lightning_cnnviz.samples.datasets import attribute, find_class_names
@@ -37,7 +36,7 @@ def read_items(
         ValueError: if there are no indices, one is out of range, or the items are not images of one shape.
     """
     indices = _checked_indices(indices, len(dataset))
-    with preserved_rng():
+    with random_numbers.preserved():
         items = [dataset[index] for index in indices]
     names = [f"item {index} of dataset, image_key={image_key!r}" for index in indices]
     images = _stack(names, [find_image(item, image_key) for item in items])
@@ -59,7 +58,7 @@ def read_files(
     if not paths:
         raise ValueError("paths must name at least one file, got none")
     pictures = [_read_picture(path) for path in paths]
-    with preserved_rng():
+    with random_numbers.preserved():
         images = [transform(picture) for picture in pictures]
     return _stack([f"transform of {os.fspath(path)}" for path in paths], images), [np.asarray(p) for p in pictures]
 
@@ -77,7 +76,7 @@ def first_per_class(dataset: MapDataset, per_class: int, label_key: int | str | 
     taken: Counter[int] = Counter()
     chosen: list[tuple[int, int, int]] = []
     complete = 0
-    with preserved_rng():
+    with random_numbers.preserved():
         for index, label in enumerate(_labels(dataset, label_key)):
             if taken[label] < per_class:
                 chosen.append((taken[label], label, index))
@@ -86,18 +85,6 @@ def first_per_class(dataset: MapDataset, per_class: int, label_key: int | str | 
             if class_names is not None and complete == len(class_names):
                 break
     return [index for _, _, index in sorted(chosen)]
-
-
-@contextmanager
-def preserved_rng() -> Iterator[None]:
-    """Gives the random states of torch (CPU), NumPy and Python back as they were, whatever happens inside."""
-    torch_state, numpy_state, python_state = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        torch.set_rng_state(torch_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        random.setstate(python_state)
 
 
 def _labels(dataset: MapDataset, label_key: int | str | None) -> Iterator[int]:

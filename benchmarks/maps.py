@@ -34,13 +34,13 @@ def measure(rounds: int, tiny: bool) -> Report:
             Bar(f"{name}: {MAPS} over {FLOOR}", found.ratio(MAPS, FLOOR), 1.15),
             Bar(f"{name}: {DRAWN} over {FLOOR}", found.ratio(DRAWN, FLOOR), 1.15),
             Bar(f"{name}: {PEERS} over {MAPS}", found.ratio(PEERS, MAPS), 2.5, at_most=False),
-            Bar(f"{name}: {PEERS} over {DRAWN}", found.ratio(PEERS, DRAWN), 2.5, at_most=False),
+            Bar(f"{name}: {PEERS} over {DRAWN}", found.ratio(PEERS, DRAWN)),
             Bar(f"{name}: {PEERS} over {FLOOR}", found.ratio(PEERS, FLOOR)),
         ]
     note = (
-        "Peers compute maps and draw nothing. Of the peers for a task, the one that is fastest in a trial takes part; "
-        "their times add up, since each makes passes of its own. What they take over the bare passes is the limit of "
-        "what they can take over ours, since no look is cheaper than the passes."
+        "Peers compute maps and draw nothing, so that the bar holds for maps alone. Of the peers for a task, the one "
+        "that is fastest in a trial takes part; their times add up, since each makes passes of its own. What they take "
+        "over the bare passes is the limit of what they can take over ours, since no look is cheaper than the passes."
     )
     return Report("A: maps of eight photographs", bars, timings, [note])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lightning_cnnviz.render import draw_enlarged, draw_maps, lookup_table, overlay, resize
-from lightning_cnnviz.render.blocks import beside, grid, padded, painted, stacked
+from lightning_cnnviz.render.blocks import Resized, beside, grid, padded, painted, stacked
 
 RANDOM = np.random.default_rng(0)
 
@@ -108,6 +108,17 @@ def test_blocks_within_blocks_are_where_pasting_one_by_one_puts_them() -> None:
     inner = painted(grid([[b], [c]], 1))
     step_by_step = painted(stacked([painted(beside([a, inner], 2)), d], 3))
     assert np.array_equal(painted(deep), painted(padded(step_by_step, 20, 30, across=0.25, down=1)))
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (6, 9), (3, 2)])
+def test_a_picture_is_resized_in_its_place_as_it_would_be_elsewhere(shape: tuple[int, int], smooth: bool) -> None:
+    height, width = shape
+    for picture in (block(3, 4), block(7, 9)[::-1, ::2]):
+        canvas = painted(padded(Resized(picture, shape, smooth), height + 3, width + 2, across=0.5, down=1))
+        expected = np.full_like(canvas, 255)
+        expected[3:, 1 : width + 1] = resize(picture, shape, smooth)
+        assert np.array_equal(canvas, expected)
 
 
 def test_padding_adds_white_only_where_it_is_needed() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from lightning_cnnviz.render.maps import resize
+from lightning_cnnviz.render.maps import resize_into
 
 if TYPE_CHECKING:
     from lightning_cnnviz.artifacts import RGB
@@ -30,7 +30,22 @@ class Mosaic:
     places: Sequence[tuple[Block, int, int]] = ()
 
 
-Block: TypeAlias = "RGB | Mosaic"
+@dataclass(frozen=True, slots=True)
+class Resized:
+    """A picture at another size, whose pixels are computed where they end up.
+
+    Attributes:
+        picture: (h, w, 3).
+        shape: height and width.
+        smooth: see :func:`~lightning_cnnviz.render.maps.resize`.
+    """
+
+    picture: RGB
+    shape: tuple[int, int]
+    smooth: bool
+
+
+Block: TypeAlias = "RGB | Resized | Mosaic"
 
 
 def painted(block: Block) -> RGB:
@@ -44,8 +59,12 @@ def _paste(canvas: RGB, block: Block, top: int, left: int) -> None:
     if isinstance(block, Mosaic):
         for part, below, right in block.places:
             _paste(canvas, part, top + below, left + right)
+        return
+    place = canvas[top : top + block.shape[0], left : left + block.shape[1]]
+    if isinstance(block, Resized):
+        resize_into(place, block.picture, block.smooth)
     else:
-        canvas[top : top + block.shape[0], left : left + block.shape[1]] = block
+        place[...] = block
 
 
 def blank(height: int, width: int) -> RGB:
@@ -97,11 +116,11 @@ def _places(lengths: Sequence[int], gap: int) -> tuple[list[int], int]:
     return [0, *ends[:-1]], ends[-1] - gap
 
 
-def fitted(picture: RGB, height: int, width: int, *, smooth: bool) -> RGB:
+def fitted(picture: RGB, height: int, width: int, *, smooth: bool) -> Block:
     """A picture resized to touch the sides of a box, with its aspect ratio kept."""
     factor = min(height / picture.shape[0], width / picture.shape[1])
     size = (max(1, round(picture.shape[0] * factor)), max(1, round(picture.shape[1] * factor)))
     if size == picture.shape[:2]:
         return picture
     # Dropping rows of pixels would hide lines and invent patterns: what shrinks is averaged.
-    return resize(picture, size, smooth=smooth or factor < 1)
+    return Resized(picture, size, smooth or factor < 1)

@@ -256,14 +256,18 @@ def resize(values: NDArray[Any], size: tuple[int, int], smooth: bool) -> NDArray
     if values.dtype == np.float16:
         values = values.astype(np.float32)
 
-    import cv2  # noqa: PLC0415 - only those who draw wait for it
-
-    height, width = size
-    shrinks = height <= pixel_shape[0] and width <= pixel_shape[1]
-    smooth_rule = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    rule = smooth_rule if smooth else cv2.INTER_NEAREST_EXACT
-    new_shape = (height, width, *pixel_shape[2:])
+    new_shape = (*size, *pixel_shape[2:])
     resized = np.empty((*values.shape[:-pixel_dims], *new_shape), values.dtype)
     for old, new in zip(values.reshape(-1, *pixel_shape), resized.reshape(-1, *new_shape), strict=True):
-        cv2.resize(old, (width, height), new, interpolation=rule)
+        resize_into(new, old, smooth)
     return resized
+
+
+def resize_into(new: NDArray[Any], old: NDArray[Any], smooth: bool) -> None:
+    """Fill one picture or map with another, as `resize` does; ``new`` may be a part of a larger picture."""
+    import cv2  # noqa: PLC0415 - only those who draw wait for it
+
+    height, width = new.shape[:2]
+    shrinks = height <= old.shape[0] and width <= old.shape[1]
+    smooth_rule = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    cv2.resize(old, (width, height), new, interpolation=smooth_rule if smooth else cv2.INTER_NEAREST_EXACT)

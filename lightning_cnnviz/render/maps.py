@@ -92,7 +92,7 @@ def draw_enlarged(
 ) -> RGB:
     """Colour one map at another size, interpolating the numbers: between two colours lie others that mean nothing.
 
-    The same as to enlarge the map and then draw it, but the many numbers are only rounded, since the few are scaled.
+    The same as to enlarge the map and then draw it, but the few numbers are scaled and the many only rounded.
 
     Args:
         values: (h, w) finite numbers within ``limits``.
@@ -146,16 +146,16 @@ def _levels(
     low, high = limits.reshape(-1, 1, 1, 2)[..., 0], limits.reshape(-1, 1, 1, 2)[..., 1]
     flat = _is_flat(low, high)
     span = np.where(flat, 1.0, high - low)
-    unit_if_flat = 0.5 if symmetric else np.where(high == 0, 0.0, 0.5)
+    unit_if_flat = np.where((high == 0) & (not symmetric), 0.0, 0.5)
     levels = np.empty(stack.shape, np.uint8)
-    # A few maps at a time and in place: these numbers are the largest of all, and stay in the processor's cache so.
+    # A few maps at a time and in place, so that these numbers, the largest of all, stay in the processor's cache.
     at_once = max(1, _CACHED_PIXELS // (maps.shape[-2] * maps.shape[-1]))
     for block in (slice(start, start + at_once) for start in range(0, len(stack), at_once)):
         with np.errstate(invalid="ignore"):
             unit = stack[block] - low[block]  # in float64, whatever the maps are
             unit /= span[block]
         if flat[block].any():
-            unit = np.where(flat[block], np.broadcast_to(unit_if_flat, flat.shape)[block], unit)
+            unit = np.where(flat[block], unit_if_flat[block], unit)
         if finite is not None:
             unit[~finite.reshape(stack.shape)[block]] = 0
         unit.clip(0, 1, out=unit)

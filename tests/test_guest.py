@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import random
+from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -132,6 +134,35 @@ def test_a_pass_leaves_no_trace_however_it_ends(
     assert before.differences(fingerprint(model)) == []
 
 
+class ExchangesEntries(SmallCNN):
+    """Puts something else into each of its containers, whose length stays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue = deque(["old", "older"], maxlen=2)
+        self.notes, self.names, self.table = ["old"], {"old"}, {"key": "old", "last": "old"}
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.queue.append("new")
+        self.notes[0] = "new"
+        self.names.remove("old")
+        self.names.add("new")
+        self.table["key"] = "new"
+        return super().forward(images)
+
+
+def test_containers_are_as_before_even_if_their_length_never_changed() -> None:
+    model = ExchangesEntries()
+    containers = model.queue, model.notes, model.names, model.table
+
+    explain(model, IMAGES, [GradCAM()])
+
+    assert [*model.queue] == ["old", "older"]
+    assert (model.notes, model.names, model.table) == (["old"], {"old"}, {"key": "old", "last": "old"})
+    now = model.queue, model.notes, model.names, model.table
+    assert all(before is after for before, after in zip(containers, now, strict=True))
+
+
 class RaisesHalfWay(CountsCalls):
     """Fails between its two blocks, when half of its counters have moved."""
 
@@ -194,6 +225,14 @@ def test_gradients_under_no_grad_and_under_inference_mode_equal_the_ordinary_one
 def test_samples_made_under_inference_mode_serve() -> None:
     with torch.inference_mode():
         samples = FixedSamples(IMAGES.clone())
+
+    assert explain(SmallCNN(), samples, [GradCAM()]).arrays["grad_cam/body"].shape == (4, 4, 4)
+
+
+def test_samples_copied_under_inference_mode_serve() -> None:
+    with torch.inference_mode():
+        samples = copy.deepcopy(FixedSamples(IMAGES.clone()))
+        assert samples.images.is_inference()
 
     assert explain(SmallCNN(), samples, [GradCAM()]).arrays["grad_cam/body"].shape == (4, 4, 4)
 

@@ -1,8 +1,8 @@
 """Arrays to uint8 RGB pictures: numpy in, numpy out, with no knowledge of models, hooks or loggers.
 
-`maps` colours numbers, `text` sets type, `blocks` puts pieces side by side, `captions` and `bars` say what they are,
-`geometry` knows how large everything is, and `layout` makes the two pictures all views are drawn with: a `sheet`
-(one row per sample) and `tiles` (one grid).
+`maps` colours numbers, `resampling` enlarges and shrinks, `text` sets type, `blocks` puts pieces side by side,
+`captions` and `bars` say what they are, `geometry` knows how large everything is, and `layout` makes the two pictures
+all views are drawn with: a `sheet` (one row per sample) and `tiles` (one grid).
 """
 
 from lightning_cnnviz.render.bars import ColorBar
@@ -11,7 +11,8 @@ from lightning_cnnviz.render.charts import Bar, bar_chart
 from lightning_cnnviz.render.colormaps import lookup_table
 from lightning_cnnviz.render.kernels import draw_rgb_kernels
 from lightning_cnnviz.render.layout import sheet, tiles
-from lightning_cnnviz.render.maps import DrawnMaps, Scale, draw_enlarged, draw_maps, overlay, resize
+from lightning_cnnviz.render.maps import DrawnMaps, Scale, draw_enlarged, draw_maps, overlay
+from lightning_cnnviz.render.resampling import resize
 from lightning_cnnviz.render.text import format_number, missing_glyphs
 
 __all__ = [

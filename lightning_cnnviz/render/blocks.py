@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from lightning_cnnviz.render.maps import resize_into
+from lightning_cnnviz.render.resampling import resize_into
 
 if TYPE_CHECKING:
     from lightning_cnnviz.artifacts import RGB
@@ -37,7 +37,7 @@ class Resized:
     Attributes:
         picture: (h, w, 3).
         shape: height and width.
-        smooth: see :func:`~lightning_cnnviz.render.maps.resize`.
+        smooth: see :func:`~lightning_cnnviz.render.resampling.resize`.
     """
 
     picture: RGB

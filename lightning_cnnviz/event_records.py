@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+    from torch.utils.tensorboard.writer import FileWriter
 
 
-def use_fast_checksums(experiment: SummaryWriter) -> None:
+def use_fast_checksums(file_writer: FileWriter) -> None:
     """Lets a writer compute its checksums in C; the bytes in its file stay the same.
 
     TensorBoard computes a CRC of every byte in pure Python, a tenth of a second for a megabyte, during which no other
     Python code runs, training included. A writer that is built otherwise than expected is left as it is.
     """
-    import google_crc32c  # noqa: PLC0415 - importing the package should cost next to nothing
-    from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: PLC0415
+    with suppress(Exception):  # whatever is missing: the checksums of TensorBoard are as good, only slow
+        import google_crc32c  # noqa: PLC0415 - importing the package should cost next to nothing
+        from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: PLC0415
 
-    event_writer = getattr(experiment._get_file_writer(), "event_writer", None)
-    records: Any = getattr(getattr(event_writer, "_async_writer", None), "_writer", None)
-    if type(records) is RecordWriter and google_crc32c.implementation == "c":
-        file = records._writer
-        records.write = lambda data: file.write(record(data))
+        records: Any = file_writer.event_writer._async_writer._writer
+        if type(records) is RecordWriter and google_crc32c.implementation == "c":
+            file = records._writer
+            records.write = lambda data: file.write(record(data))
 
 
 def record(data: bytes) -> bytes:

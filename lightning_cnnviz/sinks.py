@@ -64,7 +64,6 @@ class TensorBoardSink:
 
     def __init__(self, experiment: SummaryWriter) -> None:
         self._experiment: SummaryWriter | None = experiment
-        use_fast_checksums(experiment)
 
     def write(self, artifact: Artifact, step: int) -> None:
         """Hands the artifact to TensorBoard's own queue, pictures as finished PNG or JPEG."""
@@ -73,8 +72,9 @@ class TensorBoardSink:
         _check_room(self._experiment.log_dir)
         match artifact:
             case Picture():
-                summary = _image_summary(artifact)
-                self._experiment._get_file_writer().add_summary(summary, global_step=step)
+                file_writer = self._experiment._get_file_writer()
+                use_fast_checksums(file_writer)
+                file_writer.add_summary(_image_summary(artifact), global_step=step)
             case Scalar():
                 self._experiment.add_scalar(artifact.tag, artifact.value, step)
             case Note():

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -158,6 +159,26 @@ def test_without_its_directory_nothing_is_drawn(tmp_path: Path) -> None:
     weights, [warning] = trained(tmp_path, CNNVisualizer([Filters()]), After(remove), model=Silent)
     assert weights == without_us(tmp_path, model=Silent)
     assert "FileNotFoundError" in warning
+
+
+@pytest.mark.parametrize("missing", ["google_crc32c", "tensorboard.summary.writer.record_writer"])
+def test_without_fast_checksums_the_pictures_are_written_as_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    expected = without_us(tmp_path)
+    monkeypatch.setitem(sys.modules, missing, None)
+    weights, told = trained(tmp_path, CNNVisualizer([Filters()]))
+    assert weights == expected
+    assert image_steps(tmp_path) == {"filters/stem.0": LOOKS}
+    assert told == []
+
+
+def test_without_the_compressor_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = without_us(tmp_path)
+    monkeypatch.setitem(sys.modules, "isal", None)
+    weights, [warning] = trained(tmp_path, CNNVisualizer([Filters()]))
+    assert weights == expected
+    assert "isal" in warning
 
 
 def test_a_dead_writer_thread_is_replaced(tmp_path: Path) -> None:

@@ -211,6 +211,11 @@ def test_cells_are_a_multiple_of_the_sample_where_one_is_near(columns: int, nati
     assert cell_width(columns, native) == width
 
 
+def test_captions_may_be_given_as_lists() -> None:
+    sample = flat((0, 0, 200))
+    assert np.array_equal(sheet([sample], [Caption(["a", "b"])], [[]]), sheet([sample], [Caption(("a", "b"))], [[]]))  # type: ignore[arg-type]
+
+
 def test_the_inputs_are_left_unchanged() -> None:
     sample, cell = flat((0, 0, 200)), flat((0, 0, 100))
     sheet([sample], CAPTIONS[:1], [[cell]])

@@ -40,6 +40,7 @@ class Caption:
     def __post_init__(self) -> None:
         if not self.lines:
             raise ValueError("lines must hold at least one text, got none")
+        object.__setattr__(self, "lines", tuple(self.lines))  # a list could not be looked up among the captions drawn
 
 
 @lru_cache(maxsize=8)  # the pictures of one look have the same captions in a few sizes

@@ -99,7 +99,7 @@ def draw_enlarged(
         values: (h, w) finite numbers within ``limits``.
         size: (height, width) in pixels.
         colormap: a name that `lookup_table` accepts.
-        limits: the values at the lowest and the highest colour.
+        limits: the values at the lowest and the highest colour, which differ.
 
     Returns:
         (height, width, 3) uint8 RGB.
@@ -148,6 +148,7 @@ def _levels(
     flat = _is_flat(low, high)
     span = np.where(flat, 1.0, high - low)
     unit_if_flat = np.where((high == 0) & (not symmetric), 0.0, 0.5)
+    bad = None if finite is None else ~finite.reshape(stack.shape)
     levels = np.empty(stack.shape, np.uint8)
     # A few maps at a time and in place, so that these numbers, the largest of all, stay in the processor's cache.
     at_once = max(1, _CACHED_PIXELS // (maps.shape[-2] * maps.shape[-1]))
@@ -157,8 +158,8 @@ def _levels(
             unit /= span[block]
         if flat[block].any():
             unit = np.where(flat[block], unit_if_flat[block], unit)
-        if finite is not None:
-            unit[~finite.reshape(stack.shape)[block]] = 0
+        if bad is not None:
+            unit[bad[block]] = 0
         unit.clip(0, 1, out=unit)
         unit *= 255
         unit += 0.5

@@ -16,6 +16,12 @@ RGB: TypeAlias = NDArray[np.uint8]
 """A picture of shape (H, W, 3), uint8, channels in the order red, green, blue."""
 
 
+def check_rgb(image: RGB, name: str = "image") -> None:
+    """Raises ValueError, under the name given, for what is no picture."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"{name} must be uint8 of shape (H, W, 3), got {image.dtype} of shape {image.shape}")
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A finished picture.
@@ -37,11 +43,7 @@ class Picture:
 
     def __post_init__(self) -> None:
         # Here, in the view that drew it: the sink's thread would know only that some picture cannot be encoded.
-        image = self.image
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-            raise ValueError(
-                f"{self.tag}: image must be uint8 of shape (H, W, 3), got {image.dtype} of shape {image.shape}"
-            )
+        check_rgb(self.image, f"{self.tag}: image")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 
-from lightning_cnnviz.artifacts import RGB, PictureFormat
+from lightning_cnnviz.artifacts import RGB, PictureFormat, check_rgb
 
 _JPEG_QUALITY = 90
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -21,8 +21,7 @@ def encode(image: RGB, picture_format: PictureFormat = "png") -> bytes:
     Raises:
         ValueError: it is no such picture.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"image must be uint8 of shape (H, W, 3), got {image.dtype} of shape {image.shape}")
+    check_rgb(image)
     return _png(image) if picture_format == "png" else _jpeg(image)
 
 

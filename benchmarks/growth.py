@@ -55,7 +55,7 @@ def _channels(count: int) -> Look:
 
 
 def _memory_left(looks: int) -> float:
-    """Megabytes; the looks before fill what is kept on purpose: fonts, words and colour tables."""
+    """Megabytes; the looks before fill what is kept on purpose: fonts, words and color tables."""
     look = _samples(8)
     for _ in range(3):
         look.draw()

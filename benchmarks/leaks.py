@@ -16,7 +16,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_cnnviz import CNNVisualizer, PrototypeCallback
-from tests.training import fit
+from tests.helpers.training import fit
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 

@@ -12,9 +12,9 @@ from benchmarks import peers
 from benchmarks.report import Bar, Report
 from benchmarks.timing import Timings, interleaved
 from lightning_cnnviz import Evidence, FeatureMaps, FixedSamples, GradCAM, Predictions, Request, Saliency, View
-from lightning_cnnviz.explain import examine
+from lightning_cnnviz.look import run_views
 from lightning_cnnviz.methods.cam import activation_map
-from lightning_cnnviz.probe import Probe
+from lightning_cnnviz.model.probe import Probe
 
 MODELS: dict[str, tuple[Callable[[], nn.Module], list[str]]] = {
     "resnet18": (resnet18, ["layer1", "layer2", "layer3", "layer4"]),
@@ -77,11 +77,11 @@ class Look:
         request = Request()
         for view in self.views:
             request |= view.request(self._layout, self.samples)
-        return self._probe.look(self.samples, self._layout, request)
+        return self._probe.run(self.samples, self._layout, request)
 
     def draw(self) -> list[object]:
         """Everything that the views make of one look."""
-        drawn = examine(
+        drawn = run_views(
             self._probe, self._layout, self.samples, self.views, "predicted", failed=_fail, shown=self._shown
         )
         return [artifact for _, artifacts in drawn for artifact in artifacts]

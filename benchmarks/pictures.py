@@ -14,10 +14,10 @@ from torchvision.utils import make_grid
 
 from benchmarks.report import Bar, Report
 from benchmarks.timing import interleaved
-from lightning_cnnviz.artifacts import Picture
+from lightning_cnnviz.output.artifacts import Picture
+from lightning_cnnviz.output.sinks import TensorBoardSink
+from lightning_cnnviz.output.writer import BackgroundWriter
 from lightning_cnnviz.render import draw_maps, tiles
-from lightning_cnnviz.sinks import TensorBoardSink
-from lightning_cnnviz.writer import BackgroundWriter
 
 OURS, HELD = "lightning_cnnviz", "lightning_cnnviz, the training thread held"
 SUBPLOTS, GRID = "matplotlib subplots and add_figure", "make_grid and add_image"

@@ -28,10 +28,10 @@ from torch import nn
 from torchvision import models
 
 from lightning_cnnviz import CAM, FeatureMaps, Filters, FixedSamples, GradCAM, Saliency, View
-from lightning_cnnviz.artifacts import Array, Picture
-from lightning_cnnviz.explain import examine
-from lightning_cnnviz.layers import Layout
-from lightning_cnnviz.probe import Probe
+from lightning_cnnviz.look import run_views
+from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.probe import Probe
+from lightning_cnnviz.output.artifacts import Array, Picture
 
 PAGE = Path(__file__).with_name("zoo.md")
 SMALL_SIZES = (32, 64, 96, 128, 160, 192)
@@ -146,7 +146,7 @@ def look_with_views(probe: Probe, samples: FixedSamples, layout: Layout, row: Ro
     def failed(view: View, error: Exception) -> None:
         row.refused[views[view]] = str(error)
 
-    for view, artifacts in examine(probe, layout, samples, list(views), "predicted", failed=failed):
+    for view, artifacts in run_views(probe, layout, samples, list(views), "predicted", failed=failed):
         values = [artifact.values for artifact in artifacts if isinstance(artifact, Array)]
         if not values or not all(bool(tensor.isfinite().all()) for tensor in values):
             row.refused[views[view]] = "not finite"

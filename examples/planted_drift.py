@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_cnnviz import DriftCallback, FixedSamples
-from lightning_cnnviz.alarms import Alarm
+from lightning_cnnviz.drift.alarms import Alarm
 
 SUBSET = Path(__file__).parent / "data" / "mnist_subset.npz"
 Disturbance: TypeAlias = Literal["patch", "swapped labels", "learning rate 0", "new weights", "nothing"]

@@ -37,7 +37,7 @@ from lightning_cnnviz import (
     Saliency,
     explain,
 )
-from lightning_cnnviz.artifacts import RGB
+from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.render import draw_maps, draw_rgb_kernels, overlay, resize, tiles
 
 # The names of the classes come with torchvision and need no download.
@@ -150,7 +150,7 @@ def over(photograph: RGB, maps: Tensor) -> RGB:
 
 
 def signed(gradients: Tensor) -> RGB:
-    """The first gradient in colour, grey where it is zero, without its few strongest pixels outshining the rest."""
+    """The first gradient in color, grey where it is zero, without its few strongest pixels outshining the rest."""
     gradient = gradients[:1].numpy()
     limit = np.quantile(np.abs(gradient), 0.995)
     return draw_rgb_kernels(gradient.clip(-limit, limit)).cells[0]

@@ -4,11 +4,13 @@
 >>> callback = CNNVisualizer()  # Trainer(callbacks=[callback])
 """
 
-from lightning_cnnviz.callbacks import CNNVisualizer
 from lightning_cnnviz.compare import compare
-from lightning_cnnviz.evidence import Evidence, Request
+from lightning_cnnviz.drift import Drift, Flips, Timeline
 from lightning_cnnviz.explain import Explanation, explain
-from lightning_cnnviz.one_view import (
+from lightning_cnnviz.model.evidence import Evidence, Request
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.training.callback import CNNVisualizer
+from lightning_cnnviz.training.one_view import (
     DriftCallback,
     FeatureMapCallback,
     FilterCallback,
@@ -16,21 +18,17 @@ from lightning_cnnviz.one_view import (
     PrototypeCallback,
     SaliencyCallback,
 )
-from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views import (
     CAM,
     ActivationMaximization,
-    Drift,
     FeatureMaps,
     Filters,
-    Flips,
     GradCAM,
     GuidedGradCAM,
     ModelSummary,
     Predictions,
     Prototypes,
     Saliency,
-    Timeline,
     View,
 )
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lightning_cnnviz.explain import Explanation, examine
-from lightning_cnnviz.layers import LayerSpec
-from lightning_cnnviz.probe import Probe
+from lightning_cnnviz.drift.drift import Drift
+from lightning_cnnviz.drift.flips import Flips
+from lightning_cnnviz.explain import Explanation
+from lightning_cnnviz.look import run_views
+from lightning_cnnviz.model.layers import LayerSpec
+from lightning_cnnviz.model.probe import Probe
+from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.targets import Target, check_target
 from lightning_cnnviz.views.base import View
-from lightning_cnnviz.views.drift import Drift
-from lightning_cnnviz.views.flips import Flips
 
 
 def compare(
@@ -63,7 +64,7 @@ def compare(
             raise ValueError(f"model_b must have the {classes} classes of model_a, got {layout.classes}")
         classes = layout.classes
         explanation = Explanation()
-        for _, artifacts in examine(probe, layout, samples, views, target, failed=_raise):
+        for _, artifacts in run_views(probe, layout, samples, views, target, failed=_raise):
             for artifact in artifacts:
                 explanation.add(artifact)
     return explanation

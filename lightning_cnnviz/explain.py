@@ -1,4 +1,4 @@
-"""The views on any module, without a Trainer. The callbacks draw through the same :func:`examine`."""
+"""The views on any module, without a Trainer."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ import csv
 import html
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor, nn
 
-from lightning_cnnviz.artifacts import RGB, Array, Artifact, Picture, Scalar
-from lightning_cnnviz.costs import Costs
-from lightning_cnnviz.encoding import encode
-from lightning_cnnviz.evidence import Request
-from lightning_cnnviz.layers import Layout
-from lightning_cnnviz.probe import Probe
+from lightning_cnnviz.look import run_views
+from lightning_cnnviz.model.probe import Probe
+from lightning_cnnviz.model.targets import Target, check_target
+from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Picture, Scalar
+from lightning_cnnviz.output.encoding import encode
+from lightning_cnnviz.output.sinks import file_path, write_whole
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.sinks import file_path, write_whole
-from lightning_cnnviz.targets import Target, check_target
 from lightning_cnnviz.views import View, default_views
 
 
@@ -117,49 +115,10 @@ def explain(
     for view in views:
         view.check(model)
     explanation = Explanation()
-    for _, artifacts in examine(probe, probe.survey(samples), samples, views, target, failed=_raise):
+    for _, artifacts in run_views(probe, probe.survey(samples), samples, views, target, failed=_raise):
         for artifact in artifacts:
             explanation.add(artifact)
     return explanation
-
-
-def examine(
-    probe: Probe,
-    layout: Layout,
-    samples: FixedSamples,
-    views: Sequence[View],
-    target: Target,
-    *,
-    failed: Callable[[View, Exception], None],
-    shown: int | None = None,
-    epoch: int | None = None,
-    costs: Costs | None = None,
-) -> list[tuple[View, list[Artifact]]]:
-    """One look for several views: their requests merged, one pass, and what each drew of it.
-
-    A view that raises is reported to ``failed`` and left out; the others go on. What the shared pass itself raises is
-    raised.
-    """
-    costs = costs or Costs()
-    requests: dict[View, Request] = {}
-    for view in views:
-        try:
-            requests[view] = costs.timed(view, view.request(layout, samples))
-        except Exception as error:
-            failed(view, error)
-    merged = Request()
-    for request in requests.values():
-        merged |= request
-    with costs.stage("pass"):
-        evidence = probe.look(samples, layout, merged, target, shown=shown, epoch=epoch)
-    drawn: list[tuple[View, list[Artifact]]] = []
-    for view in requests:
-        try:
-            with costs.stage("draw", view):
-                drawn.append((view, list(view.draw(evidence))))
-        except Exception as error:
-            failed(view, error)
-    return drawn
 
 
 def _raise(view: View, error: Exception) -> None:

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from lightning_cnnviz import compare
-from tests.test_views_drift import samples, small_cnn
-from tests.training import SmallCNN, sha
+from tests.drift.test_drift import samples, small_cnn
+from tests.helpers.training import SmallCNN, sha
 
 
 def test_a_model_is_zero_away_from_itself() -> None:

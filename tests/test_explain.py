@@ -22,7 +22,7 @@ from lightning_cnnviz import (
     View,
     explain,
 )
-from tests.training import CLASSES, SIZE, SmallCNN, sha
+from tests.helpers.training import CLASSES, SIZE, SmallCNN, sha
 
 
 def images(count: int = 3) -> Tensor:

@@ -24,7 +24,7 @@ class Regularizers:
         jitter: most pixels by which the image is shifted, in a circle and at random, before each step.
         blur: standard deviation in pixels of the Gaussian that smooths the image after each step.
         total_variation: factor of the descent on half the squared differences between neighbouring pixels.
-        decorrelated: begin at, and step along, noise with the spectrum and the colours of photographs instead of white
+        decorrelated: begin at, and step along, noise with the spectrum and the colors of photographs instead of white
             noise.
     """
 
@@ -156,7 +156,7 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
 
 
 def correlated(noise: Tensor, *, transposed: bool = False) -> Tensor:
-    """White noise (K, C, H, W) given the 1/f spectrum of photographs and, over three channels, their colours.
+    """White noise (K, C, H, W) given the 1/f spectrum of photographs and, over three channels, their colors.
 
     A linear map that keeps the mean square of white noise; ``transposed`` is its transpose, and the one after the other
     turns a gradient into an ascent direction for which rare patterns, high frequencies first of all, cost more.

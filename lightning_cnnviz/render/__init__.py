@@ -1,6 +1,6 @@
 """Arrays to uint8 RGB pictures: numpy in, numpy out, with no knowledge of models, hooks or loggers.
 
-`maps` colours numbers, `resampling` enlarges and shrinks, `text` sets type, `blocks` puts pieces side by side,
+`maps` colors numbers, `resampling` enlarges and shrinks, `text` sets type, `blocks` puts pieces side by side,
 `captions` and `bars` say what they are, `geometry` knows how large everything is, and `layout` makes the two pictures
 all views are drawn with: a `sheet` (one row per sample) and `tiles` (one grid).
 """

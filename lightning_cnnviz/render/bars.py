@@ -1,4 +1,4 @@
-"""Colour bars: which number a colour stands for."""
+"""Color bars: which number a color stands for."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from lightning_cnnviz.render.colormaps import lookup_table
 from lightning_cnnviz.render.text import DARK, MUTED, format_number, line_block, text_block
 
 if TYPE_CHECKING:
-    from lightning_cnnviz.artifacts import RGB
+    from lightning_cnnviz.output.artifacts import RGB
 
 
 @dataclass(frozen=True, slots=True)
 class ColorBar:
-    """The scale of a coloured map.
+    """The scale of a colored map.
 
     Attributes:
         colormap: a name that `lookup_table` accepts.
-        low: the value at the lowest colour.
-        high: the value at the highest colour. With ``low == -high`` the bar marks 0 as well.
+        low: the value at the lowest color.
+        high: the value at the highest color. With ``low == -high`` the bar marks 0 as well.
         label: what the values are, for example ``"activation"``.
     """
 

@@ -12,7 +12,7 @@ import numpy as np
 from lightning_cnnviz.render.resampling import resize_into
 
 if TYPE_CHECKING:
-    from lightning_cnnviz.artifacts import RGB
+    from lightning_cnnviz.output.artifacts import RGB
 
 WHITE = 255
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lightning_cnnviz.artifacts import RGB
+from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.render.blocks import blank
 from lightning_cnnviz.render.text import DARK, line_block, text_block, text_width
 

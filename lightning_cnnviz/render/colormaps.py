@@ -1,4 +1,4 @@
-"""Colour maps as lookup tables: OpenCV's by name, then matplotlib's."""
+"""Color maps as lookup tables: OpenCV's by name, then matplotlib's."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _OPENCV_PREFIX = "COLORMAP_"
 
 @lru_cache(maxsize=64)
 def lookup_table(name: str) -> NDArray[np.uint8]:
-    """Colours of a colour map, from its lowest value to its highest.
+    """Colors of a color map, from its lowest value to its highest.
 
     Args:
-        name: a colour map of OpenCV (``"viridis"``, ``"jet"``; in any case), of matplotlib (``"RdBu_r"``,
+        name: a color map of OpenCV (``"viridis"``, ``"jet"``; in any case), of matplotlib (``"RdBu_r"``,
             ``"seismic"``), or ``"gray"`` / ``"grey"``.
 
     Returns:
@@ -54,5 +54,5 @@ def _matplotlib_table(name: str) -> NDArray[np.uint8]:
         ]
         nearest = get_close_matches(name, dict.fromkeys([*opencv_names, *colormaps]), n=5, cutoff=0.4)
         hint = f"; the nearest are {', '.join(map(repr, nearest))}" if nearest else ""
-        raise ValueError(f"colormap must name a colour map of OpenCV or matplotlib, got {name!r}{hint}")
+        raise ValueError(f"colormap must name a color map of OpenCV or matplotlib, got {name!r}{hint}")
     return np.array(colormaps[name](np.linspace(0, 1, 256), bytes=True)[:, :3], dtype=np.uint8)

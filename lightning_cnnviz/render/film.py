@@ -1,4 +1,4 @@
-"""Pictures of a whole run: a film strip for each sample, and a table of coloured numbers."""
+"""Pictures of a whole run: a film strip for each sample, and a table of colored numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lightning_cnnviz.render.maps import draw_maps
 from lightning_cnnviz.render.text import DARK, GREEN, MUTED, RED, Color, format_number, text_block, text_width
 
 if TYPE_CHECKING:
-    from lightning_cnnviz.artifacts import RGB
+    from lightning_cnnviz.output.artifacts import RGB
 
 _WIDTH = 1300
 _SMALLEST_FRAME, _LARGEST_FRAME = 48, 128
@@ -101,14 +101,14 @@ def heat_table(
     footer: str = "",
     font: str | None = None,
 ) -> RGB:
-    """Draw a table of numbers as coloured cells, with the numbers in them where there is room.
+    """Draw a table of numbers as colored cells, with the numbers in them where there is room.
 
     Args:
         values: (R, C) numbers; NaN is left white.
         rows: the name of each row.
         columns: the heading of each column.
-        limits: the numbers at the lowest and the highest colour; what lies beyond has these colours, too.
-        logarithmic: whether equal steps of colour are equal factors; what is below the lowest number looks like it.
+        limits: the numbers at the lowest and the highest color; what lies beyond has these colors, too.
+        logarithmic: whether equal steps of color are equal factors; what is below the lowest number looks like it.
         colormap: a name that `lookup_table` accepts.
         label: what the numbers are.
         title: what is shown.

@@ -10,7 +10,7 @@ from lightning_cnnviz.render.blocks import Block, Mosaic, fitted, padded, painte
 from lightning_cnnviz.render.text import DARK, MUTED, line_block
 
 if TYPE_CHECKING:
-    from lightning_cnnviz.artifacts import RGB
+    from lightning_cnnviz.output.artifacts import RGB
 
 GAP = 8
 NARROWEST_CELL = 96

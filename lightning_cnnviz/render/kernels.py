@@ -1,4 +1,4 @@
-"""Kernels over red, green and blue, drawn in their own colours."""
+"""Kernels over red, green and blue, drawn in their own colors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lightning_cnnviz.render.maps import DrawnMaps, Scale, draw_maps
 
 
 def draw_rgb_kernels(kernels: NDArray[np.float32], *, scale: Scale = "shared") -> DrawnMaps:
-    """Colours kernels (K, 3, h, w) so that mid-grey is no weight and each channel's weight pushes its own colour.
+    """Colors kernels (K, 3, h, w) so that mid-grey is no weight and each channel's weight pushes its own color.
 
     Args:
         kernels: weights for red, green and blue.
@@ -26,7 +26,7 @@ def draw_rgb_kernels(kernels: NDArray[np.float32], *, scale: Scale = "shared") -
 
 
 def _with_marks(levels: NDArray[np.uint8], drawn: DrawnMaps) -> NDArray[np.uint8]:
-    """Kernels that are not finite keep the marking of their map instead of mixing it into a colour."""
+    """Kernels that are not finite keep the marking of their map instead of mixing it into a color."""
     levels = levels.copy()
     for (index,) in drawn.defects:
         levels[index] = np.split(drawn.cells[index], 3, axis=1)[0]

@@ -24,7 +24,7 @@ from lightning_cnnviz.render.geometry import (
 from lightning_cnnviz.render.text import DARK, MUTED
 
 if TYPE_CHECKING:
-    from lightning_cnnviz.artifacts import RGB
+    from lightning_cnnviz.output.artifacts import RGB
 
 _NARROWEST_CAPTION = 200
 _NARROWEST_LABELLED = 40
@@ -53,7 +53,7 @@ def sheet(
         columns: headings above the cells, one for each column.
         title: what is shown, and of which layer.
         footer: how to read it, for example ``"each cell scaled by itself"``.
-        bar: the colour scale that all cells share.
+        bar: the color scale that all cells share.
         cell_labels: a text under every cell, in the shape of ``cells``.
         smooth: how small cells are enlarged: bilinearly, or pixel by pixel.
         font: path of a font file; ``None`` for DejaVu Sans.
@@ -114,8 +114,8 @@ def tiles(
         columns: cells in a row; ``None`` for a picture that is about square.
         title: what is shown, and of which layer.
         footer: how to read it.
-        bar: the colour scale that all cells share.
-        bars: a colour scale for every cell, drawn at its right.
+        bar: the color scale that all cells share.
+        bars: a color scale for every cell, drawn at its right.
         smooth: how small cells are enlarged: bilinearly, or pixel by pixel.
         font: path of a font file; ``None`` for DejaVu Sans.
 

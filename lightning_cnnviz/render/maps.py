@@ -1,4 +1,4 @@
-"""Maps of numbers to coloured pixels: scaling, colouring, blending."""
+"""Maps of numbers to colored pixels: scaling, coloring, blending."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lightning_cnnviz.render.resampling import resize
 from lightning_cnnviz.render.text import format_number
 
 if TYPE_CHECKING:
-    from lightning_cnnviz.artifacts import RGB
+    from lightning_cnnviz.output.artifacts import RGB
 
 Scale: TypeAlias = Literal["each", "shared"]
 
@@ -27,11 +27,11 @@ _CACHED_PIXELS = 2**16
 
 @dataclass(frozen=True, slots=True)
 class DrawnMaps:
-    """Coloured maps, with what is needed to read them.
+    """Colored maps, with what is needed to read them.
 
     Attributes:
         cells: (..., h, w, 3) uint8 RGB.
-        limits: (..., 2) float64, the values at the lowest and the highest colour; NaN where a map has no finite value.
+        limits: (..., 2) float64, the values at the lowest and the highest color; NaN where a map has no finite value.
         defects: what is wrong with a map that has nothing or not everything to show, by its index in the leading
             dimensions: ``"all 0"``, ``"constant 0.31"``, ``"NaN"``, ``"Inf"``, ``"12% NaN"``. Sound maps are absent.
     """
@@ -49,21 +49,21 @@ def draw_maps(
     symmetric: bool = False,
     limits: tuple[float, float] | None = None,
 ) -> DrawnMaps:
-    """Colour maps of numbers.
+    """Color maps of numbers.
 
     A constant map is drawn flat, and so is one whose contrast is only float rounding. Values that are not finite are
-    magenta, chequered with black where they cover an area, and have no influence on the colours of the others.
+    magenta, chequered with black where they cover an area, and have no influence on the colors of the others.
 
     Args:
         values: (..., h, w) real numbers or booleans.
         colormap: a name that `lookup_table` accepts.
-        scale: ``"each"`` gives every map the whole range of colours, which shows structure; ``"shared"`` uses one
+        scale: ``"each"`` gives every map the whole range of colors, which shows structure; ``"shared"`` uses one
             range for all maps, which shows magnitude.
-        symmetric: for signed maps: the limits are -m and m, so that zero is the middle colour.
-        limits: the values at the lowest and the highest colour, instead of those that ``scale`` finds.
+        symmetric: for signed maps: the limits are -m and m, so that zero is the middle color.
+        limits: the values at the lowest and the highest color, instead of those that ``scale`` finds.
 
     Returns:
-        The coloured maps with their limits and defects. The input is never changed.
+        The colored maps with their limits and defects. The input is never changed.
 
     Raises:
         TypeError: if ``values`` are not real numbers.
@@ -80,7 +80,7 @@ def draw_maps(
     found = _limits(lowest, highest, scale, symmetric)
     if limits is not None:
         found[...] = limits
-    cells = _coloured(_levels(maps, finite, found, symmetric), lookup_table(colormap))
+    cells = _colored(_levels(maps, finite, found, symmetric), lookup_table(colormap))
     if finite is not None:
         _mark(cells, ~finite)
     suspect = _is_flat(lowest, highest) | ~sound
@@ -91,7 +91,7 @@ def draw_maps(
 def draw_enlarged(
     values: NDArray[np.float32], size: tuple[int, int], *, colormap: str, limits: tuple[float, float]
 ) -> RGB:
-    """Colour one map at another size, interpolating the numbers: between two colours lie others that mean nothing.
+    """Color one map at another size, interpolating the numbers: between two colors lie others that mean nothing.
 
     The same as to enlarge the map and then draw it, but the few numbers are scaled and the many only rounded.
 
@@ -99,7 +99,7 @@ def draw_enlarged(
         values: (h, w) finite numbers within ``limits``.
         size: (height, width) in pixels.
         colormap: a name that `lookup_table` accepts.
-        limits: the values at the lowest and the highest colour, which differ.
+        limits: the values at the lowest and the highest color, which differ.
 
     Returns:
         (height, width, 3) uint8 RGB.
@@ -108,7 +108,7 @@ def draw_enlarged(
     levels = (values.astype(np.float64) - low) / (high - low) * 255
     enlarged = resize(levels.astype(np.float32), size, smooth=True)
     enlarged += 0.5
-    return _coloured(enlarged.astype(np.uint8), lookup_table(colormap))
+    return _colored(enlarged.astype(np.uint8), lookup_table(colormap))
 
 
 def _as_maps(values: ArrayLike) -> NDArray[Any]:
@@ -167,14 +167,14 @@ def _levels(
     return levels.reshape(maps.shape)
 
 
-def _coloured(levels: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _colored(levels: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """``table[levels]``, ten times as fast."""
     import cv2  # noqa: PLC0415 - only those who draw wait for it
 
     if not levels.size:
         return np.empty((*levels.shape, 3), np.uint8)
-    colours = cv2.applyColorMap(levels.reshape(-1, levels.shape[-1]), table[:, None])
-    return np.asarray(colours, np.uint8).reshape(*levels.shape, 3)
+    colors = cv2.applyColorMap(levels.reshape(-1, levels.shape[-1]), table[:, None])
+    return np.asarray(colors, np.uint8).reshape(*levels.shape, 3)
 
 
 def _is_flat(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -188,7 +188,7 @@ def _mark(cells: NDArray[np.uint8], bad: NDArray[np.bool_]) -> None:
     side = max(1, min(height, width) // 8)
     row, column = np.indices((height, width)) // side
     cells[bad] = _MAGENTA
-    # A lone pixel stays magenta: black alone may be a colour of the map.
+    # A lone pixel stays magenta: black alone may be a color of the map.
     cells[bad & np.roll(bad, side, axis=-1) & ((row + column) % 2 == 1)] = _BLACK
 
 
@@ -206,7 +206,7 @@ def _describe(pixels: NDArray[Any]) -> Iterator[str]:
 
 
 def overlay(image: RGB, heat: RGB, alpha: float = 0.5) -> RGB:
-    """Lay a coloured map over an image: ``image * (1 - alpha) + heat * alpha``, rounded.
+    """Lay a colored map over an image: ``image * (1 - alpha) + heat * alpha``, rounded.
 
     Args:
         image: (H, W, 3) uint8 RGB.

@@ -12,7 +12,7 @@ def resize(values: NDArray[Any], size: tuple[int, int], smooth: bool) -> NDArray
     """Resize pictures or maps of numbers.
 
     Args:
-        values: (..., h, w, 3) uint8 pictures, or (..., h, w) float maps; those may be resized before they are coloured.
+        values: (..., h, w, 3) uint8 pictures, or (..., h, w) float maps; those may be resized before they are colored.
         size: (height, width) in pixels.
         smooth: ``False`` repeats the nearest pixel, for pixels that mean something one by one. ``True`` interpolates
             bilinearly when enlarging, as ``torch.nn.functional.interpolate(mode="bilinear", align_corners=False)``

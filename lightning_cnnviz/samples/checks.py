@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.artifacts import RGB
+from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.samples.batches import describe
 from lightning_cnnviz.samples.datasets import Normalization, as_floats, is_normalization
 

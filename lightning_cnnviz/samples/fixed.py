@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lightning_cnnviz.artifacts import RGB
+from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, describe
 from lightning_cnnviz.samples.checks import (
     checked_class_names,

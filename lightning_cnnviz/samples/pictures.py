@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.artifacts import RGB
+from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.samples.datasets import Normalization
 
 # Below this share of their magnitude, differences are float32 rounding and no contrast worth showing.
@@ -38,7 +38,7 @@ def denormalized(images: Tensor, normalization: Normalization | None) -> Tensor:
 
 
 def picture_note(images: Tensor, normalization: Normalization | None) -> str | None:
-    """Says what a reader of `to_pictures` must know to trust brightness and colour; None if nothing."""
+    """Says what a reader of `to_pictures` must know to trust brightness and color; None if nothing."""
     sentences = []
     if normalization is None and not _within_unit_range(images):
         sentences.append(

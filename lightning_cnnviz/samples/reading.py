@@ -13,8 +13,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from lightning_cnnviz import random_numbers
-from lightning_cnnviz.artifacts import RGB
+from lightning_cnnviz.output.artifacts import RGB
+from lightning_cnnviz.samples import random_numbers
 from lightning_cnnviz.samples.batches import DEFAULT_LABEL_KEY, class_indices, describe, find_image, find_label
 from lightning_cnnviz.samples.datasets import attribute, find_class_names
 

@@ -58,10 +58,10 @@ class SampleSource:
 
     @property
     def wants_batches(self) -> bool:
-        """Whether batches are still to be shown to :meth:`see`."""
+        """Whether batches are still to be shown to :meth:`add`."""
         return self.samples is None and self._collector is not None
 
-    def see(self, batch: object) -> None:
+    def add(self, batch: object) -> None:
         """Takes copies of what may be chosen from a batch.
 
         Raises:

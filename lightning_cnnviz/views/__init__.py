@@ -3,32 +3,26 @@
 from lightning_cnnviz.views.activation_maximization import ActivationMaximization
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.cam import CAM
-from lightning_cnnviz.views.drift import Drift
 from lightning_cnnviz.views.feature_maps import FeatureMaps
 from lightning_cnnviz.views.filters import Filters
-from lightning_cnnviz.views.flips import Flips
 from lightning_cnnviz.views.grad_cam import GradCAM
 from lightning_cnnviz.views.guided_grad_cam import GuidedGradCAM
 from lightning_cnnviz.views.model_summary import ModelSummary
 from lightning_cnnviz.views.predictions import Predictions
 from lightning_cnnviz.views.prototypes import Prototypes
 from lightning_cnnviz.views.saliency import Saliency
-from lightning_cnnviz.views.timeline import Timeline
 
 __all__ = [
     "CAM",
     "ActivationMaximization",
-    "Drift",
     "FeatureMaps",
     "Filters",
-    "Flips",
     "GradCAM",
     "GuidedGradCAM",
     "ModelSummary",
     "Predictions",
     "Prototypes",
     "Saliency",
-    "Timeline",
     "View",
     "default_views",
 ]

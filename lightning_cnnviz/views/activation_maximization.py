@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lightning_cnnviz.artifacts import Array, Artifact, Picture
-from lightning_cnnviz.evidence import Evidence, Model, Request
-from lightning_cnnviz.layers import Layer, LayerSpec, Layout, check_names
 from lightning_cnnviz.methods.activation_maximization import Maximized, Regularizers, maximize_activations
+from lightning_cnnviz.model.evidence import Evidence, Model, Request
+from lightning_cnnviz.model.layers import Layer, LayerSpec, Layout, check_names
+from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Scale, draw_maps, draw_rgb_kernels, format_number, tiles
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, one_of, positive
@@ -26,7 +26,7 @@ STABLE_SMOOTHING = 0.25  # what descent on squared differences may take away in 
 class ActivationMaximization(View):
     """Activation maximisation: for each channel an image, begun as faint noise, that makes the channel respond.
 
-    How to read it: first layers give edges and colours, later ones textures and parts of objects; what stays noise is
+    How to read it: first layers give edges and colors, later ones textures and parts of objects; what stays noise is
     a channel that has learnt nothing or that nothing excites. Each picture shows only one of the many things that a
     channel may respond to, and on a network that was trained without regularisation the strongest image looks like
     noise to people: ``decorrelated``, ``jitter`` and ``total_variation`` trade activation for legibility. Mid-grey is
@@ -43,7 +43,7 @@ class ActivationMaximization(View):
         jitter: most pixels by which the image is shifted at random before each step.
         blur: standard deviation in pixels of a Gaussian that smooths the image after each step.
         total_variation: factor of the descent on the squared differences of neighbouring pixels.
-        decorrelated: begin at noise with the spectrum and colours of photographs, and take steps along them.
+        decorrelated: begin at noise with the spectrum and colors of photographs, and take steps along them.
         scale: ``"shared"`` for all pictures, or ``"each"`` by itself.
         every_n_epochs: draw in every n-th epoch in which the callback looks.
 

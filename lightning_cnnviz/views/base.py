@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lightning_cnnviz.artifacts import Artifact
-from lightning_cnnviz.evidence import Evidence, Request
-from lightning_cnnviz.layers import Layout
+from lightning_cnnviz.model.evidence import Evidence, Request
+from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.samples import FixedSamples
 
 

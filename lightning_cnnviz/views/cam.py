@@ -8,10 +8,10 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.artifacts import Array, Artifact
-from lightning_cnnviz.evidence import Evidence, Request, UnavailableError
-from lightning_cnnviz.layers import Head, Layout
 from lightning_cnnviz.methods.cam import class_activation_map
+from lightning_cnnviz.model.evidence import Evidence, Request, UnavailableError
+from lightning_cnnviz.model.layers import Head, Layout
+from lightning_cnnviz.output.artifacts import Array, Artifact
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, fraction, one_of, positive
@@ -26,7 +26,7 @@ class CAM(View):
     gradient is needed and nothing is approximated: the mean of the map, plus the classifier's bias, is the class score.
 
     How to read it: red is each map's highest value, blue its lowest, which may speak against the class. Unlike Grad-CAM
-    nothing is cut off at zero, so the colours alone do not tell the sign; the footer gives the range. The map has the
+    nothing is cut off at zero, so the colors alone do not tell the sign; the footer gives the range. The map has the
     layer's resolution: a 7×7 map cannot outline anything.
 
     Tags and arrays: ``cam/<layer>``, (N, h, w) signed, not normalised.

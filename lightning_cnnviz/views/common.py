@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_cnnviz.artifacts import RGB, Picture
-from lightning_cnnviz.evidence import Evidence
+from lightning_cnnviz.model.evidence import Evidence
+from lightning_cnnviz.output.artifacts import RGB, Picture
 from lightning_cnnviz.render import (
     Caption,
     DrawnMaps,
@@ -136,7 +136,7 @@ def defect_remarks(tag: str, drawn: DrawnMaps) -> tuple[str, ...]:
 
 
 def scale_note(drawn: DrawnMaps, scale: str) -> str:
-    """What the colours mean, with numbers."""
+    """What the colors mean, with numbers."""
     highest = drawn.limits[..., 1]
     highest = highest[np.isfinite(highest)]
     if not highest.size:
@@ -157,7 +157,7 @@ def laid_over(
     smooth: bool,
     symmetric: bool = False,
 ) -> tuple[DrawnMaps, list[RGB], list[RGB]]:
-    """Maps (N, h, w) coloured, enlarged to their pictures and laid over them: the drawn maps, heat maps, overlays."""
+    """Maps (N, h, w) colored, enlarged to their pictures and laid over them: the drawn maps, heat maps, overlays."""
     drawn = draw_maps(maps, colormap=colormap, scale=scale, symmetric=symmetric)
     heats, overlays = [], []
     for index, picture in enumerate(map(_limited, pictures)):

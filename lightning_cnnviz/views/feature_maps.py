@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from lightning_cnnviz.artifacts import Array, Artifact, Picture
-from lightning_cnnviz.evidence import Evidence, Request
-from lightning_cnnviz.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.model.evidence import Evidence, Request
+from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Scale, draw_maps, tiles
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, map_size, one_of, positive
@@ -19,7 +19,7 @@ from lightning_cnnviz.views.common import defect_remarks, map_sheet, scale_note,
 class FeatureMaps(View):
     """Feature maps: the output of chosen channels of a layer, for every sample.
 
-    How to read it: bright is a strong response. Early layers answer to edges and colours and keep the shape of the
+    How to read it: bright is a strong response. Early layers answer to edges and colors and keep the shape of the
     image, late ones to parts and are coarse. A channel that is dark for every sample may be dead. With ``scale="each"``
     a faint map looks as bright as a strong one: compare structure, not magnitude.
 

@@ -7,9 +7,9 @@ from typing import get_args
 
 from torch import Tensor, nn
 
-from lightning_cnnviz.artifacts import RGB, Array, Artifact, Picture
-from lightning_cnnviz.evidence import Evidence, Request
-from lightning_cnnviz.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.model.evidence import Evidence, Request
+from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Picture
 from lightning_cnnviz.render import ColorBar, Scale, draw_maps, draw_rgb_kernels, tiles
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, one_of, positive
@@ -19,18 +19,18 @@ from lightning_cnnviz.views.common import defect_remarks, to_numpy
 class Filters(View):
     """Kernels of a convolution, symmetric about zero: mid-grey is no weight.
 
-    How to read it: a first layer that learns shows edges, blobs and colour opponents; noise that stays, or many copies
+    How to read it: a first layer that learns shows edges, blobs and color opponents; noise that stays, or many copies
     of one filter, says that the layer is too wide, the learning rate wrong or the training too short. Kernels of later
     layers mix many channels and say little by themselves.
 
-    Tags and arrays: ``filters/<layer>``, (out, in, kh, kw). Kernels over three channels are drawn in colour; of other
+    Tags and arrays: ``filters/<layer>``, (out, in, kh, kw). Kernels over three channels are drawn in color; of other
     kernels each input channel is drawn by itself, the first ones first.
 
     Args:
         layers: ``"first"`` is the first convolution that the model runs.
         filters: most pictures of kernels drawn.
         scale: ``"shared"`` for all filters of the layer, or ``"each"`` by itself.
-        colormap: for kernels that are not drawn in colour; any OpenCV or matplotlib name.
+        colormap: for kernels that are not drawn in color; any OpenCV or matplotlib name.
         every_n_epochs: draw in every n-th epoch in which the callback looks.
 
     Raises:
@@ -67,8 +67,8 @@ class Filters(View):
 
     def _picture(self, layer: str, kernels: Tensor) -> Picture:
         tag, (out, channels, height, width) = f"filters/{layer}", kernels.shape
-        in_colour = channels == 3
-        if in_colour:
+        in_color = channels == 3
+        if in_color:
             drawn = draw_rgb_kernels(to_numpy(kernels[: self.filters]), scale=self.scale)
             labels = [str(index) for index in range(len(drawn.cells))]
         else:
@@ -76,15 +76,15 @@ class Filters(View):
             drawn = draw_maps(flat, colormap=self.colormap, scale=self.scale, symmetric=True)
             labels = [str(i) if channels == 1 else f"{i // channels}·{i % channels}" for i in range(len(flat))]
         cells: list[RGB] = list(drawn.cells)
-        total = out if in_colour else out * channels
+        total = out if in_color else out * channels
         title = f"Filters of {layer}, {height}×{width}" + (f", {len(cells)} of {total}" if len(cells) < total else "")
         bar = None
-        if self.scale == "shared" and not in_colour:
+        if self.scale == "shared" and not in_color:
             low, high = drawn.limits[0].tolist()
             bar = ColorBar(self.colormap, low, high, label="weight")
         footer = "each filter scaled by itself" if self.scale == "each" else ""
-        if in_colour and self.scale == "shared":
-            footer = f"one scale for all: grey is 0, full colour ±{drawn.limits[0][1]:.2g}"
+        if in_color and self.scale == "shared":
+            footer = f"one scale for all: grey is 0, full color ±{drawn.limits[0][1]:.2g}"
         return Picture(
             tag, tiles(cells, labels=labels, title=title, footer=footer, bar=bar), defect_remarks(tag, drawn)
         )

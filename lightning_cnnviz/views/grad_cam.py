@@ -7,10 +7,10 @@ from typing import get_args
 
 from torch import nn
 
-from lightning_cnnviz.artifacts import Array, Artifact
-from lightning_cnnviz.evidence import Evidence, Request
-from lightning_cnnviz.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.methods.cam import Variant, activation_map
+from lightning_cnnviz.model.evidence import Evidence, Request
+from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.output.artifacts import Array, Artifact
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, fraction, map_size, one_of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lightning_cnnviz.artifacts import Array, Artifact, Picture
-from lightning_cnnviz.evidence import Evidence, Request
-from lightning_cnnviz.layers import Layout
+from lightning_cnnviz.model.evidence import Evidence, Request
+from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Bar, bar_chart, sheet
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, positive

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.artifacts import Array, Artifact, Picture, Scalar
-from lightning_cnnviz.evidence import Evidence, Model, Request
-from lightning_cnnviz.layers import Layout
 from lightning_cnnviz.methods import synthesis
 from lightning_cnnviz.methods.class_means import ClassMeans
+from lightning_cnnviz.model.evidence import Evidence, Model, Request
+from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.output.artifacts import Array, Artifact, Picture, Scalar
 from lightning_cnnviz.render import ColorBar, draw_maps, tiles
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, one_of, positive

@@ -10,9 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.artifacts import RGB, Array, Artifact, Picture
-from lightning_cnnviz.evidence import Evidence, Model, Request
-from lightning_cnnviz.layers import Layout
 from lightning_cnnviz.methods.backward_rules import Rule
 from lightning_cnnviz.methods.gradients import (
     IntegratedGradients,
@@ -22,6 +19,9 @@ from lightning_cnnviz.methods.gradients import (
     smoothgrad,
     without_peaks,
 )
+from lightning_cnnviz.model.evidence import Evidence, Model, Request
+from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Picture
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, fraction, one_of, positive
@@ -89,7 +89,7 @@ class Saliency(View):
         method: see above.
         reduction: what is drawn of the signed values: ``"squared"``, ``"absolute"``, ``"positive"``, ``"negative"``,
             ``"signed"`` or ``"grey"``, beside the same over the image; ``"panels"``: all, positive, negative and grey,
-            in the colours of the input. The last three draw the strongest hundredth of the pixels alike, the arrays
+            in the colors of the input. The last three draw the strongest hundredth of the pixels alike, the arrays
             have them as they are. None: ``"panels"`` for ``"guided"`` and ``"deconvnet"``, ``"squared"`` for
             ``"gradient"`` and ``"smoothgrad"``, ``"signed"`` for the others.
         steps: noisy copies of ``"smoothgrad"`` (None: 25), points on the path of ``"integrated_gradients"`` (None: 50).
@@ -217,6 +217,6 @@ class Saliency(View):
 
 
 def _grey(pictures: list[RGB]) -> list[RGB]:
-    """Without colours of their own, which would be mistaken for those of the map."""
+    """Without colors of their own, which would be mistaken for those of the map."""
     sums = (picture[..., 0].astype(np.uint16) + picture[..., 1] + picture[..., 2] for picture in pictures)
     return [np.repeat(((total + 1) // 3).astype(np.uint8)[..., None], 3, axis=2) for total in sums]

@@ -1,0 +1,125 @@
+"""Which samples changed their class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from lightning_cnnviz.drift.snapshots import Scope, Snapshot, take
+from lightning_cnnviz.model.evidence import Evidence, Request
+from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.output.artifacts import RGB, Artifact, Picture
+from lightning_cnnviz.render import Caption, sheet
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.views.base import View, positive
+from lightning_cnnviz.views.common import laid_over, percent, to_numpy
+
+
+class Flips(View):
+    """The samples whose predicted class is another than at the last look, before and after.
+
+    How to read it: the map before belongs to the class predicted before, the map after to the one predicted now. If
+    both point to the same place, the model reads the same evidence differently; if not, it found other evidence.
+
+    Tag: ``flips``, only at looks at which something flipped.
+
+    Args:
+        layers: for whose output Grad-CAM is drawn; ``"last"`` is the last layer of the spatial size of the last
+            convolution. Of several the last one counts.
+        rows: most samples drawn, those first that were surest before.
+        changed_only: False draws samples that did not flip, too, after those that did.
+        every_n_epochs: draw in every n-th epoch in which the callback looks.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    def __init__(
+        self, layers: LayerSpec = "last", *, rows: int = 8, changed_only: bool = True, every_n_epochs: int = 1
+    ) -> None:
+        super().__init__(every_n_epochs=every_n_epochs)
+        self.layers = layers
+        self.rows = positive("rows", rows)
+        self.changed_only = changed_only
+        self._before: Snapshot | None = None
+        self._epoch: int | None = None
+
+    def check(self, model: nn.Module) -> None:
+        check_names(model, self.layers)
+
+    def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        return Request(gradients=frozenset(layout.maps(self.layers)[-1:]))
+
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        scope = Scope(attention=evidence.layout.maps(self.layers)[-1:], samples=len(evidence.samples))
+        now, before = take(evidence, scope), self._before
+        if before is not None:
+            chosen = self._chosen(before, now)
+            if chosen:
+                yield self._picture(evidence, before, now, chosen)
+        self._before, self._epoch = now, evidence.epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self._before is None else {**self._before.state_dict(), "epoch": self._epoch}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if state:
+            tensors = dict(state)
+            self._epoch = tensors.pop("epoch")
+            self._before = Snapshot(**tensors)
+
+    def _chosen(self, before: Snapshot, now: Snapshot) -> list[int]:
+        flipped = before.classes != now.classes
+        surest_first = before.probabilities.amax(dim=1).sort(descending=True, stable=True).indices.tolist()
+        order = [index for index in surest_first if flipped[index]]
+        if not self.changed_only:
+            order += [index for index in range(len(flipped)) if not flipped[index]]
+        return order[: self.rows]
+
+    def _picture(self, evidence: Evidence, before: Snapshot, now: Snapshot, chosen: list[int]) -> Picture:
+        flips = int((before.classes != now.classes).sum())
+        title = f"{flips} of {len(now.classes)} samples changed their class"
+        picture = before_and_after(evidence, before, now, chosen, self._epoch, title=title)
+        return Picture("flips", picture)
+
+
+def before_and_after(
+    evidence: Evidence, before: Snapshot, now: Snapshot, chosen: Sequence[int], epoch: int | None, *, title: str
+) -> RGB:
+    """One row for each chosen sample: its map at an earlier look and now, with prediction and probability."""
+    tag = next(iter(now.maps))
+    pictures = [evidence.samples.display_pictures()[index] for index in chosen]
+    columns, labels = [], []
+    for snapshot in (before, now):
+        kind = tag if tag in snapshot.maps else next(iter(snapshot.maps))  # another model may name its layers otherwise
+        maps = to_numpy(snapshot.maps[kind][list(chosen)])
+        columns.append(laid_over(pictures, maps, colormap="jet", scale="each", alpha=0.5, smooth=True)[2])
+        labels.append([_answer(evidence.samples, snapshot.probabilities[index]) for index in chosen])
+    return sheet(
+        pictures,
+        [_caption(evidence.samples, now, index) for index in chosen],
+        list(zip(*columns, strict=True)),
+        columns=["before" if epoch is None else f"epoch {epoch}", _now(evidence.epoch)],
+        cell_labels=list(zip(*labels, strict=True)),
+        title=title,
+        footer=f"{tag.replace('grad_cam/', 'Grad-CAM of ')}, each map scaled by itself",
+        smooth=True,
+    )
+
+
+def _now(epoch: int | None) -> str:
+    return "after" if epoch is None else f"epoch {epoch}"
+
+
+def _answer(samples: FixedSamples, probabilities: Tensor) -> str:
+    best = int(probabilities.argmax())
+    return f"{samples.class_name(best)}  {percent(float(probabilities[best]))}"
+
+
+def _caption(samples: FixedSamples, now: Snapshot, index: int) -> Caption:
+    if samples.labels is None:
+        return Caption((f"sample {index}",))
+    truth = int(samples.labels[index])
+    return Caption((f"sample {index}", f"true {samples.class_name(truth)}"), int(now.classes[index]) == truth)

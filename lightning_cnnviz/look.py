@@ -1,0 +1,74 @@
+"""One look: the requests of several views merged, one pass through the model, and what each view shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+from lightning_cnnviz.model.evidence import Request
+from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.probe import Probe
+from lightning_cnnviz.model.targets import Target
+from lightning_cnnviz.output.artifacts import Artifact
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.views.base import View
+
+
+class Meter(Protocol):
+    """Measures what a look costs, stage by stage and view by view."""
+
+    def stage(self, name: str, view: object = None) -> AbstractContextManager[None]:
+        """Measures a stage, and charges it to a view if one causes it."""
+
+    def timed(self, view: object, request: Request) -> Request:
+        """The same request, whose procedures are charged to the view."""
+
+
+class _Unmetered:
+    def stage(self, name: str, view: object = None) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def timed(self, view: object, request: Request) -> Request:
+        return request
+
+
+UNMETERED = _Unmetered()
+
+
+def run_views(
+    probe: Probe,
+    layout: Layout,
+    samples: FixedSamples,
+    views: Sequence[View],
+    target: Target,
+    *,
+    failed: Callable[[View, Exception], None],
+    shown: int | None = None,
+    epoch: int | None = None,
+    meter: Meter = UNMETERED,
+) -> list[tuple[View, list[Artifact]]]:
+    """One look for several views: their requests merged, one pass, and what each drew of it.
+
+    A view that raises is reported to ``failed`` and left out; the others go on. What the shared pass itself raises is
+    raised.
+    """
+    requests: dict[View, Request] = {}
+    for view in views:
+        try:
+            requests[view] = meter.timed(view, view.request(layout, samples))
+        except Exception as error:
+            failed(view, error)
+    merged = Request()
+    for request in requests.values():
+        merged |= request
+    with meter.stage("pass"):
+        evidence = probe.run(samples, layout, merged, target, shown=shown, epoch=epoch)
+    drawn: list[tuple[View, list[Artifact]]] = []
+    for view in requests:
+        try:
+            with meter.stage("draw", view):
+                drawn.append((view, list(view.draw(evidence))))
+        except Exception as error:
+            failed(view, error)
+    return drawn

@@ -1,0 +1,1 @@
+"""All that touches the user's model: isolation, hooks, the one shared pass, and what it tells."""

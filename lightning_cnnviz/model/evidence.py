@@ -1,0 +1,193 @@
+"""What views ask of the model (Request) and what they get (Evidence): plain tensors, no hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from torch import Tensor
+
+from lightning_cnnviz.methods.backward_rules import Rule, RuledGradient
+from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.samples import FixedSamples
+
+
+class UnavailableError(ValueError):
+    """Something a view asked for could not be had from this model; the message says what and why."""
+
+
+class Model(Protocol):
+    """The model as a procedure may use it: with gradients to its input, and without a trace left behind."""
+
+    @property
+    def images(self) -> Tensor:
+        """(N, C, H, W) the samples on the model's device, in its dtype."""
+
+    @property
+    def classes(self) -> Tensor | None:
+        """(N,) the class explained in each sample; None when a function gave the scores."""
+
+    def scores(self, images: Tensor) -> Tensor:
+        """(N, classes) class scores before softmax, differentiable."""
+
+    def target_scores(self, images: Tensor) -> Tensor:
+        """(k N,) the score explained, differentiable, of k versions of the samples (k N, C, H, W).
+
+        All samples of the first version come first, then all of the second, and so on. The class explained stays that
+        of the samples themselves.
+        """
+
+    def output_of(self, layer: str, images: Tensor) -> Tensor:
+        """What a layer puts out for images (N, C, H, W), differentiable; the forward pass ends there."""
+
+    def multiply_adds(self) -> dict[str, int]:
+        """Multiply-adds for one image by layer, those of layers inside it included; "" is the whole model."""
+
+    def progress(self, description: str, done: int, total: int) -> None:
+        """Tells whoever waits how far long work is."""
+
+
+Procedure: TypeAlias = Callable[[Model], Any]
+"""Work that calls the model on inputs of its own, such as optimising an image. Its result lands in
+``Evidence.results``."""
+
+
+THE_INPUT = "the input"
+"""What the images are called where layers are called by their names; no layer has this one."""
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a view needs from one look at the model. Requests of several views are merged with ``|``.
+
+    Attributes:
+        activations: layers whose outputs are needed.
+        gradients: layers for whose outputs the gradient of the target score is needed; their outputs come with it.
+        input_gradient: whether the gradient of the target score with respect to the images is needed.
+        rules: by which other rules the gradient with respect to the images is needed, too.
+        weights: convolutions and linear layers whose weights are needed.
+        procedures: further work with the model, by a name unique to the view and its arguments.
+        reference_checkpoints: checkpoints of the same model of which activations, gradients and weights are needed.
+    """
+
+    activations: frozenset[str] = frozenset()
+    gradients: frozenset[str] = frozenset()
+    input_gradient: bool = False
+    rules: frozenset[Rule] = frozenset()
+    weights: frozenset[str] = frozenset()
+    procedures: Mapping[str, Procedure] = field(default_factory=dict)
+    reference_checkpoints: frozenset[str] = frozenset()
+
+    def __or__(self, other: Request) -> Request:
+        return Request(
+            self.activations | other.activations,
+            self.gradients | other.gradients,
+            self.input_gradient or other.input_gradient,
+            self.rules | other.rules,
+            self.weights | other.weights,
+            {**self.procedures, **other.procedures},
+            self.reference_checkpoints | other.reference_checkpoints,
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one look at the model gave.
+
+    Tensors stay on the model's device until a view needs them on the CPU; none is attached to an autograd graph.
+
+    Attributes:
+        samples: the images looked at.
+        layout: the model's layers.
+        probabilities: (N, classes) float32 on the CPU.
+        target_classes: (N,) the class explained in each sample; None when a function gave the scores.
+        activations: layer to its output, of its last call when it was called several times.
+        gradients: layer to the gradient of the target score with respect to its output, same shapes.
+        input_gradient: (N, C, H, W) gradient of the target score with respect to the images, None if not requested.
+        ruled_gradients: by rule, the gradient with respect to the images that the rule gives.
+        weights: convolution to its kernels (out, in, kh, kw), linear layer to its weights (out, in), float32 on the
+            CPU.
+        results: what the procedures returned, or the exception that ended them.
+        missing: why a requested tensor is not there, by the name of the layer, rule, checkpoint or :data:`THE_INPUT`.
+        references: what the same samples gave with the weights of other checkpoints.
+        epoch: in which epoch the Trainer was, counted from 0; None before training and without a Trainer.
+        shown: how many samples are to be drawn, counted from the first.
+        remarks: what to tell the reader once, for example how the outputs were read.
+    """
+
+    samples: FixedSamples
+    layout: Layout
+    probabilities: Tensor
+    target_classes: Tensor | None
+    activations: Mapping[str, Tensor] = field(default_factory=dict)
+    gradients: Mapping[str, Tensor] = field(default_factory=dict)
+    input_gradient: Tensor | None = None
+    ruled_gradients: Mapping[Rule, RuledGradient] = field(default_factory=dict)
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
+    results: Mapping[str, Any] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, Evidence] = field(default_factory=dict)
+    epoch: int | None = None
+    shown: int = 8
+    remarks: tuple[str, ...] = ()
+
+    def reshaped(self, size: tuple[int, int] | None) -> Evidence:
+        """The same evidence with tokens read as maps of the given height and width where they fit."""
+        return replace(self, layout=self.layout.reshaped(size))
+
+    def activation(self, layer: str) -> Tensor:
+        """The output of a layer as maps, (N, K, h, w).
+
+        Raises:
+            UnavailableError: the pass could not give it.
+        """
+        output = self._found(self.activations.get(layer), layer)
+        return self.layout[layer].as_maps(output)
+
+    def gradient(self, layer: str) -> Tensor:
+        """The gradient of the target score with respect to a layer's output as maps, (N, K, h, w).
+
+        Raises:
+            UnavailableError: the pass could not give it.
+        """
+        gradient = self._found(self.gradients.get(layer), layer)
+        return self.layout[layer].as_maps(gradient)
+
+    def image_gradient(self) -> Tensor:
+        """The gradient of the target score with respect to the images, (N, C, H, W).
+
+        Raises:
+            UnavailableError: the pass could not give it.
+        """
+        return self._found(self.input_gradient, THE_INPUT)
+
+    def ruled_gradient(self, rule: Rule) -> RuledGradient:
+        """The gradient with respect to the images by a rule such as guided backpropagation.
+
+        Raises:
+            UnavailableError: the pass could not give it.
+        """
+        return self._found(self.ruled_gradients.get(rule), rule)
+
+    def reference(self, checkpoint: str) -> Evidence:
+        """What the same samples gave with the weights of a checkpoint.
+
+        Raises:
+            UnavailableError: its weights could not be put into the model, or the pass failed with them.
+        """
+        return self._found(self.references.get(checkpoint), checkpoint)
+
+    def result(self, key: str) -> Any:
+        """What a procedure returned; if it failed, its exception is raised here."""
+        outcome = self.results[key]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def _found(self, value: _Value | None, name: str) -> _Value:
+        if value is None:
+            raise UnavailableError(self.missing.get(name, f"nobody requested {name}"))
+        return value

@@ -1,0 +1,83 @@
+"""Watching a forward pass: what the modules put out, noted or kept, whatever follows them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass
+class Recorder:
+    """Keeps the output of each module and hands the model a clone of it.
+
+    An in-place operation that follows, such as ``ReLU(inplace=True)``, then changes neither what was kept nor its place
+    in the autograd graph.
+    """
+
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+    closed: bool = False
+
+    def record(self, name: str, output: Any) -> Any:
+        """Keeps the output of one call; the last call before closing counts. Returns what the model gets instead."""
+        tensor = image_like(output)
+        if tensor is None:
+            return None
+        if not self.closed:
+            self.outputs[name] = tensor
+        return _replaced(output, tensor, tensor.clone())
+
+
+@contextmanager
+def hooked(modules: Mapping[str, nn.Module], on_output: Callable[[str, Any], Any]) -> Iterator[None]:
+    """Calls ``on_output`` with each module's name and output; what it returns, if anything, replaces the output."""
+
+    def hook(name: str) -> Callable[..., Any]:
+        return lambda module, inputs, output: on_output(name, output)
+
+    with ExitStack() as handles:
+        for name, module in modules.items():
+            if not isinstance(module, torch.jit.ScriptModule):  # takes no hooks
+                handles.callback(module.register_forward_hook(hook(name)).remove)
+        yield
+
+
+def image_like(output: Any) -> Tensor | None:
+    """The first tensor with four dimensions in a module's output, else the first tensor."""
+    tensors = [member for member in _members(output) if isinstance(member, Tensor)]
+    return next((tensor for tensor in tensors if tensor.ndim == 4), tensors[0] if tensors else None)
+
+
+def _members(output: Any) -> list[Any]:
+    if isinstance(output, Mapping):
+        return list(output.values())
+    if isinstance(output, (tuple, list)):
+        return list(output)
+    if dataclasses.is_dataclass(output):
+        return [getattr(output, item.name) for item in dataclasses.fields(output)]
+    return [output]
+
+
+def _replaced(output: Any, old: Tensor, new: Tensor) -> Any:
+    """The same structure with one tensor replaced."""
+
+    def swap(member: Any) -> Any:
+        return new if member is old else member
+
+    if output is old:
+        return new
+    if isinstance(output, Mapping):
+        swapped = {key: swap(member) for key, member in output.items()}
+        return swapped if type(output) is dict else type(output)(swapped)  # type: ignore[call-arg]
+    if isinstance(output, tuple) and hasattr(output, "_fields"):
+        return type(output)(*map(swap, output))
+    if isinstance(output, (tuple, list)):
+        return type(output)(map(swap, output))
+    return dataclasses.replace(
+        output, **{f.name: new for f in dataclasses.fields(output) if getattr(output, f.name) is old}
+    )

@@ -1,0 +1,138 @@
+"""Callbacks for those who want one thing: a :class:`CNNVisualizer` with one view, that view's arguments first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lightning_cnnviz.drift import Drift, Flips, Timeline
+from lightning_cnnviz.drift.alarms import AlarmAction, AlarmRule
+from lightning_cnnviz.drift.drift import Reference
+from lightning_cnnviz.drift.snapshots import MapKind
+from lightning_cnnviz.methods.cam import Variant
+from lightning_cnnviz.methods.synthesis import Optimizer
+from lightning_cnnviz.model.layers import LayerSpec
+from lightning_cnnviz.render import Scale
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.training.callback import CNNVisualizer
+from lightning_cnnviz.views import FeatureMaps, Filters, GradCAM, Prototypes, Saliency
+from lightning_cnnviz.views.saliency import Baseline, Drawing, Method
+
+
+class FeatureMapCallback(CNNVisualizer):
+    """Draws feature maps, see :class:`FeatureMaps`; further arguments as for :class:`CNNVisualizer`."""
+
+    def __init__(
+        self,
+        layers: LayerSpec = "auto",
+        channels: int | Sequence[int] = 8,
+        *,
+        sample: int | None = None,
+        scale: Scale = "each",
+        colormap: str = "viridis",
+        reshape: Sequence[int] | None = None,
+        **options: Any,
+    ) -> None:
+        view = FeatureMaps(layers, channels, sample=sample, scale=scale, colormap=colormap, reshape=reshape)
+        super().__init__([view], **options)
+
+
+class FilterCallback(CNNVisualizer):
+    """Draws the kernels of a convolution, see :class:`Filters`; further arguments as for :class:`CNNVisualizer`."""
+
+    def __init__(
+        self,
+        layers: LayerSpec = "first",
+        *,
+        filters: int = 64,
+        scale: Scale = "shared",
+        colormap: str = "gray",
+        **options: Any,
+    ) -> None:
+        super().__init__([Filters(layers, filters=filters, scale=scale, colormap=colormap)], **options)
+
+
+class SaliencyCallback(CNNVisualizer):
+    """Draws saliency maps, see :class:`Saliency`; further arguments as for :class:`CNNVisualizer`."""
+
+    def __init__(
+        self,
+        method: Method = "gradient",
+        reduction: Drawing | None = None,
+        *,
+        steps: int | None = None,
+        noise: float = 0.15,
+        baseline: Baseline = "black",
+        colormap: str | None = None,
+        alpha: float = 0.5,
+        scale: Scale = "each",
+        **options: Any,
+    ) -> None:
+        view = Saliency(
+            method,
+            reduction,
+            steps=steps,
+            noise=noise,
+            baseline=baseline,
+            colormap=colormap,
+            alpha=alpha,
+            scale=scale,
+        )
+        super().__init__([view], **options)
+
+
+class GradCAMCallback(CNNVisualizer):
+    """Draws Grad-CAM, see :class:`GradCAM`; further arguments as for :class:`CNNVisualizer`."""
+
+    def __init__(
+        self,
+        layers: LayerSpec = "last",
+        variant: Variant = "gradcam",
+        *,
+        colormap: str = "jet",
+        alpha: float = 0.5,
+        scale: Scale = "each",
+        reshape: Sequence[int] | None = None,
+        **options: Any,
+    ) -> None:
+        view = GradCAM(layers, variant, colormap=colormap, alpha=alpha, scale=scale, reshape=reshape)
+        super().__init__([view], **options)
+
+
+class PrototypeCallback(CNNVisualizer):
+    """Generates class prototypes, see :class:`Prototypes`; further arguments as for :class:`CNNVisualizer`."""
+
+    def __init__(
+        self,
+        classes: Sequence[int] | None = None,
+        regularization: float = 0.1,
+        *,
+        optimizer: Optimizer = "lbfgs",
+        steps: int | None = None,
+        colormap: str = "gray",
+        **options: Any,
+    ) -> None:
+        view = Prototypes(classes, regularization, optimizer=optimizer, steps=steps, colormap=colormap)
+        super().__init__([view], **options)
+
+
+class DriftCallback(CNNVisualizer):
+    """Measures how far the model moves, see :class:`Drift`, and draws :class:`Timeline` and :class:`Flips` of it.
+
+    Unlike the other callbacks it takes 32 samples unless told otherwise: the numbers of fewer are noisy. Further
+    arguments as for :class:`CNNVisualizer`.
+    """
+
+    def __init__(
+        self,
+        layers: LayerSpec = "auto",
+        reference: Reference = ("previous", "first"),
+        *,
+        maps: Sequence[MapKind] = ("grad_cam", "saliency"),
+        alarm: AlarmRule = None,
+        on_alarm: AlarmAction | None = None,
+        samples: FixedSamples | int = 32,
+        **options: Any,
+    ) -> None:
+        drift = Drift(layers, reference, maps=maps, alarm=alarm, on_alarm=on_alarm)
+        super().__init__([drift, Timeline(feature_layers=layers), Flips()], samples, **options)

@@ -1,0 +1,357 @@
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from torch import Tensor, nn
+
+from lightning_cnnviz import CNNVisualizer, Drift, DriftCallback, Explanation, FixedSamples, Flips, Timeline, View
+from lightning_cnnviz.drift.alarms import Alarm
+from lightning_cnnviz.look import run_views
+from lightning_cnnviz.model.probe import Probe
+from lightning_cnnviz.samples import same_samples
+from tests.helpers.training import SmallCNN, events, fit, loader, sha, stripes, trainer
+
+
+def samples(count: int = 12, **options: Any) -> FixedSamples:
+    images, labels = stripes(count).tensors
+    return FixedSamples(images, labels, class_names=["top", "middle", "bottom"], **options)
+
+
+def small_cnn(seed: int = 0) -> SmallCNN:
+    torch.manual_seed(seed)
+    return SmallCNN()
+
+
+def look(views: list[View], model: nn.Module, judged: FixedSamples, epoch: int | None = None) -> Explanation:
+    def fail(view: View, error: Exception) -> None:
+        raise error
+
+    probe, found = Probe(model), Explanation()
+    for _, artifacts in run_views(probe, probe.survey(judged), judged, views, "predicted", failed=fail, epoch=epoch):
+        for artifact in artifacts:
+            found.add(artifact)
+    return found
+
+
+def moved(found: Explanation) -> dict[str, float]:
+    return {tag: value for tag, value in found.scalars.items() if tag.startswith("drift/")}
+
+
+class TestNumbers:
+    def test_a_model_that_stands_still_is_exactly_zero_everywhere(self) -> None:
+        drift, model = Drift(), small_cnn()
+        look([drift], model, samples())
+        numbers = moved(look([drift], model, samples()))
+        assert len(numbers) == 28
+        assert set(numbers.values()) == {0.0}
+
+    def test_one_changed_layer_is_told_from_the_others(self) -> None:
+        drift, model = Drift(reference="previous"), small_cnn()
+        look([drift], model, samples())
+        weight = model.body[0].weight.detach().clone()
+        with torch.no_grad():
+            model.body[0].weight.mul_(torch.linspace(-1, 2, 6)[:, None, None, None])
+        numbers = moved(look([drift], model, samples()))
+        change = (model.body[0].weight.detach() - weight).norm() / weight.norm()
+        assert numbers["drift/filters/body.0/previous"] == pytest.approx(float(change), rel=1e-6)
+        assert numbers["drift/filters/stem.0/previous"] == 0
+        assert numbers["drift/features/stem/previous"] == 0
+        assert numbers["drift/features/body/previous"] > 0.01
+        assert numbers["drift/filters"] == pytest.approx(float(change) / 2, rel=1e-6)
+
+    def test_flips_are_the_share_of_samples_with_another_class(self) -> None:
+        drift, model, judged = Drift(reference="previous"), small_cnn(), samples()
+        look([drift], model, judged)
+        before = model.eval()(judged.images).argmax(dim=1)
+        with torch.no_grad():
+            model.head.bias[2] += 100
+        share = float((before != 2).float().mean())
+        assert share > 0
+        assert moved(look([drift], model, judged))["drift/flips"] == pytest.approx(share)
+
+    def test_previous_is_the_last_look_and_first_the_first(self) -> None:
+        drift, judged = Drift(reference=("previous", "first")), samples()
+        one, other = small_cnn(1), small_cnn(2)
+        look([drift], one, judged)
+        away = moved(look([drift], other, judged))
+        assert away["drift/features/body/previous"] == away["drift/features/body/first"] > 0
+        rest = moved(look([drift], other, judged))
+        assert rest["drift/features/body/previous"] == 0
+        assert rest["drift/features/body/first"] == away["drift/features/body/first"]
+        back = moved(look([drift], one, judged))
+        assert back["drift/features/body/first"] == 0
+
+    def test_the_first_look_says_zero_under_the_short_tags_and_nothing_else(self) -> None:
+        numbers = moved(look([Drift()], small_cnn(), samples()))
+        assert set(numbers.values()) == {0.0}
+        assert "drift/grad_cam" in numbers
+        assert not any("previous" in tag or "first" in tag for tag in numbers)
+
+    def test_a_network_that_broke_has_moved_entirely(self) -> None:
+        drift, model, judged = Drift(maps=[]), small_cnn(), samples()
+        look([drift], model, judged)
+        with torch.no_grad():
+            model.body[0].weight.fill_(math.nan)
+        numbers = moved(look([drift], model, judged))
+        assert numbers["drift/features/body/previous"] == 1
+        assert numbers["drift/predictions"] == 1
+        assert all(map(math.isfinite, numbers.values()))
+
+    def test_signs_of_health_and_of_shortcuts(self) -> None:
+        boxes = torch.tensor([[0, 0, 8, 8]] * 12)
+        numbers = look([Drift()], small_cnn(), samples(regions=boxes)).scalars
+        assert numbers["shortcuts/grad_cam/body/attention_in_region"] == pytest.approx(1)
+        assert numbers["shortcuts/saliency/attention_in_region"] == pytest.approx(1)
+        assert {"health/dead_channels/stem", "health/saturation/body", "health/duplicate_filters/stem.0"} < set(numbers)
+        assert all(0 <= value <= 1 for tag, value in numbers.items() if tag.startswith(("health", "shortcuts")))
+
+    def test_a_dead_channel_is_seen(self) -> None:
+        model = small_cnn()
+        with torch.no_grad():
+            model.body[1].bias[:] = -100
+        assert look([Drift()], model, samples()).scalars["health/dead_channels/body"] == 1
+
+    def test_keywords_mean_all_filters_and_names_those_inside(self) -> None:
+        model = small_cnn()
+        every = look([Drift("last")], model, samples()).scalars
+        inside = look([Drift("body")], model, samples()).scalars
+        assert {tag for tag in every if "filters/" in tag} == {
+            "health/duplicate_filters/stem.0",
+            "health/duplicate_filters/body.0",
+        }
+        assert {tag for tag in inside if "filters/" in tag} == {"health/duplicate_filters/body.0"}
+
+
+class TestArguments:
+    def test_three_samples_are_refused_before_training(self, tmp_path: Path) -> None:
+        with pytest.raises(MisconfigurationException, match="drift needs at least 4 samples, got 3"):
+            fit(tmp_path, [DriftCallback(samples=samples(3))])
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"reference": []}, "at least one"),
+            ({"reference": ["previous", "previous"]}, "'previous' twice"),
+            ({"maps": ["cam"]}, "'grad_cam', 'hirescam', 'saliency'"),
+            ({"samples": 3}, "at least 4, got 3"),
+            ({"alarm": {"drift/flips": math.nan}}, "finite"),
+            ({"warm_up": 0}, "warm_up must be a positive integer"),
+        ],
+    )
+    def test_errors_name_what_is_allowed(self, options: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            Drift(**options)
+
+
+class TestBaseline:
+    def test_a_checkpoint_of_the_same_weights_is_zero_away(self, tmp_path: Path) -> None:
+        model = small_cnn()
+        torch.save(model.state_dict(), tmp_path / "deployed.pt")
+        numbers = moved(look([Drift(reference=tmp_path / "deployed.pt")], model, samples()))
+        assert numbers["drift/features/body/deployed"] == 0
+        assert numbers["drift/grad_cam/body/deployed"] == 0
+
+    def test_equals_a_look_at_the_other_model_itself(self, tmp_path: Path) -> None:
+        model, other = small_cnn(1), small_cnn(2)
+        torch.save({"state_dict": other.state_dict()}, tmp_path / "deployed.ckpt")
+        before = sha(model)
+        by_path = moved(look([Drift(reference=tmp_path / "deployed.ckpt")], model, samples()))
+        drift = Drift(reference="previous")
+        look([drift], other, samples())
+        by_model = moved(look([drift], model, samples()))
+        assert by_path["drift/features/body/deployed"] == by_model["drift/features/body/previous"] > 0
+        assert by_path["drift/saliency/input/deployed"] == by_model["drift/saliency/input/previous"]
+        assert sha(model) == before
+
+    def test_the_file_is_read_once(self, tmp_path: Path) -> None:
+        drift, path = Drift(reference=tmp_path / "deployed.pt"), tmp_path / "deployed.pt"
+        torch.save(small_cnn(2).state_dict(), path)
+        first = moved(look([drift], small_cnn(), samples()))
+        path.unlink()
+        assert moved(look([drift], small_cnn(), samples())) == first
+
+    @pytest.mark.parametrize("content", ["nothing", "other model", "no state", "other shape"])
+    def test_what_does_not_fit_is_said_before_training(self, tmp_path: Path, content: str) -> None:
+        path = tmp_path / "deployed.pt"
+        if content == "other model":
+            torch.save(nn.Linear(2, 2).state_dict(), path)
+        elif content == "no state":
+            torch.save([1, 2], path)
+        elif content == "other shape":
+            torch.save(SmallCNN(classes=7).state_dict(), path)
+        with pytest.raises(MisconfigurationException, match=r"checkpoint .*deployed\.pt"):
+            fit(tmp_path, [DriftCallback(reference=["previous", path], samples=samples())])
+
+    @pytest.mark.slow
+    def test_training_against_a_baseline_stays_the_same_to_the_bit(self, tmp_path: Path) -> None:
+        torch.save(small_cnn(2).state_dict(), tmp_path / "deployed.pt")
+        callback = DriftCallback(reference=["previous", tmp_path / "deployed.pt"], samples=samples())
+        assert sha(fit(tmp_path / "a", [])) == sha(fit(tmp_path / "b", [callback]))
+        assert len(events(tmp_path / "b").Scalars("drift/features/body/deployed")) == 3
+
+
+class TestFlips:
+    def test_draws_the_samples_that_flipped_and_nothing_else(self) -> None:
+        flips, model, judged = Flips(), small_cnn(), samples()
+        assert not look([flips], model, judged).pictures
+        assert not look([flips], model, judged).pictures
+        with torch.no_grad():
+            model.head.bias[2] += 100
+        assert list(look([flips], model, judged, epoch=1).pictures) == ["flips"]
+
+    def test_more_rows_for_more_flips(self) -> None:
+        def height(rows: int) -> int:
+            flips, model = Flips(rows=rows, changed_only=False), small_cnn()
+            look([flips], model, samples())
+            return int(look([flips], model, samples()).pictures["flips"].shape[0])
+
+        assert height(1) < height(2) < height(4)
+
+    def test_the_state_survives_a_file(self) -> None:
+        flips, model = Flips(), small_cnn()
+        look([flips], model, samples(), epoch=3)
+        resumed = Flips()
+        resumed.load_state_dict(through_file(flips.state_dict()))
+        with torch.no_grad():
+            model.head.bias[2] += 100
+        expected, found = look([flips], model, samples(), epoch=4), look([resumed], model, samples(), epoch=4)
+        assert (expected.pictures["flips"] == found.pictures["flips"]).all()
+
+
+def through_file(state: dict[str, Any]) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    loaded: dict[str, Any] = torch.load(buffer, weights_only=True)
+    return loaded
+
+
+class TestInTraining:
+    def test_training_is_the_same_to_the_bit_and_every_number_is_written(self, tmp_path: Path) -> None:
+        alarms: list[Alarm] = []
+        callback = DriftCallback(samples=samples(), alarm="auto", on_alarm=alarms.append)
+        options = {"accumulate_grad_batches": 4, "max_epochs": 3}
+        assert sha(fit(tmp_path / "a", [], **options)) == sha(fit(tmp_path / "b", [callback], **options))
+        found = events(tmp_path / "b")
+        features = [event.value for event in found.Scalars("drift/features/body/previous")]
+        assert len(features) == 3
+        assert all(0 < value <= 1 for value in features)
+        short = [event.value for event in found.Scalars("drift/grad_cam")]
+        layer = [event.value for event in found.Scalars("drift/grad_cam/body/previous")]
+        assert short == pytest.approx(layer)
+        assert {"timeline/grad_cam", "timeline/features"} <= set(found.Tags()["images"])
+
+    def test_checkpoints_and_early_stopping_monitor_the_short_tags(self, tmp_path: Path) -> None:
+        class Values(Callback):
+            seen: list[float] = []  # noqa: RUF012
+
+            def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+                if not trainer.sanity_checking:
+                    self.seen.append(float(trainer.callback_metrics["drift/grad_cam"]))
+
+        values = Values()
+        best = ModelCheckpoint(tmp_path, "best", monitor="drift/grad_cam", mode="min")
+        stopping = EarlyStopping("drift/filters", mode="min", patience=1, min_delta=10)
+        callbacks = [DriftCallback(samples=samples()), values, best, stopping]
+        fit(tmp_path, callbacks, enable_checkpointing=True, max_epochs=5)
+        assert len(values.seen) == 2  # no look moves the filters by 10 times their length
+        assert best.best_model_score is not None
+        assert float(best.best_model_score) == min(values.seen) > 0
+
+    def test_without_a_first_look_the_monitored_numbers_start_at_zero(self, tmp_path: Path) -> None:
+        best = ModelCheckpoint(tmp_path, monitor="drift/features", mode="max", save_top_k=-1)
+        callback = CNNVisualizer([Drift()], samples(), log_untrained=False)
+        fit(tmp_path, [callback, best], enable_checkpointing=True)
+        assert events(tmp_path).Scalars("drift/features")[0].value == 0
+
+    @pytest.mark.slow
+    def test_a_resumed_run_continues_the_same_curves(self, tmp_path: Path) -> None:
+        def train(name: str, **options: Any) -> None:
+            model = small_cnn()
+            model.dropout.p = 0.0  # Lightning does not restore random states
+            kept = ModelCheckpoint(tmp_path, name + "{epoch}", save_top_k=-1)
+            callbacks = [DriftCallback(samples=samples(), alarm="auto"), kept]
+            run = trainer(tmp_path / name, callbacks, enable_checkpointing=True, max_epochs=4)
+            run.fit(model, loader(), loader(), **options)
+
+        train("whole")
+        train("resumed", ckpt_path=tmp_path / "wholeepoch=1.ckpt", weights_only=True)
+        whole, resumed = events(tmp_path / "whole"), events(tmp_path / "resumed")
+        tags = [tag for tag in whole.Tags()["scalars"] if tag.startswith("drift/")]
+        assert len(tags) == 28
+        for tag in tags:
+            expected = [(event.step, pytest.approx(event.value, abs=1e-5)) for event in whole.Scalars(tag)][-2:]
+            assert [(event.step, event.value) for event in resumed.Scalars(tag)] == expected
+        last_of_whole, last_of_resumed = whole.Images("timeline/grad_cam")[-1], resumed.Images("timeline/grad_cam")[-1]
+        assert (last_of_whole.width, last_of_whole.height) == (last_of_resumed.width, last_of_resumed.height)
+
+    @pytest.mark.parametrize("width", [2, pytest.param(128, marks=pytest.mark.slow)])
+    def test_the_state_stays_below_two_megabytes(self, width: int) -> None:
+        model = nn.Sequential(
+            nn.Conv2d(3, width, 3, stride=2),
+            nn.ReLU(),
+            nn.Conv2d(width, 4 * width, 3, stride=2),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(4 * width, 1000),
+        )
+        views: list[View] = [Drift(), Timeline(), Flips()]
+        look(views, model, FixedSamples(torch.rand(64, 3, 32, 32)))
+        buffer = io.BytesIO()
+        torch.save(views[0].state_dict(), buffer)
+        assert buffer.tell() < 2_000_000
+
+
+class TestRegions:
+    def test_boxes_become_masks(self) -> None:
+        boxes = torch.tensor([[1, 2, 4, 3]] * 12)
+        masks = samples(regions=boxes).regions
+        assert masks is not None
+        expected = torch.zeros(8, 8, dtype=torch.bool)
+        expected[2, 1:4] = True
+        assert torch.equal(masks[0], expected)
+
+    @pytest.mark.parametrize(
+        ("regions", "error", "message"),
+        [
+            (torch.zeros(12, 8, 7, dtype=torch.bool), ValueError, r"\(12, 8, 8\)"),
+            (torch.zeros(12, 4), ValueError, "float32"),
+            (torch.tensor([[0, 0, 9, 8]] * 12), ValueError, "left < right <= 8"),
+            (torch.tensor([[0, 5, 8, 5]] * 12), ValueError, "top < bottom <= 8"),
+            ([[0, 0, 1, 1]], TypeError, "tensor"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, regions: Any, error: type[Exception], message: str) -> None:
+        with pytest.raises(error, match=message):
+            samples(regions=regions)
+
+    def test_survive_a_file_and_tell_sets_apart(self) -> None:
+        given = samples(regions=torch.tensor([[0, 0, 4, 4]] * 12))
+        again = FixedSamples.from_state_dict(through_file(given.state_dict()))
+        assert same_samples(given, again)
+        assert not same_samples(given, samples())
+        assert given.with_display_defaults(mean=[0.5], std=[0.5]).regions is not None
+
+
+def test_a_sampled_layer_estimates_the_change_of_the_whole() -> None:
+    from lightning_cnnviz.drift.snapshots import chosen_weights
+
+    def change(now: Tensor, before: Tensor) -> float:
+        return float((now - before).norm() / before.norm())
+
+    generator = torch.Generator().manual_seed(0)
+    before = torch.randn(512, 256, 3, 3, generator=generator)
+    now = before + 0.1 * torch.randn(before.shape, generator=generator)
+    kept = [chosen_weights(weights, 10_000) for weights in (now, before)]
+    assert len(kept[0]) == 10_000
+    assert change(*kept) == pytest.approx(change(now, before), rel=0.03)
+    assert torch.equal(chosen_weights(before, 10_000), kept[1])

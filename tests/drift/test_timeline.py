@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_cnnviz import Timeline
+from lightning_cnnviz.drift.timeline import Frame, thinned
+from lightning_cnnviz.render.film import Still, film_strip, heat_table
+from tests.drift.test_drift import look, samples, small_cnn, through_file
+
+
+def frame(position: int, drift: float = 0.0) -> Frame:
+    nothing = torch.zeros(0)
+    return Frame(position, position, nothing, nothing, nothing, {"layer": drift})
+
+
+def after(looks: int, most: int, spike: int = -1) -> list[Frame]:
+    frames: list[Frame] = []
+    for position in range(looks):
+        frames = thinned([*frames, frame(position, float(position == spike))], most)
+    return frames
+
+
+class TestThinning:
+    def test_nothing_is_left_out_of_a_short_run(self) -> None:
+        assert [one.position for one in after(24, 24)] == list(range(24))
+
+    @pytest.mark.parametrize("looks", [30, 100, 400])
+    def test_the_first_looks_and_the_last_one_stay(self, looks: int) -> None:
+        positions = [one.position for one in after(looks, 24)]
+        assert len(positions) == 24
+        assert positions[:4] == [0, 1, 2, 3]
+        assert positions[-1] == looks - 1
+
+    def test_frames_lie_further_and_further_apart(self) -> None:
+        positions = np.array([one.position for one in after(400, 24)]) + 1
+        ratios = positions[1:] / positions[:-1]
+        assert ratios.max() <= 2
+        assert ratios[4:].max() < 1.8
+
+    @pytest.mark.parametrize("spike", [1, 7, 150, 399])
+    def test_a_spike_is_never_lost(self, spike: int) -> None:
+        frames = after(400, 24, spike)
+        assert [one.drift["layer"] for one in frames].count(1.0) == 1
+        shown = next(one.position for one in frames if one.drift["layer"])
+        assert shown >= spike
+
+
+class TestTimeline:
+    def test_grows_by_a_frame_at_each_look_and_stays_bounded(self) -> None:
+        timeline, model = Timeline(frames=5), small_cnn()
+        widths = [look([timeline], model, samples(), epoch=e).pictures["timeline/grad_cam"].shape[1] for e in range(8)]
+        assert widths[3] < widths[4] == widths[5] == widths[7]
+        assert len(timeline.state_dict()["frames"]) == 5
+
+    def test_the_heat_map_shows_the_drift_of_each_layer(self) -> None:
+        timeline = Timeline()
+        assert "timeline/features" not in look([timeline], small_cnn(1), samples()).pictures
+        assert "timeline/features" in look([timeline], small_cnn(1), samples()).pictures
+        look([timeline], small_cnn(2), samples())
+        at_rest, moved = (one["drift"] for one in timeline.state_dict()["frames"][1:])
+        assert at_rest == {"stem": 0.0, "body": 0.0}
+        assert moved["body"] > moved["stem"] > 0
+
+    def test_the_state_survives_a_file_and_is_small(self) -> None:
+        timeline, model = Timeline(frames=4), small_cnn()
+        for epoch in range(6):
+            look([timeline], model, samples(), epoch=epoch)
+        buffer = io.BytesIO()
+        torch.save(timeline.state_dict(), buffer)
+        assert buffer.tell() < 100_000
+        resumed = Timeline(frames=4)
+        resumed.load_state_dict(through_file(timeline.state_dict()))
+        expected = look([timeline], small_cnn(2), samples(), epoch=6).pictures
+        found = look([resumed], small_cnn(2), samples(), epoch=6).pictures
+        assert all((expected[tag] == found[tag]).all() for tag in expected)
+
+    def test_works_with_too_few_samples_for_the_heat_map(self) -> None:
+        timeline = Timeline()
+        look([timeline], small_cnn(), samples(2))
+        assert list(look([timeline], small_cnn(), samples(2)).pictures) == ["timeline/grad_cam"]
+
+    def test_two_frames_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="frames must be at least 3"):
+            Timeline(frames=2)
+
+
+class TestFilm:
+    def test_frames_appear_in_their_place_with_the_color_of_their_answer(self) -> None:
+        grey = np.full((8, 8, 3), 128, np.uint8)
+        red, blue = grey.copy(), grey.copy()
+        red[:], blue[:] = (255, 0, 0), (0, 0, 255)
+        strip = [Still(red, ("a", "1%"), True), Still(blue, ("b", "2%"), False)]
+        picture = film_strip([grey], ["a"], [strip], ["0", "1"])
+        place = {color: np.argwhere((picture == color).all(axis=2)) for color in ((255, 0, 0), (0, 0, 255))}
+        assert place[255, 0, 0][:, 1].max() < place[0, 0, 255][:, 1].min()
+        below = picture[place[255, 0, 0][:, 0].max() + 2, place[255, 0, 0][:, 1].mean().astype(int)]
+        assert below[1] > below[0]  # the green of a right answer
+
+    def test_twenty_four_frames_fit_a_page(self) -> None:
+        picture = np.zeros((28, 28, 3), np.uint8)
+        strip = [Still(picture, ("Egyptian cat", "99%"))] * 24
+        drawn = film_strip([picture] * 2, ["cat"] * 2, [strip] * 2, [str(i) for i in range(24)], title="t", footer="f")
+        assert drawn.shape[1] <= 1400
+
+
+class TestHeatTable:
+    def test_colors_follow_the_numbers(self) -> None:
+        values = np.array([[0.001, 1.0], [0.0, np.nan]])
+        options = {"limits": (0.001, 1.0), "logarithmic": True, "colormap": "gray"}
+        table = heat_table(values, ["a", "b"], ["0", "1"], **options)
+        corner = heat_table(values[:1], ["a"], ["0", "1"], **options)
+        assert table.dtype == np.uint8
+        assert table.shape[0] > corner.shape[0]
+        row = corner[corner.shape[0] // 3]
+        dark, bright = np.flatnonzero((row == 0).all(axis=1)), np.flatnonzero((row == 255).all(axis=1))
+        assert dark.size > 20
+        assert bright.max() > dark.max()
+
+    def test_a_logarithmic_scale_gives_equal_factors_equal_steps(self) -> None:
+        def color(value: float) -> int:
+            limits = {"limits": (0.01, 1.0), "logarithmic": True, "colormap": "gray"}
+            table = heat_table(np.array([[value]]), ["l"], [""], **limits)
+            area = table[table.shape[0] // 4 : table.shape[0] // 2].reshape(-1, 3)
+            kinds, counts = np.unique(area[(area != 255).any(axis=1)], axis=0, return_counts=True)
+            return int(kinds[counts.argmax()][0])
+
+        assert color(0.1) == pytest.approx(128, abs=2)
+        assert color(0.0316) == pytest.approx(64, abs=2)

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lightning_cnnviz.render import Caption, ColorBar, draw_maps, lookup_table, sheet, tiles
+from lightning_cnnviz.render.bars import vertical_bar
+from lightning_cnnviz.render.geometry import balanced_columns, cell_width
+from lightning_cnnviz.render.text import GREEN, RED
+
+Color = tuple[int, int, int]
+CAPTIONS = [Caption(("7  98%", "true 7"), True), Caption(("1  60%", "true 4"), False)]
+
+
+def flat(color: Color, height: int = 28, width: int = 28) -> np.ndarray:
+    return np.full((height, width, 3), color, np.uint8)
+
+
+def box(picture: np.ndarray, color: Color) -> tuple[int, int, int, int]:
+    """Top, left, height and width of the area of one color, which must fill its rectangle."""
+    rows, columns = np.nonzero((picture == color).all(axis=-1))
+    height, width = rows.max() - rows.min() + 1, columns.max() - columns.min() + 1
+    assert len(rows) == height * width, "the area is no full rectangle"
+    return int(rows.min()), int(columns.min()), int(height), int(width)
+
+
+def has(picture: np.ndarray, color: Color) -> bool:
+    return bool((picture == color).all(axis=-1).any())
+
+
+def test_a_sheet_has_a_row_for_each_sample_and_its_cells_follow_from_left_to_right() -> None:
+    samples = [flat((200, 0, 0)), flat((0, 200, 0))]
+    cells = [[flat((10, 0, 0), 7, 7), flat((20, 0, 0), 7, 7)], [flat((0, 10, 0), 7, 7), flat((0, 20, 0), 7, 7)]]
+    picture = sheet(samples, None, cells)
+    first = [box(picture, color) for color in ((200, 0, 0), (10, 0, 0), (20, 0, 0))]
+    second = [box(picture, color) for color in ((0, 200, 0), (0, 10, 0), (0, 20, 0))]
+    # Three columns leave room for the widest cell, 224 pixels: 8 times the sample; gaps of 8, a margin of 16.
+    assert first == [(16, left, 224, 224) for left in (16, 248, 480)]
+    assert second == [(248, left, 224, 224) for left in (16, 248, 480)]
+    assert picture.shape == (488, 720, 3)
+    assert picture.dtype == np.uint8
+
+
+def test_captions_stand_between_sample_and_cells_in_the_color_of_their_verdict() -> None:
+    samples, cells = [flat((0, 0, 200))] * 2, [[flat((0, 0, 100))]] * 2
+    picture = sheet(samples, CAPTIONS, cells)
+    sample_right, cell_left = 16 + 224, np.nonzero((picture == (0, 0, 100)).all(axis=-1))[1].min()
+    beside_sample = picture[:, sample_right:cell_left]
+    upper, lower = beside_sample[: 16 + 224], beside_sample[16 + 224 :]
+    assert has(upper, GREEN)
+    assert not has(upper, RED)
+    assert has(lower, RED)
+    assert not has(lower, GREEN)
+    neutral = sheet(samples, [Caption(("7",)), Caption(("4",))], cells)
+    assert not has(neutral, GREEN)
+    assert not has(neutral, RED)
+
+
+def test_a_long_caption_wraps_and_never_widens_the_sheet_without_bound() -> None:
+    long = [Caption(("name " * 30 + "7%", "x" * 100), True)]
+    picture = sheet([flat((0, 0, 200))], long, [[flat((0, 0, 100))] * 3])
+    assert picture.shape[1] <= 1400
+    assert box(picture, (0, 0, 200))[2:] == (224, 224)
+
+
+def test_a_caption_is_shortened_before_it_grows_beyond_its_picture() -> None:
+    picture = sheet([flat((0, 0, 200))], [Caption(("name " * 100 + "7%",), True)], [[]])
+    assert picture.shape[0] == 224 + 2 * 16
+
+
+def test_pictures_keep_their_aspect_ratio() -> None:
+    picture = sheet([flat((0, 0, 200), 100, 200), flat((0, 200, 0), 1000, 100)], None, [[], []])
+    assert box(picture, (0, 0, 200))[2:] == (100, 200)
+    assert box(picture, (0, 200, 0))[2:] == (300, 30)
+    assert box(tiles([flat((0, 0, 200), 20, 40)]), (0, 0, 200))[2:] == (100, 200)
+
+
+def test_samples_are_enlarged_pixel_by_pixel() -> None:
+    sample = np.random.default_rng(0).integers(0, 256, (28, 28, 3), dtype=np.uint8)
+    picture = sheet([sample], None, [[]])
+    assert np.array_equal(picture[16:240, 16:240], sample.repeat(8, axis=0).repeat(8, axis=1))
+
+
+def test_cells_are_smooth_only_when_asked() -> None:
+    step = np.zeros((2, 2, 3), np.uint8)
+    step[:, 1] = 200
+    for smooth in (False, True):
+        right = sheet([flat((255, 255, 255))], None, [[step]], smooth=smooth)[16:240, 248:472]
+        assert (len(np.unique(right)) > 2) is smooth
+    assert len(np.unique(tiles([step], smooth=True)[16:240, 16:240])) > 2
+
+
+def test_what_shrinks_is_averaged() -> None:
+    stripes = np.zeros((448, 448, 3), np.uint8)
+    stripes[:, ::2] = 200
+    picture = sheet([stripes], None, [[stripes]])
+    assert (picture[16:240, 16:240] == 100).all()
+    assert (picture[16:240, 248:472] == 100).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 10])
+def test_a_sheet_is_about_600_to_1400_wide_and_its_cells_at_least_96(count: int) -> None:
+    for side in (28, 32, 224):
+        sample = flat((0, 0, 200), side, side)
+        picture = sheet([sample], CAPTIONS[:1], [[flat((0, 0, 100), 7, 7)] * count])
+        assert 550 <= picture.shape[1] <= 1450
+        assert 96 <= box(picture, (0, 0, 200))[3] <= 224
+
+
+def test_headings_title_footer_bar_and_labels_add_their_own_strips() -> None:
+    samples, cells = [flat((0, 0, 200))], [[flat((0, 0, 100))]]
+    plain = sheet(samples, None, cells)
+    top, _, _, _ = box(sheet(samples, None, cells, title="conv1"), (0, 0, 200))
+    assert top > 16
+    assert box(sheet(samples, None, cells, columns=["ch 3"]), (0, 0, 200))[0] > 16
+    for extra in ({"footer": "each cell scaled by itself"}, {"cell_labels": [["all 0"]]}):
+        below = sheet(samples, None, cells, **extra)
+        assert box(below, (0, 0, 200))[0] == 16
+        assert (below[16 + 224 + 1 :] < 200).any()
+        assert below.shape[0] > plain.shape[0]
+
+
+def test_a_heading_stands_above_its_own_cell() -> None:
+    picture = sheet([flat((0, 0, 200))], CAPTIONS[:1], [[flat((0, 0, 100)), flat((0, 0, 50))]], columns=["", "overlay"])
+    top, left, _, width = box(picture, (0, 0, 50))
+    ink = np.nonzero((picture[:top] < 200).any(axis=(0, 2)))[0]
+    assert left <= ink.min()
+    assert ink.max() < left + width
+
+
+def test_a_color_bar_runs_from_low_to_high() -> None:
+    picture = sheet([flat((255, 255, 255))], None, [[]], bar=ColorBar("viridis", 0, 2.5))
+    table = lookup_table("viridis")
+    low, high = (np.nonzero((picture == table[level]).all(axis=-1))[1] for level in (0, 255))
+    assert low.min() == 16
+    assert high.max() > low.max()
+
+
+def test_numbers_of_a_bar_have_a_zero_in_the_middle_when_symmetric() -> None:
+    assert ColorBar("RdBu_r", -0.5, 0.5).marks == ("−0.5", "0", "0.5")
+    assert ColorBar("viridis", 0.12345, 2).marks == ("0.123", "2")
+    assert ColorBar("viridis", 0, 0).marks == ("0", "0")
+    with pytest.raises(ValueError, match="low must not be above high, got low=2 and high=1"):
+        ColorBar("viridis", 2, 1)
+
+
+def test_tiles_are_in_reading_order() -> None:
+    colors: list[Color] = [(10 * i, 0, 0) for i in range(1, 6)]
+    picture = tiles([flat(color) for color in colors], columns=3)
+    places = [box(picture, color) for color in colors]
+    assert places == [(16, 16, 224, 224), (16, 248, 224, 224), (16, 480, 224, 224), *places[3:]]
+    assert places[3:] == [(248, 16, 224, 224), (248, 248, 224, 224)]
+
+
+def test_512_tiles_stay_a_picture_that_can_be_shown() -> None:
+    cells = draw_maps(np.random.default_rng(0).normal(size=(512, 7, 7))).cells
+    picture = tiles(cells, labels=[str(i) for i in range(512)], title="layer4", footer="each cell scaled by itself")
+    assert 600 <= picture.shape[1] <= 1400
+
+
+@pytest.mark.parametrize("columns", [12, 20, 40, 100])
+def test_many_columns_do_not_widen_the_picture(columns: int) -> None:
+    assert 1000 <= tiles([flat((0, 0, 0), 50, 50)] * columns, columns=columns).shape[1] <= 1400
+
+
+def test_labels_that_cannot_be_read_are_left_out() -> None:
+    cells = [flat((0, 0, 0), 7, 7)] * 60
+    assert np.array_equal(tiles(cells, columns=60, labels=["name"] * 60), tiles(cells, columns=60))
+    assert tiles(cells, columns=10, labels=["name"] * 60).shape[0] > tiles(cells, columns=10).shape[0]
+
+
+def test_every_tile_can_have_a_bar_of_its_own_at_its_right() -> None:
+    cells, table = [flat((0, 0, 200))] * 2, lookup_table("viridis")
+    picture = tiles(cells, columns=1, bars=[ColorBar("viridis", 0, 1), ColorBar("viridis", -3, 3)])
+    tile_columns = np.nonzero((picture == (0, 0, 200)).all(axis=-1))[1]
+    high_rows, bar_columns = np.nonzero((picture == table[255]).all(axis=-1))
+    low_rows = np.nonzero((picture == table[0]).all(axis=-1))[0]
+    assert bar_columns.min() == tile_columns.max() + 1 + 4
+    assert high_rows.min() == 16
+    assert high_rows.min() < low_rows.min() < high_rows.max() < low_rows.max()
+    assert (picture[:, bar_columns.max() + 1 + 4 :] < 100).any()
+
+
+def test_the_high_number_stands_at_the_top_of_a_bar() -> None:
+    bar = vertical_bar(ColorBar("viridis", 0, 12345), 100, 16, None)
+    wide, narrow = (np.nonzero((half < 200).any(axis=(0, 2)))[0].max() for half in (bar[:50], bar[50:]))
+    assert wide > narrow + 10
+
+
+def test_bars_of_tiny_tiles_are_still_drawn() -> None:
+    bars = [ColorBar("RdBu_r", -1e-5, 1e-5)] * 90
+    assert tiles([flat((0, 0, 0), 1, 9)] * 90, bars=bars).shape[2] == 3
+
+
+@pytest.mark.parametrize(
+    ("count", "columns"), [(1, 1), (2, 2), (3, 3), (4, 2), (6, 3), (10, 5), (16, 4), (32, 8), (64, 8), (96, 12)]
+)
+def test_columns_fill_the_rows_of_square_tiles(count: int, columns: int) -> None:
+    assert balanced_columns(count, 1.0) == columns
+
+
+def test_flat_tiles_go_below_each_other() -> None:
+    assert balanced_columns(8, 1 / 16) == 1
+    assert balanced_columns(8, 16) == 8
+
+
+@pytest.mark.parametrize(
+    ("columns", "native", "width"), [(9, 28, 112), (3, 28, 224), (9, 32, 96), (9, 224, 112), (3, 7, 224), (5, 28, 196)]
+)
+def test_cells_are_a_multiple_of_the_sample_where_one_is_near(columns: int, native: int, width: int) -> None:
+    assert cell_width(columns, native) == width
+
+
+def test_captions_may_be_given_as_lists() -> None:
+    sample = flat((0, 0, 200))
+    assert np.array_equal(sheet([sample], [Caption(["a", "b"])], [[]]), sheet([sample], [Caption(("a", "b"))], [[]]))  # type: ignore[arg-type]
+
+
+def test_the_inputs_are_left_unchanged() -> None:
+    sample, cell = flat((0, 0, 200)), flat((0, 0, 100))
+    sheet([sample], CAPTIONS[:1], [[cell]])
+    tiles([cell])
+    assert (sample == (0, 0, 200)).all()
+    assert (cell == (0, 0, 100)).all()
+
+
+def test_what_does_not_belong_together_is_refused() -> None:
+    a = flat((0, 0, 0))
+    with pytest.raises(ValueError, match="samples must hold at least one picture, got none"):
+        sheet([], None, [])
+    with pytest.raises(ValueError, match="captions must have one item for each of the 1 samples, got 2"):
+        sheet([a], CAPTIONS, [[a]])
+    with pytest.raises(ValueError, match=r"every row of cells must have one item .* 1 .*, got 2"):
+        sheet([a, a], None, [[a], [a, a]])
+    with pytest.raises(ValueError, match="columns must have one item for each of the 1 cells in a row, got 2"):
+        sheet([a], None, [[a]], columns=["a", "b"])
+    with pytest.raises(ValueError, match=r"every row of cell_labels must have one item .* got 0"):
+        sheet([a], None, [[a]], cell_labels=[[]])
+    with pytest.raises(TypeError, match="cells must be uint8 arrays, got float64"):
+        sheet([a], None, [[np.zeros((2, 2, 3))]])
+    with pytest.raises(ValueError, match=r"cells must have the shape \(height, width, 3\), got \(3, 28, 28\)"):
+        tiles([a.transpose(2, 0, 1)])
+    with pytest.raises(ValueError, match="labels must have one item for each of the 2 cells, got 1"):
+        tiles([a, a], labels=["a"])
+    with pytest.raises(ValueError, match="bars must have one item for each of the 2 cells, got 1"):
+        tiles([a, a], bars=[ColorBar("viridis", 0, 1)])
+    with pytest.raises(ValueError, match="columns must be at least 1, got 0"):
+        tiles([a], columns=0)
+    with pytest.raises(ValueError, match="lines must hold at least one text, got none"):
+        Caption(())

@@ -1,0 +1,332 @@
+"""What goes wrong around us ends nothing but the drawing, and is said once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from lightning_cnnviz import (
+    CNNVisualizer,
+    Evidence,
+    Filters,
+    FixedSamples,
+    Predictions,
+    Prototypes,
+    Request,
+    View,
+)
+from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.output import sinks
+from lightning_cnnviz.output.artifacts import Artifact, Picture
+from lightning_cnnviz.output.sinks import SPARE_BYTES
+from tests.helpers.processes import run
+from tests.helpers.training import SmallCNN, events, fit, image_steps, loader, sha, trainer
+
+LOOKS = [0, 5, 11]  # counted as Lightning counts
+
+
+class Silent(SmallCNN):
+    """Logs nothing, so that only our writes could meet with what is wrong with the disk."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        return F.cross_entropy(self(batch[0]), batch[1])
+
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None: ...
+
+
+class After(Callback):
+    """Does something after the first epoch, when we have looked."""
+
+    def __init__(self, action: Callable[[Trainer], None]) -> None:
+        self._action = action
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch == 1:
+            self._action(trainer)
+
+
+class Raises(View):
+    """A view during which something happens, from its second look on."""
+
+    def __init__(self, where: str, action: Callable[[], object]) -> None:
+        super().__init__()
+        self.where = where
+        self._action = action
+        self._looks = 0
+
+    def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        return Request(procedures={"raises": lambda model: self._act("procedure", model.scores(model.images))})
+
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        evidence.result("raises")
+        self._act("draw")
+        self._looks += 1
+        yield Picture("raises", np.zeros((96, 96, 3), np.uint8))
+
+    def _act(self, where: str, *_: Any) -> None:
+        if where == self.where and self._looks > 0:
+            self._action()
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    def act(*_: Any) -> None:
+        raise error
+
+    return act
+
+
+def trained(
+    directory: Path, *callbacks: Callback, model: Callable[[], LightningModule] = SmallCNN
+) -> tuple[str, list[str]]:
+    """A hash of the trained weights, and what the user was warned of by us."""
+    seed_everything(7, verbose=False)
+    network = model()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        trainer(directory, list(callbacks)).fit(network, loader(shuffle=True), loader())
+    told = [str(warning.message) for warning in caught]
+    ours = ("goes on without", "switched off", "left out")
+    return sha(network), [text for text in told if any(words in text for words in ours)]
+
+
+def without_us(tmp_path: Path, *others: Callback, model: Callable[[], LightningModule] = SmallCNN) -> str:
+    return trained(tmp_path / "without", *others, model=model)[0]
+
+
+def background_writer(trainer: Trainer) -> Any:
+    [visualizer] = [callback for callback in trainer.callbacks if isinstance(callback, CNNVisualizer)]  # type: ignore[attr-defined]
+    return visualizer._session._writer  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 48 MB of which a callback may take what we must not. Without the right to mount one: any disk."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = (
+        shutil.which("mount") is not None
+        and not subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(disk)], capture_output=True, check=False
+        ).returncode
+    )
+    yield disk
+    if mounted:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill(disk: Path, trainer: Trainer) -> None:
+    background_writer(trainer).flush()
+    room = shutil.disk_usage(disk).free
+    if room > 2 * SPARE_BYTES:  # somebody's real disk, which is full as soon as we think so
+        sinks.SPARE_BYTES = room * 2
+    else:
+        (disk / "ballast").write_bytes(bytes(room - 2**14))
+
+
+def test_a_full_disk_costs_the_pictures_only(small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sinks, "SPARE_BYTES", SPARE_BYTES)
+    callbacks = [CNNVisualizer([Predictions()]), After(partial(fill, small_disk))]
+    weights, [warning] = trained(small_disk, *callbacks)
+    assert weights == without_us(tmp_path)
+    assert image_steps(small_disk) == {"predictions": LOOKS[:2]}
+    assert len(events(small_disk).Scalars("val_loss")) == 2  # there is room for Lightning's own
+    assert "TensorBoardSink failed at writing" in warning
+    assert "MB left on the disk" in warning
+
+
+def test_without_its_directory_nothing_is_drawn(tmp_path: Path) -> None:
+    def remove(trainer: Trainer) -> None:
+        background_writer(trainer).flush()
+        shutil.rmtree(tmp_path / "events")
+
+    weights, [warning] = trained(tmp_path, CNNVisualizer([Filters()]), After(remove), model=Silent)
+    assert weights == without_us(tmp_path, model=Silent)
+    assert "FileNotFoundError" in warning
+
+
+@pytest.mark.parametrize("missing", ["google_crc32c", "tensorboard.summary.writer.record_writer"])
+def test_without_fast_checksums_the_pictures_are_written_as_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    expected = without_us(tmp_path)
+    monkeypatch.setitem(sys.modules, missing, None)
+    weights, told = trained(tmp_path, CNNVisualizer([Filters()]))
+    assert weights == expected
+    assert image_steps(tmp_path) == {"filters/stem.0": LOOKS}
+    assert told == []
+
+
+def test_without_the_compressor_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = without_us(tmp_path)
+    monkeypatch.setitem(sys.modules, "isal", None)
+    weights, [warning] = trained(tmp_path, CNNVisualizer([Filters()]))
+    assert weights == expected
+    assert "isal" in warning
+
+
+def test_a_dead_writer_thread_is_replaced(tmp_path: Path) -> None:
+    def end_thread(trainer: Trainer) -> None:
+        [thread] = [thread for thread in threading.enumerate() if thread.name == "lightning_cnnviz-writer"]
+        background_writer(trainer)._worker.queue.put(None)
+        thread.join(10)
+        assert not thread.is_alive()
+
+    _, told = trained(tmp_path, CNNVisualizer([Filters()]), After(end_thread))
+    assert image_steps(tmp_path) == {"filters/stem.0": LOOKS}
+    assert told == []
+
+
+def test_what_a_slow_disk_left_out_is_said_once(tmp_path: Path) -> None:
+    def lose(trainer: Trainer) -> None:
+        background_writer(trainer).dropped = 3
+
+    _, [warning] = trained(tmp_path, CNNVisualizer([Filters()]), After(lose))
+    assert warning.startswith("3 pictures or numbers were left out")
+
+
+@pytest.mark.parametrize("where", ["procedure", "draw"])
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (raising(torch.OutOfMemoryError("CUDA out of memory")), "OutOfMemoryError: CUDA out of memory"),
+        (lambda: torch.empty(2**60), "RuntimeError: "),
+        (raising(ArithmeticError("a bug")), "ArithmeticError: a bug"),
+    ],
+    ids=["memory_of_the_device", "memory", "bug"],
+)
+def test_what_a_view_runs_into_costs_that_view(
+    where: str, action: Callable[[], None], message: str, tmp_path: Path
+) -> None:
+    weights, [warning] = trained(tmp_path, CNNVisualizer([Raises(where, action), Filters()]))
+    assert weights == without_us(tmp_path)
+    assert image_steps(tmp_path) == {"filters/stem.0": LOOKS, "raises": [0]}
+    assert warning.startswith(f"CNNVisualizer goes on without Raises: {message}")
+
+
+class Exhausting(SmallCNN):
+    """Needs more memory than there is when it is called with more images than in training."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        if len(images) > 4 and self.trainer.global_step > 0:
+            torch.empty(2**60)
+        return super().forward(images)
+
+
+def test_no_memory_for_the_pass_costs_the_views(tmp_path: Path) -> None:
+    weights, [warning] = trained(tmp_path, CNNVisualizer([Predictions(), Filters()]), model=Exhausting)
+    assert weights == without_us(tmp_path, model=Exhausting)
+    assert image_steps(tmp_path) == {"predictions": [0], "filters/stem.0": [0]}
+    assert warning.startswith("CNNVisualizer goes on without Predictions, Filters: RuntimeError: ")
+
+
+@pytest.mark.slow
+def test_weights_that_are_not_finite_are_drawn(tmp_path: Path) -> None:
+    def spoil(trainer: Trainer) -> None:
+        with torch.no_grad():
+            trainer.lightning_module.stem[0].weight.fill_(float("nan"))
+
+    weights, told = trained(tmp_path, CNNVisualizer(), After(spoil))
+    assert weights == without_us(tmp_path, After(spoil))
+    steps = image_steps(tmp_path)
+    assert len(steps) >= 5
+    assert all(found == LOOKS for found in steps.values())
+    assert told == []
+
+
+class Interrupts(Callback):
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch == 0 and not trainer.sanity_checking:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("where", ["procedure", "draw"])
+def test_an_interrupt_during_a_look_is_one_as_ever(where: str, tmp_path: Path) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    states = []
+    for callback in (Interrupts(), CNNVisualizer([Predictions(), Raises(where, raising(KeyboardInterrupt()))])):
+        torch.manual_seed(1)
+        model = SmallCNN()
+        hooks = [len(module._forward_hooks) for module in model.modules()]
+        with pytest.raises(SystemExit):
+            fit(tmp_path / type(callback).__name__, [callback], model)
+        signal.signal(signal.SIGINT, handler)
+        assert [len(module._forward_hooks) for module in model.modules()] == hooks
+        assert "log" not in vars(model)
+        states.append((sha(model), torch.get_rng_state().tolist()))
+    assert states[0] == states[1]
+    assert image_steps(tmp_path / "CNNVisualizer")["raises"] == [0]
+
+
+class Noise(View):
+    """Large pictures, in the middle of whose writing the process is killed."""
+
+    def __init__(self, last_look: int) -> None:
+        super().__init__()
+        self._last_look = last_look
+        self._looks = 0
+
+    def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        return Request()
+
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        self._looks += 1
+        generator = np.random.default_rng(self._looks)
+        for index in range(8):
+            yield Picture(f"noise/{index}", generator.integers(0, 256, (700, 700, 3), dtype=np.uint8))
+        if self._looks == self._last_look:
+            threading.Timer(0.15, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+
+def train_with_checkpoints(directory: Path, last_look: int, resume: Path | None = None) -> None:
+    visualizer = CNNVisualizer([Noise(last_look), Prototypes(steps=5), Predictions()], samples=4)
+    saving = ModelCheckpoint(directory / "saved", filename="{epoch}", save_top_k=-1)
+    torch.manual_seed(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer(directory, [visualizer, saving], max_epochs=4, enable_checkpointing=True).fit(
+            SmallCNN(), loader(), loader(), ckpt_path=resume
+        )
+
+
+@pytest.mark.slow
+def test_killed_while_writing_and_resumed(tmp_path: Path) -> None:
+    ended = run(partial(train_with_checkpoints, tmp_path, 3), directory=tmp_path / "output")
+    assert ended.code == -signal.SIGKILL, ended.output
+    written = image_steps(tmp_path)
+    assert written["noise/0"]
+    assert all(found == LOOKS[: len(found)] for tag, found in written.items() if tag != "prototypes")
+    saved = tmp_path / "saved" / "epoch=0.ckpt"
+
+    train_with_checkpoints(tmp_path, 0, resume=saved)
+    steps = image_steps(tmp_path)
+    for tag, found in steps.items():
+        assert found[-3:] == [11, 17, 23], tag
+        # What the killed run wrote of its last look may be there a second time, with the same step.
+        assert found == sorted([*written.get(tag, []), 11, 17, 23]), tag
+
+    before, after = (_remembered(tmp_path / "saved" / f"epoch={epoch}.ckpt") for epoch in (0, 3))
+    assert torch.equal(before["samples"]["images"], after["samples"]["images"])
+    assert before["views"][1]["means"]["complete"]
+    assert torch.equal(before["views"][1]["means"]["sums"], after["views"][1]["means"]["sums"])
+
+
+def _remembered(checkpoint: Path) -> dict[str, Any]:
+    callbacks: dict[str, Any] = torch.load(checkpoint, weights_only=True)["callbacks"]
+    return next(state for key, state in callbacks.items() if key.startswith("CNNVisualizer"))

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lightning_cnnviz import FixedSamples, Predictions, explain
+
+NEUTRAL, GREEN, RED = (130, 150, 180), (60, 160, 75), (205, 60, 55)
+PROBABILITIES = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
+
+
+class FromMean(nn.Module):
+    """Gives the log of given probabilities, those of row i for an image that is i everywhere."""
+
+    def __init__(self, probabilities: Tensor) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(probabilities.log())
+        self.convolution = nn.Conv2d(1, 1, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.scores[images.mean(dim=(1, 2, 3)).long()] + 0 * self.convolution(images).mean()
+
+
+def look(labels: list[int] | None, **options: int) -> tuple[np.ndarray, Tensor]:
+    images = torch.arange(2.0)[:, None, None, None].expand(2, 1, 8, 8)
+    samples = FixedSamples(images, None if labels is None else torch.tensor(labels), mean=[0.0], std=[1.0])
+    found = explain(FromMean(PROBABILITIES), samples, [Predictions(**options)])
+    assert list(found.pictures) == list(found.arrays) == ["predictions"]
+    return found.pictures["predictions"], found.arrays["predictions"]
+
+
+def bars(picture: np.ndarray, color: tuple[int, int, int]) -> list[int]:
+    """Lengths of the bars of a color from top to bottom; letters are shorter than any bar asked for here."""
+    counts = (picture == color).all(axis=-1).sum(axis=1)
+    inside = np.concatenate([[False], counts > 12, [False]])
+    starts, ends = np.nonzero(inside[1:] & ~inside[:-1])[0], np.nonzero(~inside[1:] & inside[:-1])[0]
+    return [int(np.median(counts[start:end])) for start, end in zip(starts, ends, strict=True) if end - start > 10]
+
+
+def test_the_array_holds_the_probabilities_of_all_classes() -> None:
+    _, probabilities = look([0, 1], top=1)
+    torch.testing.assert_close(probabilities, PROBABILITIES)
+
+
+def test_the_right_winner_is_green_and_bars_are_as_long_as_they_are_probable() -> None:
+    picture, _ = look([0, 2], top=2)
+    green, neutral = bars(picture, GREEN), bars(picture, NEUTRAL)
+    assert len(green) == len(neutral) == 2
+    assert green[0] / neutral[0] == pytest.approx(0.7 / 0.2, rel=0.06)
+    assert green[1] / neutral[1] == pytest.approx(0.6 / 0.3, rel=0.06)
+    assert bars(picture, RED) == []
+
+
+def test_a_wrong_winner_is_red_and_the_truth_below_it_green() -> None:
+    picture, _ = look([1, 1], top=2)
+    red, green = bars(picture, RED), bars(picture, GREEN)
+    assert len(red) == len(green) == 2
+    assert red[0] / green[0] == pytest.approx(0.7 / 0.2, rel=0.06)
+    assert bars(picture, NEUTRAL) == []
+
+
+def test_without_labels_nothing_is_right_or_wrong() -> None:
+    picture, _ = look(None, top=2)
+    assert len(bars(picture, NEUTRAL)) == 4
+    assert bars(picture, GREEN) == bars(picture, RED) == []
+
+
+def test_more_classes_than_there_are_are_all_of_them() -> None:
+    assert np.array_equal(look([0, 2], top=9)[0], look([0, 2], top=3)[0])
+
+
+def test_top_must_be_positive() -> None:
+    with pytest.raises(ValueError, match="top must be a positive integer, got 0"):
+        Predictions(top=0)

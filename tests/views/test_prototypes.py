@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lightning_cnnviz import FixedSamples, Prototypes, explain
+from tests.helpers.training import CLASSES, SmallCNN, sha, stripes
+
+
+def samples() -> FixedSamples:
+    images, labels = stripes(12).tensors
+    return FixedSamples(images, labels)
+
+
+def test_values_are_the_cost_and_its_parts() -> None:
+    model, given = SmallCNN().eval(), samples()
+    found = explain(model, given, [Prototypes(regularization=0.2)])
+    images = found.arrays["prototypes"]
+    means = torch.stack([given.images[given.labels == index].mean(dim=0) for index in range(CLASSES)])
+    cross_entropy = F.cross_entropy(model(images), torch.arange(CLASSES)).item()
+    distance = (images - means).square().mean().item()
+    assert found.scalars["prototypes/cross_entropy"] == pytest.approx(cross_entropy, rel=1e-4)
+    assert found.scalars["prototypes/regularizer"] == pytest.approx(distance, rel=1e-4)
+    assert found.scalars["prototypes/cost"] == pytest.approx(cross_entropy + 0.2 * distance, rel=1e-4)
+    assert found.scalars["prototypes/cost"] < F.cross_entropy(model(means), torch.arange(CLASSES)).item()
+
+
+def test_the_means_of_the_training_batches_come_first() -> None:
+    view = Prototypes([2, 0], regularization=1e6)  # so strong a pull that the prototypes are the means
+    view.observe(torch.full((2, 1, 8, 8), 3.0), torch.tensor([2, 2]))
+    view.observe(torch.full((1, 1, 8, 8), 6.0), torch.tensor([2]))
+    view.finish_observing()
+    given = samples()
+    images = explain(SmallCNN(), given, [view]).arrays["prototypes"]
+    assert torch.allclose(images[0], torch.full((1, 8, 8), 4.0), atol=1e-3)
+    of_samples = given.images[given.labels == 0].mean(dim=0)  # no batch had this class
+    assert torch.allclose(images[1], of_samples, atol=1e-3)
+
+
+def test_goes_on_from_the_last_prototypes_also_after_a_restart() -> None:
+    model, given, view = SmallCNN(), samples(), Prototypes(steps=2)
+    first = explain(model, given, [view]).scalars["prototypes/cost"]
+    restarted = Prototypes(steps=2)
+    restarted.load_state_dict(view.state_dict())
+    second = explain(model, given, [view])
+    assert second.scalars["prototypes/cost"] < first
+    assert torch.equal(second.arrays["prototypes"], explain(model, given, [restarted]).arrays["prototypes"])
+
+
+def test_the_model_is_left_as_it_was() -> None:
+    model = SmallCNN()
+    before = sha(model)
+    explain(model, samples(), [Prototypes()])
+    assert sha(model) == before
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_models_of_any_precision(dtype: torch.dtype) -> None:
+    found = explain(SmallCNN().to(dtype), samples(), [Prototypes(steps=3)])
+    assert found.arrays["prototypes"].dtype == torch.float32
+    assert found.arrays["prototypes"].isfinite().all()
+
+
+def test_of_many_classes_the_first_twenty() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 30))
+    assert explain(model, torch.randn(2, 1, 8, 8), [Prototypes(steps=1)]).arrays["prototypes"].shape == (20, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"regularization": -0.1}, "regularization must not be negative, got -0.1"),
+        ({"optimizer": "sgd"}, "optimizer='sgd': allowed are 'lbfgs', 'adam'"),
+        ({"steps": 0}, "steps must be a positive integer, got 0"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Prototypes(**arguments)
+
+
+def test_classes_out_of_range() -> None:
+    with pytest.raises(ValueError, match=r"classes=\[3\] are out of range: the model has classes 0 to 2"):
+        explain(SmallCNN(), samples(), [Prototypes([0, 3])])

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from lightning_cnnviz.drift import Drift, Flips, Timeline
     from lightning_cnnviz.explain import Explanation, explain
     from lightning_cnnviz.model.evidence import Evidence, Request
+    from lightning_cnnviz.output.artifacts import Array, Artifact, Note, Picture, Scalar
+    from lightning_cnnviz.output.files import FileSink
+    from lightning_cnnviz.output.registry import register_sink
+    from lightning_cnnviz.output.sink import Sink
     from lightning_cnnviz.samples import FixedSamples
     from lightning_cnnviz.training.callback import CNNVisualizer
     from lightning_cnnviz.training.one_view import (
@@ -43,6 +47,8 @@ __version__ = "0.1.0"
 __all__ = [
     "CAM",
     "ActivationMaximization",
+    "Array",
+    "Artifact",
     "CNNVisualizer",
     "Drift",
     "DriftCallback",
@@ -50,6 +56,7 @@ __all__ = [
     "Explanation",
     "FeatureMapCallback",
     "FeatureMaps",
+    "FileSink",
     "FilterCallback",
     "Filters",
     "FixedSamples",
@@ -58,16 +65,21 @@ __all__ = [
     "GradCAMCallback",
     "GuidedGradCAM",
     "ModelSummary",
+    "Note",
+    "Picture",
     "Predictions",
     "PrototypeCallback",
     "Prototypes",
     "Request",
     "Saliency",
     "SaliencyCallback",
+    "Scalar",
+    "Sink",
     "Timeline",
     "View",
     "compare",
     "explain",
+    "register_sink",
 ]
 
 _NAMES = {
@@ -75,6 +87,10 @@ _NAMES = {
     ".drift": ("Drift", "Flips", "Timeline"),
     ".explain": ("Explanation", "explain"),
     ".model.evidence": ("Evidence", "Request"),
+    ".output.artifacts": ("Array", "Artifact", "Note", "Picture", "Scalar"),
+    ".output.files": ("FileSink",),
+    ".output.registry": ("register_sink",),
+    ".output.sink": ("Sink",),
     ".samples": ("FixedSamples",),
     ".training.callback": ("CNNVisualizer",),
     ".training.one_view": (

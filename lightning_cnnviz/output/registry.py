@@ -28,7 +28,8 @@ def register_sink(logger_class: str, factory: SinkFactory) -> None:
     """
     if not isinstance(logger_class, str) or not callable(factory):
         raise TypeError(
-            f"register_sink takes a class name and a function from a logger to a sink, got {logger_class!r}, {factory!r}"
+            "register_sink takes a class name and a function from a logger to a sink, "
+            f"got {logger_class!r} and {factory!r}"
         )
     _FACTORIES[logger_class] = factory
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from lightning_cnnviz.output.artifacts import Array, Artifact, Note, Picture, Scalar
-
-ArtifactT = TypeVar("ArtifactT", Picture, Scalar, Note, Array)
 
 KINDS = (Picture, Scalar, Note, Array)
 
@@ -97,28 +95,24 @@ def check_sinks(sinks: object) -> None:
         if isinstance(sink, type) or not callable(getattr(sink, "write", None)):
             raise TypeError(f"sinks must hold sinks such as FileSink('pictures'), got {sink!r}")
         kinds = kinds_taken(sink)
-        if not isinstance(kinds, tuple) or not all(isinstance(kind, type) and issubclass(kind, KINDS) for kind in kinds):
+        if not isinstance(kinds, tuple) or not all(
+            isinstance(kind, type) and issubclass(kind, KINDS) for kind in kinds
+        ):
             allowed = ", ".join(kind.__name__ for kind in KINDS)
             raise TypeError(f"{type(sink).__name__}.takes must be a tuple of {allowed}, got {kinds!r}")
 
 
-def encodable(artifact: ArtifactT) -> ArtifactT:
+def encodable(artifact: Artifact) -> Artifact:
     r"""The artifact with a tag and a text that UTF-8 can hold.
 
     File systems yield names with single surrogates for bytes that they cannot decode; they become ``\udce9`` written
     out.
     """
-    changes = {
-        name: text.encode("utf-8", "backslashreplace").decode()
-        for name in ("tag", "text")
-        if isinstance(text := getattr(artifact, name, None), str) and not _is_encodable(text)
-    }
-    return dataclasses.replace(artifact, **changes) if changes else artifact
+    tag = _written_out(artifact.tag)
+    if isinstance(artifact, Note):
+        return dataclasses.replace(artifact, tag=tag, text=_written_out(artifact.text))
+    return artifact if tag == artifact.tag else dataclasses.replace(artifact, tag=tag)
 
 
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _written_out(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

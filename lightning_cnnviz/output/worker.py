@@ -140,8 +140,9 @@ class SinkWorker:
     def _running_thread(self) -> _Thread:
         thread = self._own_thread()
         if thread is None or not thread.is_alive():
-            thread = self._thread = _Thread(self.sink, self._max_pending)
+            thread = _Thread(self.sink, self._max_pending)
             thread.start()
+            self._thread = thread
         return thread
 
     def _own_thread(self) -> _Thread | None:

@@ -16,11 +16,12 @@ _EXIT_TIMEOUT_S = 5.0
 
 
 class BackgroundWriter:
-    """Writes artifacts to sinks, each on its own thread in the order of submission; training never fails or hangs for it.
+    """Writes artifacts to sinks, to each on a thread of its own and in the order of submission.
 
-    What a sink cannot write is left out and its error kept for `take_errors`; its other artifacts and the other sinks go
-    on. The threads start with the first `submit` and end with `close`, after which another `submit` starts new ones.
-    Everything still queued when the interpreter exits is written, for at most five seconds. Submit from one thread.
+    Training never fails or hangs because of it. What a sink cannot write is left out and its error kept for
+    `take_errors`; its other artifacts and the other sinks go on. The threads start with the first `submit` and end with
+    `close`, after which another `submit` starts new ones. Everything still queued when the interpreter exits is
+    written, for at most five seconds. Submit from one thread.
 
     Args:
         sinks: where everything is written that they take.
@@ -81,10 +82,8 @@ class BackgroundWriter:
         deadline = time.monotonic() + timeout
         # All are asked before any is waited for: one that is held up must not take the others' time.
         flushes = [worker.request_flush(0.0) for worker in self._workers]
-        flushes = [
-            done or worker.request_flush(deadline) for worker, done in zip(self._workers, flushes, strict=True)
-        ]
-        return all([done is not None and done.wait(left(deadline)) for done in flushes])
+        flushes = [done or worker.request_flush(deadline) for worker, done in zip(self._workers, flushes, strict=True)]
+        return all(done is not None and done.wait(left(deadline)) for done in flushes)
 
     def close(self, timeout: float = 10.0) -> bool:
         """Flushes and ends the threads; calling it again does nothing.

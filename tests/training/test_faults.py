@@ -33,10 +33,11 @@ from lightning_cnnviz import (
     View,
 )
 from lightning_cnnviz.model.layers import Layout
-from lightning_cnnviz.output import sinks
+from lightning_cnnviz.output import disk
 from lightning_cnnviz.output.artifacts import Artifact, Picture
+from lightning_cnnviz.output.disk import SPARE_BYTES
 from lightning_cnnviz.output.event_records import record
-from lightning_cnnviz.output.sinks import SPARE_BYTES
+from lightning_cnnviz.output.tensorboard import TensorBoardSink
 from tests.helpers.processes import run
 from tests.helpers.training import SmallCNN, events, fit, image_steps, loader, sha, trainer
 
@@ -132,23 +133,23 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def fill(disk: Path, trainer: Trainer) -> None:
+def fill(volume: Path, trainer: Trainer) -> None:
     background_writer(trainer).flush()
-    room = shutil.disk_usage(disk).free
+    room = shutil.disk_usage(volume).free
     if room > 2 * SPARE_BYTES:  # somebody's real disk, which is full as soon as we think so
-        sinks.SPARE_BYTES = room * 2
+        disk.SPARE_BYTES = room * 2
     else:
-        (disk / "ballast").write_bytes(bytes(room - 2**14))
+        (volume / "ballast").write_bytes(bytes(room - 2**14))
 
 
 def test_a_full_disk_costs_the_pictures_only(small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sinks, "SPARE_BYTES", SPARE_BYTES)
+    monkeypatch.setattr(disk, "SPARE_BYTES", SPARE_BYTES)
     callbacks = [CNNVisualizer([Predictions()]), After(partial(fill, small_disk))]
     weights, [warning] = trained(small_disk, *callbacks)
     assert weights == without_us(tmp_path)
     assert image_steps(small_disk) == {"predictions": LOOKS[:2]}
     assert len(events(small_disk).Scalars("val_loss")) == 2  # there is room for Lightning's own
-    assert "TensorBoardSink failed at writing" in warning
+    assert "TensorBoardSink left out" in warning
     assert "MB left on the disk" in warning
 
 
@@ -185,7 +186,7 @@ def test_without_the_compressor_training_goes_on(tmp_path: Path, monkeypatch: py
 def test_a_dead_writer_thread_is_replaced(tmp_path: Path) -> None:
     def end_thread(trainer: Trainer) -> None:
         [thread] = [thread for thread in threading.enumerate() if thread.name == "lightning_cnnviz-writer"]
-        background_writer(trainer)._worker.queue.put(None)
+        background_writer(trainer)._workers[0]._thread.queue.put(None)
         thread.join(10)
         assert not thread.is_alive()
 
@@ -287,11 +288,11 @@ class Noise(View):
             yield Picture(f"noise/{index}", generator.integers(0, 256, (700, 700, 3), dtype=np.uint8))
 
 
-def dying_at(tag: str, step: int) -> Callable[[sinks.TensorBoardSink, Artifact, int], None]:
+def dying_at(tag: str, step: int) -> Callable[[TensorBoardSink, Artifact, int], None]:
     """A way to write that ends with the process, when half of a record is on the disk."""
-    write = sinks.TensorBoardSink.write
+    write = TensorBoardSink.write
 
-    def write_or_die(sink: sinks.TensorBoardSink, artifact: Artifact, at: int) -> None:
+    def write_or_die(sink: TensorBoardSink, artifact: Artifact, at: int) -> None:
         write(sink, artifact, at)
         if (artifact.tag, at) == (tag, step):
             assert sink._experiment is not None
@@ -306,7 +307,7 @@ def dying_at(tag: str, step: int) -> Callable[[sinks.TensorBoardSink, Artifact, 
 
 def train_with_checkpoints(directory: Path, *, dies_at: int | None = None, resume: Path | None = None) -> None:
     if dies_at is not None:  # in a process of its own
-        sinks.TensorBoardSink.write = dying_at("noise/4", dies_at)  # type: ignore[method-assign]
+        TensorBoardSink.write = dying_at("noise/4", dies_at)  # type: ignore[method-assign]
     visualizer = CNNVisualizer([Noise(), Prototypes(steps=5), Predictions()], samples=4)
     saving = ModelCheckpoint(directory / "saved", filename="{epoch}", save_top_k=-1)
     torch.manual_seed(1)

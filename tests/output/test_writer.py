@@ -252,6 +252,9 @@ def test_a_sink_that_is_held_up_takes_nothing_from_the_others(held_sink: Recordi
     assert not writer.close(timeout=0.5)
     assert sound.written == [("a", step) for step in range(20)]
     assert writer.dropped == 19
+    [abandoned] = writer_threads()
+    held_sink.open.set()
+    abandoned.join(20)
 
 
 def test_without_sinks_nothing_starts() -> None:

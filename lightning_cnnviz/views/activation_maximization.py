@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.methods.activation_maximization import Maximized, Regularizers, maximize_activations
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
-from lightning_cnnviz.model.layers import Layer, LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers import ArgumentError, Layer, LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Scale, draw_maps, draw_rgb_kernels, format_number, tiles
 from lightning_cnnviz.samples import FixedSamples
@@ -95,11 +95,11 @@ class ActivationMaximization(View):
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         layers = [layout[name] for name in layout.maps(self.layers)]
-        return Request(procedures={layer.name: partial(self._optimize, layer, samples) for layer in layers})
+        return Request(procedures={self._key(layer.name): partial(self._optimize, layer, samples) for layer in layers})
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         for layer in evidence.layout.maps(self.layers):
-            found: Maximized = evidence.result(layer)
+            found: Maximized = evidence.result(self._key(layer))
             mean, spread = _statistics(evidence.samples.images)
             tag = f"activation_max/{layer}"
             yield Array(tag, (mean + spread * found.images.cpu()).float())
@@ -124,8 +124,11 @@ class ActivationMaximization(View):
             return list(range(min(self.channels, count)))
         wrong = [channel for channel in self.channels if not 0 <= channel < count]
         if wrong:
-            raise ValueError(f"channels={wrong} are out of range: {layer.name} has channels 0 to {count - 1}")
+            raise ArgumentError(f"channels={wrong} are out of range: {layer.name} has channels 0 to {count - 1}")
         return list(self.channels)
+
+    def _key(self, layer: str) -> str:
+        return f"{self!r} {layer}"
 
     def _picture(self, tag: str, layer: Layer, found: Maximized) -> Picture:
         images = _clipped(to_numpy(found.images), self.scale)

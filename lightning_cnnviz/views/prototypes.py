@@ -12,7 +12,7 @@ from torch import Tensor
 from lightning_cnnviz.methods import synthesis
 from lightning_cnnviz.methods.class_means import ClassMeans
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers import ArgumentError, Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture, Scalar
 from lightning_cnnviz.render import ColorBar, draw_maps, tiles
 from lightning_cnnviz.samples import FixedSamples
@@ -103,10 +103,10 @@ class Prototypes(View):
                 on_step=lambda done, total: model.progress("Prototypes", done, total),
             )
 
-        return Request(procedures={"prototypes": optimise})
+        return Request(procedures={self._key: optimise})
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
-        found: synthesis.Prototypes = evidence.result("prototypes")
+        found: synthesis.Prototypes = evidence.result(self._key)
         images = found.images.float().cpu()
         if bool(images.isfinite().all()):
             self._last = images
@@ -126,12 +126,16 @@ class Prototypes(View):
         self._means.load_state_dict(state["means"])
         self._last = state["last"]
 
+    @property
+    def _key(self) -> str:
+        return repr(self)
+
     def _classes(self, count: int) -> tuple[int, ...]:
         if self.classes is None:
             return tuple(range(min(count, MOST_CLASSES)))
         wrong = [index for index in self.classes if not 0 <= index < count]
         if wrong:
-            raise ValueError(f"classes={wrong} are out of range: the model has classes 0 to {count - 1}")
+            raise ArgumentError(f"classes={wrong} are out of range: the model has classes 0 to {count - 1}")
         return self.classes
 
     def _picture(self, images: Tensor, labels: list[str], costs: list[float], samples: FixedSamples) -> Picture:

@@ -295,9 +295,8 @@ def dying_at(tag: str, step: int) -> Callable[[TensorBoardSink, Artifact, int], 
     def write_or_die(sink: TensorBoardSink, artifact: Artifact, at: int) -> None:
         write(sink, artifact, at)
         if (artifact.tag, at) == (tag, step):
-            assert sink._experiment is not None
-            sink._experiment.flush()
-            [event_file] = Path(sink._experiment.log_dir).glob("events.out.*")
+            sink.client.flush()
+            [event_file] = Path(sink.client.log_dir).glob("events.out.*")
             with event_file.open("ab") as file:
                 file.write(record(bytes(1000))[:500])
             os.kill(os.getpid(), signal.SIGKILL)

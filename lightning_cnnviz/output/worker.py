@@ -76,7 +76,7 @@ class GuardedSink:
         kind = (type(cause), getattr(cause, "errno", None))
         if kind not in self._reported:
             self._reported.add(kind)
-            error = WriterError(f"{what}: {type(cause).__name__}: {cause}")
+            error = WriterError(f"{what}: {_described(cause)}")
             error.__cause__ = cause
             self.errors.append(error)
 
@@ -194,6 +194,13 @@ class _Thread(Thread):
                 lost += isinstance(self.queue.get_nowait(), tuple)
         except Empty:
             return lost
+
+
+def _described(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
 
 
 def left(deadline: float) -> float:

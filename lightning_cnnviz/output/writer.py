@@ -30,6 +30,7 @@ class BackgroundWriter:
             that, what does not fit is dropped.
 
     Attributes:
+        sinks: as given.
         last_steps: the last step of each tag (notes and arrays under a suffix of their own); put it into a checkpoint
             and set it again so that a resumed run continues its series.
         dropped: how many artifacts were lost because the sinks were too slow.
@@ -45,6 +46,7 @@ class BackgroundWriter:
             raise ValueError(f"max_wait_s must not be negative, got {max_wait_s}")
         self.last_steps: dict[str, int] = {}
         self.dropped = 0
+        self.sinks = tuple(sinks)
         self._workers = [SinkWorker(sink, max_pending, max_wait_s) for sink in sinks]
         self._open = False
 

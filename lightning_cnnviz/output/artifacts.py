@@ -23,6 +23,10 @@ def check_rgb(image: RGB, name: str = "image") -> None:
         raise ValueError(f"{name} must be uint8 of shape (H, W, 3), got {image.dtype} of shape {image.shape}")
 
 
+class DrawingError(RuntimeError):
+    """A figure could not be drawn; ``__cause__`` says why."""
+
+
 class Figure(Protocol):
     """What a picture is drawn from: final data that nobody changes, as the classes in ``render/figures.py`` hold it."""
 
@@ -62,11 +66,18 @@ class Picture:
 
     @cached_property
     def image(self) -> RGB:
-        """The picture itself, (H, W, 3) uint8 RGB."""
+        """The picture itself, (H, W, 3) uint8 RGB.
+
+        Raises:
+            DrawingError: the figure is at fault, not who asked for the picture.
+        """
         if isinstance(self.figure, np.ndarray):
             return self.figure
-        image = self.figure.draw(self.font)
-        check_rgb(image, f"{self.tag}: image")
+        try:
+            image = self.figure.draw(self.font)
+            check_rgb(image)
+        except Exception as error:
+            raise DrawingError(f"{self.tag} could not be drawn: {type(error).__name__}: {error}") from error
         return image
 
 

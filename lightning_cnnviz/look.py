@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.evidence import Request
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.probe import Probe
@@ -56,7 +57,8 @@ def run_views(
     requests: dict[View, Request] = {}
     for view in views:
         try:
-            requests[view] = meter.timed(view, view.request(layout, samples))
+            with process_state_preserved():
+                requests[view] = meter.timed(view, view.request(layout, samples))
         except Exception as error:
             failed(view, error)
     merged = Request()
@@ -67,7 +69,7 @@ def run_views(
     drawn: list[tuple[View, list[Artifact]]] = []
     for view in requests:
         try:
-            with meter.stage("draw", view):
+            with meter.stage("draw", view), process_state_preserved():
                 drawn.append((view, list(view.draw(evidence))))
         except Exception as error:
             failed(view, error)

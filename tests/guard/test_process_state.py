@@ -60,7 +60,7 @@ def set_flag(owner: Any, name: str, value: Any) -> Callable[[], None]:
 
 CHANGES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "python's random numbers": (lambda: random.seed(3), random.getstate),
-    "numpy's random numbers": (lambda: np.random.randn(), lambda: str(np.random.get_state())),  # noqa: NPY002
+    "numpy's random numbers": (np.random.randn, lambda: str(np.random.get_state())),  # noqa: NPY002
     "torch's random numbers": (lambda: torch.rand(1), lambda: torch.get_rng_state().tolist()),
     "default dtype": (lambda: torch.set_default_dtype(torch.float64), torch.get_default_dtype),
     "default device": (lambda: torch.set_default_device("meta"), lambda: str(torch.ones(1).device)),

@@ -93,9 +93,9 @@ def test_one_that_fails_does_not_hide_the_error_inside() -> None:
 
 def test_what_was_not_put_back_is_found_by_the_last_look_and_repaired_with_one_warning() -> None:
     cells = [RestoresLate("slow"), Cell("quick")]
-    with pytest.warns(RuntimeWarning, match="slow was put back only at the second attempt$") as caught:
-        with restored(lambda: cells):
-            change(cells)
+    second = pytest.warns(RuntimeWarning, match="slow was put back only at the second attempt$")
+    with second as caught, restored(lambda: cells):
+        change(cells)
 
     assert [cell.value for cell in cells] == [0, 0]
     assert len(caught) == 1
@@ -103,9 +103,9 @@ def test_what_was_not_put_back_is_found_by_the_last_look_and_repaired_with_one_w
 
 def test_what_cannot_be_repaired_is_said() -> None:
     cell = NeverRestores("it")
-    with pytest.warns(RuntimeWarning, match="it could not be put back: RuntimeError: it does not stay"):
-        with restored(lambda: [cell]):
-            cell.value = 1
+    warns = pytest.warns(RuntimeWarning, match="it could not be put back: RuntimeError: it does not stay")
+    with warns, restored(lambda: [cell]):
+        cell.value = 1
 
 
 @pytest.mark.parametrize("times", [1, 2])

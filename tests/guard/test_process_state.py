@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ def enter_for_good(context: Any) -> None:
     context.__enter__()
 
 
-_open: list[Any] = []
+_open: list[Any] = []  # never emptied: inference mode ends when its context is collected
 
 
 def set_flag(owner: Any, name: str, value: Any) -> Callable[[], None]:
@@ -102,12 +102,6 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "gradient mode entered": (lambda: enter_for_good(torch.no_grad()), torch.is_grad_enabled),
     "inference mode": (lambda: enter_for_good(torch.inference_mode()), torch.is_inference_mode_enabled),
 }
-
-
-@pytest.fixture(autouse=True)
-def _left_open() -> Iterator[None]:
-    yield
-    _open.clear()
 
 
 @pytest.mark.filterwarnings("ignore:Anomaly Detection", "ignore:In CPU autocast")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lightning_cnnviz.drift import Drift, Flips, Timeline
     from lightning_cnnviz.explain import Explanation, explain
     from lightning_cnnviz.model.evidence import Evidence, Request
+    from lightning_cnnviz.model.layers import Layout
     from lightning_cnnviz.output.artifacts import Array, Artifact, Note, Picture, Scalar
     from lightning_cnnviz.output.files import FileSink
     from lightning_cnnviz.output.registry import register_sink
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         Saliency,
         View,
     )
+    from lightning_cnnviz.views.common import overlay_sheet
 
 __version__ = "0.1.0"
 
@@ -64,6 +66,7 @@ __all__ = [
     "GradCAM",
     "GradCAMCallback",
     "GuidedGradCAM",
+    "Layout",
     "ModelSummary",
     "Note",
     "Picture",
@@ -79,6 +82,7 @@ __all__ = [
     "View",
     "compare",
     "explain",
+    "overlay_sheet",
     "register_sink",
 ]
 
@@ -91,6 +95,7 @@ _NAMES = {
     ".output.files": ("FileSink",),
     ".output.registry": ("register_sink",),
     ".output.sink": ("Sink",),
+    ".model.layers": ("Layout",),
     ".samples": ("FixedSamples",),
     ".training.callback": ("CNNVisualizer",),
     ".training.one_view": (
@@ -114,6 +119,7 @@ _NAMES = {
         "Saliency",
         "View",
     ),
+    ".views.common": ("overlay_sheet",),
 }
 """Where the public names are, by module; a name is imported when it is first used (PEP 562).
 

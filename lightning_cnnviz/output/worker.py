@@ -8,7 +8,7 @@ from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import TypeAlias
 
-from lightning_cnnviz.output.artifacts import Artifact
+from lightning_cnnviz.output.artifacts import Artifact, DrawingError
 from lightning_cnnviz.output.sink import Sink, kinds_taken
 
 _FAILURES_BEFORE_REST = 3
@@ -18,7 +18,10 @@ Order: TypeAlias = tuple[Artifact, int] | Event | None
 
 
 class WriterError(RuntimeError):
-    """A sink could not write something, or no writer thread could be started; ``__cause__`` says why."""
+    """A sink could not write something, a picture not be drawn, or no writer thread be started.
+
+    ``__cause__`` says why.
+    """
 
 
 class GuardedSink:
@@ -56,6 +59,9 @@ class GuardedSink:
         try:
             self._sink.write(artifact, step)
             self._failures = 0
+        except DrawingError as error:  # no fault of the sink's
+            self.left_out += 1
+            self._keep(str(error), error.__cause__)
         except BaseException as error:  # even SystemExit: it is the sink's, and would end the thread without a word
             self._failures += 1
             self.left_out += 1
@@ -76,9 +82,12 @@ class GuardedSink:
         kind = (type(cause), getattr(cause, "errno", None))
         if kind not in self._reported:
             self._reported.add(kind)
-            error = WriterError(f"{what}: {_described(cause)}")
-            error.__cause__ = cause
-            self.errors.append(error)
+            self._keep(f"{what}: {_described(cause)}", cause)
+
+    def _keep(self, text: str, cause: BaseException | None) -> None:
+        error = WriterError(text)
+        error.__cause__ = cause
+        self.errors.append(error)
 
 
 class SinkWorker:

@@ -49,6 +49,7 @@ class BackgroundWriter:
         self.sinks = tuple(sinks)
         self._workers = [SinkWorker(sink, max_pending, max_wait_s) for sink in sinks]
         self._open = False
+        self._told: set[str] = set()
 
     def submit(self, artifact: Artifact, step: int) -> None:
         """Queues an artifact, which must not be changed any more; never raises an error of a sink.
@@ -106,9 +107,12 @@ class BackgroundWriter:
         return all(in_time for in_time, _ in ended)
 
     def take_errors(self) -> list[WriterError]:
-        """Returns the errors since the last call, oldest first for each sink, and forgets them."""
+        """Returns the errors since the last call, oldest first for each sink, and forgets them; no two say the same."""
         # One by one, because the other threads may add to the lists meanwhile.
-        return [worker.sink.errors.pop(0) for worker in self._workers for _ in range(len(worker.sink.errors))]
+        errors = [worker.sink.errors.pop(0) for worker in self._workers for _ in range(len(worker.sink.errors))]
+        new = {str(error): error for error in reversed(errors) if str(error) not in self._told}
+        self._told.update(new)
+        return list(reversed(new.values()))
 
     def _write_at_exit(self) -> None:
         if not self._open:

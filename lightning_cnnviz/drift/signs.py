@@ -23,7 +23,7 @@ def _health(evidence: Evidence, scope: Scope) -> Iterator[Measurement]:
         yield Measurement("health", "dead_channels", layer, dead_channels(activations))
         yield Measurement("health", "saturation", layer, saturation(activations))
     for layer in scope.filters:
-        weights = evidence.weights[layer]
+        weights = evidence.weight(layer)
         if weights.ndim == 4:
             yield Measurement("health", "duplicate_filters", layer, duplicate_filters(weights))
 

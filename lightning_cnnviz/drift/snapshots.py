@@ -72,7 +72,7 @@ def take(evidence: Evidence, scope: Scope) -> Snapshot:
     profiles = {layer: _profile(evidence, layer, scope.samples) for layer in scope.features}
     maps = {tag: small_map(values[first]) for tag, values in attention_maps(evidence, scope).items()}
     each = _KERNEL_WEIGHTS // max(1, len(scope.filters))
-    kernels = {layer: chosen_weights(evidence.weights[layer], each) for layer in scope.filters}
+    kernels = {layer: chosen_weights(evidence.weight(layer), each) for layer in scope.filters}
     return Snapshot(profiles, maps, evidence.probabilities[first].clone(), kernels)
 
 

@@ -36,6 +36,12 @@ def named_layers(model: nn.Module) -> dict[str, nn.Module]:
     return {clean_name(name): module for name, module in model.named_modules() if clean_name(name)}
 
 
+class UnknownLayerError(ValueError, KeyError):
+    """A name that no layer has; the message lists the nearest names."""
+
+    __str__ = ValueError.__str__
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """A module as one forward pass saw it.
@@ -122,11 +128,23 @@ class Layout:
     outputs: Outputs = "logits"
 
     def __getitem__(self, name: str) -> Layer:
-        return next(layer for layer in self.layers if layer.name == name)
+        """The layer of this name.
+
+        Raises:
+            UnknownLayerError: the forward pass called none.
+        """
+        return self.layers[self.position(name)]
 
     def position(self, name: str) -> int:
-        """Where a layer comes in the order of execution."""
-        return [layer.name for layer in self.layers].index(name)
+        """Where a layer comes in the order of execution.
+
+        Raises:
+            UnknownLayerError: the forward pass called none of this name.
+        """
+        names = [layer.name for layer in self.layers]
+        if name not in names:
+            raise UnknownLayerError(f"the forward pass called no layer {name!r}; {nearest(name, names)}")
+        return names.index(name)
 
     def maps(self, spec: LayerSpec) -> tuple[str, ...]:
         """Names of the layers with a spatial output that ``spec`` means, in order of execution.

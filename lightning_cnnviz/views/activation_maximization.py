@@ -95,11 +95,11 @@ class ActivationMaximization(View):
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         layers = [layout[name] for name in layout.maps(self.layers)]
-        return Request(procedures={self._key(layer.name): partial(self._optimize, layer, samples) for layer in layers})
+        return Request(procedures={layer.name: partial(self._optimize, layer, samples) for layer in layers})
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         for layer in evidence.layout.maps(self.layers):
-            found: Maximized = evidence.result(self._key(layer))
+            found: Maximized = evidence.result(layer)
             mean, spread = _statistics(evidence.samples.images)
             tag = f"activation_max/{layer}"
             yield Array(tag, (mean + spread * found.images.cpu()).float())
@@ -126,9 +126,6 @@ class ActivationMaximization(View):
         if wrong:
             raise ValueError(f"channels={wrong} are out of range: {layer.name} has channels 0 to {count - 1}")
         return list(self.channels)
-
-    def _key(self, layer: str) -> str:
-        return f"{self!r} {layer}"
 
     def _picture(self, tag: str, layer: Layer, found: Maximized) -> Picture:
         images = _clipped(to_numpy(found.images), self.scale)

@@ -61,7 +61,7 @@ class Filters(View):
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         for layer in evidence.layout.convolutions(self.layers):
-            kernels = evidence.weights[layer]
+            kernels = evidence.weight(layer)
             yield Array(f"filters/{layer}", kernels)
             yield self._picture(layer, kernels)
 

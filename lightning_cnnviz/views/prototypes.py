@@ -103,10 +103,10 @@ class Prototypes(View):
                 on_step=lambda done, total: model.progress("Prototypes", done, total),
             )
 
-        return Request(procedures={self._key: optimise})
+        return Request(procedures={"prototypes": optimise})
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
-        found: synthesis.Prototypes = evidence.result(self._key)
+        found: synthesis.Prototypes = evidence.result("prototypes")
         images = found.images.float().cpu()
         if bool(images.isfinite().all()):
             self._last = images
@@ -125,10 +125,6 @@ class Prototypes(View):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._means.load_state_dict(state["means"])
         self._last = state["last"]
-
-    @property
-    def _key(self) -> str:
-        return repr(self)
 
     def _classes(self, count: int) -> tuple[int, ...]:
         if self.classes is None:

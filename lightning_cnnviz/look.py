@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 
 from lightning_cnnviz.model.evidence import Request
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers import ArgumentError, Layout
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.targets import Target, target_scores
 from lightning_cnnviz.output.artifacts import Artifact
@@ -100,13 +100,17 @@ def check_classes(
     """Checks names, labels and target against the number of classes that the model turned out to have.
 
     Raises:
-        ValueError: there are too few names, or a label or target is out of range.
+        ArgumentError: there are too few names, or the target is out of range.
+        ValueError: a label is out of range.
     """
     if class_names is not None and len(class_names) < layout.classes:
-        raise ValueError(f"class_names has {len(class_names)} names, the model has {layout.classes} classes")
+        raise ArgumentError(f"class_names has {len(class_names)} names, the model has {layout.classes} classes")
     if samples.labels is not None and int(samples.labels.max()) >= layout.classes:
         raise ValueError(
             f"samples have labels up to {int(samples.labels.max())}, the model has {layout.classes} classes"
         )
     if not callable(target):
-        target_scores(torch.zeros(len(samples), layout.classes), target, samples.labels)
+        try:
+            target_scores(torch.zeros(len(samples), layout.classes), target, samples.labels)
+        except (ValueError, TypeError) as error:
+            raise ArgumentError(str(error)) from error

@@ -22,6 +22,13 @@ CONVOLUTIONS = (nn.Conv2d,)
 _ATTENTION = ("attention", "attn")
 
 
+class ArgumentError(ValueError):
+    """An argument that somebody gave names what this model does not have, or does not fit it.
+
+    The one kind of error that may end a run, before its first step. What follows from a default is a ValueError.
+    """
+
+
 def clean_name(name: str) -> str:
     """The name of a module as the user wrote it, without what ``torch.compile`` puts in between.
 
@@ -155,7 +162,8 @@ class Layout:
         nothing that the score depends on comes of the other tokens after it.
 
         Raises:
-            ValueError: a name that does not exist or has no map, or a model without a spatial convolution.
+            ArgumentError: a name that does not exist or has no map.
+            ValueError: a keyword, for a model without a spatial convolution.
         """
         candidates = [layer for layer in self.layers if layer.spatial]
         return self._resolve(spec, candidates, "has no spatial output")
@@ -173,7 +181,8 @@ class Layout:
         """Names of the convolutions that ``spec`` means, in order of execution; ``"auto"`` is the first.
 
         Raises:
-            ValueError: a name that does not exist or is no convolution, or a model without convolutions.
+            ArgumentError: a name that does not exist or is no convolution.
+            ValueError: a keyword, for a model without convolutions.
         """
         candidates = [layer for layer in self.layers if layer.is_convolution]
         return self._resolve(spec, candidates, "is no two-dimensional convolution")
@@ -223,10 +232,10 @@ class Layout:
             return found
         if any(layer.name == pattern for layer in self.layers):
             usable = nearest(pattern, (layer.name for layer in candidates))
-            raise ValueError(f"layers={pattern!r}: this layer {objection}; {_advice(self[pattern])}{usable}")
+            raise ArgumentError(f"layers={pattern!r}: this layer {objection}; {_advice(self[pattern])}{usable}")
         if pattern in self.uncalled:
-            raise ValueError(f"layers={pattern!r}: the forward pass does not call this layer")
-        raise ValueError(unknown(pattern, (layer.name for layer in candidates)))
+            raise ArgumentError(f"layers={pattern!r}: the forward pass does not call this layer")
+        raise ArgumentError(unknown(pattern, (layer.name for layer in candidates)))
 
 
 def _advice(layer: Layer) -> str:
@@ -240,7 +249,8 @@ def check_names(model: nn.Module, spec: LayerSpec) -> None:
 
     Raises:
         TypeError: ``spec`` is neither a string nor a sequence of strings.
-        ValueError: nothing matches; the message lists the nearest names.
+        ArgumentError: nothing matches a name; the message lists the nearest ones.
+        ValueError: a keyword, for a model without convolutions.
     """
     entries = (spec,) if isinstance(spec, str) else tuple(spec)
     names = named_layers(model)
@@ -252,7 +262,7 @@ def check_names(model: nn.Module, spec: LayerSpec) -> None:
                 f"layers={entry!r} needs a model with a two-dimensional convolution, {type(model).__name__} has none"
             )
         if entry not in KEYWORDS and not any(fnmatchcase(name, clean_name(entry)) for name in names):
-            raise ValueError(unknown(entry, names))
+            raise ArgumentError(unknown(entry, names))
 
 
 def unknown(name: str, names: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.methods.activation_maximization import Maximized, Regularizers, maximize_activations
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
-from lightning_cnnviz.model.layers import Layer, LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers import ArgumentError, Layer, LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Scale, draw_maps, draw_rgb_kernels, format_number, tiles
 from lightning_cnnviz.samples import FixedSamples
@@ -124,7 +124,7 @@ class ActivationMaximization(View):
             return list(range(min(self.channels, count)))
         wrong = [channel for channel in self.channels if not 0 <= channel < count]
         if wrong:
-            raise ValueError(f"channels={wrong} are out of range: {layer.name} has channels 0 to {count - 1}")
+            raise ArgumentError(f"channels={wrong} are out of range: {layer.name} has channels 0 to {count - 1}")
         return list(self.channels)
 
     def _picture(self, tag: str, layer: Layer, found: Maximized) -> Picture:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers import ArgumentError, LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Scale, draw_maps, tiles
 from lightning_cnnviz.samples import FixedSamples
@@ -66,7 +66,7 @@ class FeatureMaps(View):
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         if self.sample is not None and not -len(samples) <= self.sample < len(samples):
-            raise ValueError(f"sample={self.sample} is out of range for {len(samples)} samples")
+            raise ArgumentError(f"sample={self.sample} is out of range for {len(samples)} samples")
         layout = layout.reshaped(self.reshape)
         layers = layout.maps(self.layers)
         for layer in layers:
@@ -86,7 +86,7 @@ class FeatureMaps(View):
     def _check_channels(self, layer: str, count: int) -> None:
         wrong = [] if isinstance(self.channels, int) else [index for index in self.channels if not 0 <= index < count]
         if wrong:
-            raise ValueError(f"channels={wrong} are out of range: {layer} has channels 0 to {count - 1}")
+            raise ArgumentError(f"channels={wrong} are out of range: {layer} has channels 0 to {count - 1}")
 
     def _chosen(self, activations: Tensor) -> list[int]:
         count = activations.shape[1]

@@ -12,7 +12,7 @@ from torch import Tensor
 from lightning_cnnviz.methods import synthesis
 from lightning_cnnviz.methods.class_means import ClassMeans
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers import ArgumentError, Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture, Scalar
 from lightning_cnnviz.render import ColorBar, draw_maps, tiles
 from lightning_cnnviz.samples import FixedSamples
@@ -131,7 +131,7 @@ class Prototypes(View):
             return tuple(range(min(count, MOST_CLASSES)))
         wrong = [index for index in self.classes if not 0 <= index < count]
         if wrong:
-            raise ValueError(f"classes={wrong} are out of range: the model has classes 0 to {count - 1}")
+            raise ArgumentError(f"classes={wrong} are out of range: the model has classes 0 to {count - 1}")
         return self.classes
 
     def _picture(self, images: Tensor, labels: list[str], costs: list[float], samples: FixedSamples) -> Picture:

@@ -113,7 +113,7 @@ def without_us(tmp_path: Path, *others: Callback, model: Callable[[], LightningM
 
 def background_writer(trainer: Trainer) -> Any:
     [visualizer] = [callback for callback in trainer.callbacks if isinstance(callback, CNNVisualizer)]  # type: ignore[attr-defined]
-    return visualizer._session._writer  # type: ignore[union-attr]
+    return visualizer._session.outlet._writer  # type: ignore[union-attr]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from lightning_cnnviz.drift.signs import signs
 from lightning_cnnviz.drift.snapshots import Snapshot, movements, take
 from lightning_cnnviz.model.checkpoints import check_weights, read_weights
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names, named_layers, nearest
+from lightning_cnnviz.model.layers import ArgumentError, LayerSpec, Layout, check_names, named_layers, nearest
 from lightning_cnnviz.output.artifacts import Artifact, Note, Scalar
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, one_of, positive
@@ -126,7 +126,10 @@ class Drift(View):
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
         for path in self._checkpoints.values():
-            check_weights(model, read_weights(path), path)
+            try:
+                check_weights(model, read_weights(path), path)
+            except ValueError as error:
+                raise ArgumentError(str(error)) from error
         names = tuple(named_layers(model))
         self._check_alarm(Scope(names, names, names, self.maps))
 
@@ -229,7 +232,7 @@ class Drift(View):
         known = tags(scope, self.reference)
         for tag in self.alarm if isinstance(self.alarm, Mapping) else ():
             if tag not in known:
-                raise ValueError(f"alarm={{{tag!r}: …}}: there is no such number; {nearest(tag, sorted(known))}")
+                raise ArgumentError(f"alarm={{{tag!r}: …}}: there is no such number; {nearest(tag, sorted(known))}")
 
 
 def _references(given: Reference) -> dict[str, str | None]:

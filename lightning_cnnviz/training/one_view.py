@@ -134,6 +134,6 @@ class DriftCallback(CNNVisualizer):
         samples: FixedSamples | int = DEFAULT_SAMPLES,
         **options: Any,
     ) -> None:
-        count = samples if isinstance(samples, int) else MOST_SAMPLES
+        count = samples if isinstance(samples, int) else min(len(samples), MOST_SAMPLES)
         drift = Drift(layers, reference, maps=maps, alarm=alarm, on_alarm=on_alarm, samples=count)
         super().__init__([drift, Timeline(feature_layers=layers), Flips()], samples, **options)

@@ -132,9 +132,17 @@ class TestNumbers:
 
 
 class TestArguments:
-    def test_seven_samples_are_refused_before_training(self, tmp_path: Path) -> None:
-        with pytest.raises(MisconfigurationException, match="drift needs at least 8 samples, got 7"):
-            fit(tmp_path, [DriftCallback(samples=samples(7))])
+    @pytest.mark.parametrize("few", [7, samples(7)])
+    def test_seven_samples_are_refused(self, few: Any) -> None:
+        with pytest.raises(ValueError, match="samples must be at least 8, got 7"):
+            DriftCallback(samples=few)
+
+    def test_a_validation_set_of_seven_samples_costs_the_drift_and_not_the_run(self, tmp_path: Path) -> None:
+        callback = DriftCallback()
+        run = trainer(tmp_path, [callback])
+        with pytest.warns(UserWarning, match="without Drift: ValueError: drift needs at least 8 samples, got 7"):
+            run.fit(SmallCNN(), loader(count=7), loader(count=7))
+        assert run.global_step == 4
 
     @pytest.mark.parametrize(
         ("options", "message"),

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
-from lightning_cnnviz.look import run_views
+from lightning_cnnviz.look import check_classes, check_views, run_views
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Picture, Scalar
@@ -108,14 +108,17 @@ def explain(
         ValueError: a view cannot work on this model, or target and samples do not fit together.
     """
     check_target(target)
+    check_views(views)
     if isinstance(samples, Tensor):
         samples = FixedSamples(samples)
     probe = Probe(model, output_key=output_key)
     views = default_views() if views is None else list(views)
     for view in views:
         view.check(model)
+    layout = probe.survey(samples)
+    check_classes(layout, samples, target)
     explanation = Explanation()
-    for _, artifacts in run_views(probe, probe.survey(samples), samples, views, target, failed=_raise):
+    for _, artifacts in run_views(probe, layout, samples, views, target, failed=_raise):
         for artifact in artifacts:
             explanation.add(artifact)
     return explanation

@@ -23,6 +23,8 @@ ALLOWED = {
     "look.py": {"views", "drift", "model", "samples", "output.artifacts"},
     "explain.py": {"look", "views", "drift", "model", "samples", "output"},
     "compare.py": {"explain", "look", "views", "drift", "model", "samples", "output"},
+    "page": {"page", "output.record_names"},
+    "__main__.py": {"page", "output"},
     "training": {"training", "look", "views", "drift", "model", "samples", "output", "render", "methods"},
 }
 """By room, or by file where a file is more restricted: what it may import of the package."""
@@ -76,3 +78,19 @@ def test_importing_does_no_work() -> None:
     )
     preloaded = "import sys, lightning.pytorch; before = set(sys.modules); "
     subprocess.run([sys.executable, "-c", preloaded + code], check=True)
+
+
+def test_a_public_name_is_loaded_when_it_is_used() -> None:
+    code = (
+        "import sys, lightning_cnnviz, lightning_cnnviz.page\n"
+        "assert not {'torch', 'numpy', 'lightning'} & sys.modules.keys(), sys.modules.keys()\n"
+        "assert callable(lightning_cnnviz.compare) and callable(lightning_cnnviz.explain)\n"
+        "import lightning_cnnviz.explain, lightning_cnnviz.compare\n"
+        "from lightning_cnnviz import *\n"
+        "assert callable(compare) and callable(explain) and Explanation().pictures == {}\n"
+        "assert set(lightning_cnnviz.__all__) <= set(dir(lightning_cnnviz))\n"
+        "try: lightning_cnnviz.nothing\n"
+        "except AttributeError as error: assert 'nothing' in str(error)\n"
+        "else: raise AssertionError\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -49,7 +49,7 @@ def _health(evidence: Evidence, scope: Scope) -> Iterator[Sign]:
         yield Sign("health/dead_channels", layer, dead_channels(activations))
         yield Sign("health/saturation", layer, saturation(activations))
     for layer in scope.filters:
-        yield Sign("health/duplicate_filters", layer, duplicate_filters(evidence.weights[layer]))
+        yield Sign("health/duplicate_filters", layer, duplicate_filters(evidence.weight(layer)))
 
 
 def _shortcuts(evidence: Evidence, scope: Scope) -> Iterator[Sign]:

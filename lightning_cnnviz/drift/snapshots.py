@@ -118,7 +118,7 @@ def take(evidence: Evidence, scope: Scope) -> Snapshot:
     }
     maps = {tag: pooled(values[first], _MAP_SIDE).cpu() for tag, values in attention_maps(evidence, scope).items()}
     each = _KERNEL_WEIGHTS // max(1, len(scope.filters))
-    kernels = {layer: chosen_weights(evidence.weights[layer], each) for layer in scope.filters}
+    kernels = {layer: chosen_weights(evidence.weight(layer), each) for layer in scope.filters}
     return Snapshot(profiles, maps, evidence.probabilities[first].clone(), kernels)
 
 

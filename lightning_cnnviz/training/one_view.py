@@ -57,7 +57,7 @@ class SaliencyCallback(CNNVisualizer):
 
     def __init__(
         self,
-        method: Method = "gradient",
+        method: Method | str = "gradient",
         reduction: Drawing | None = None,
         *,
         steps: int | None = None,
@@ -87,7 +87,7 @@ class GradCAMCallback(CNNVisualizer):
     def __init__(
         self,
         layers: LayerSpec = "last",
-        variant: Variant = "gradcam",
+        variant: Variant | str = "gradcam",
         *,
         colormap: str = "jet",
         alpha: float = 0.5,

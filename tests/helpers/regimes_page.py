@@ -18,12 +18,13 @@ _BEGINNING = """\
 Training with the callbacks gives the same bits as training without them. Each row below is a way to train that a
 visualization could disturb, and two tests that run it with a real Trainer:
 
-- `tests/training/test_regimes.py::test_same_bits_and_no_trace[ROW]` trains without us, and with the default views and class
-  prototypes. The weights and buffers must be identical to the bit. Around every one of our hooks a fingerprint is taken
-  and must not change: parameters and gradients (identity, version, bytes), buffers, modes, hooks, attributes, random
-  number generators, steps, metrics, optimizers and torch's global flags (`tests/helpers/fingerprint.py`).
-- `tests/training/test_regimes.py::test_same_bits_and_no_trace_when_looks_fail[ROW]` does the same while views fail in the middle
-  of drawing and in the middle of calling the model.
+- `tests/training/test_regimes.py::test_same_bits_and_no_trace[ROW]` trains without us, and with the default views and
+  class prototypes. The weights and buffers must be identical to the bit. Around every one of our hooks a fingerprint
+  is taken and must not change: parameters and gradients (identity, version, bytes), buffers, modes, hooks,
+  attributes, random number generators, steps, metrics, optimizers and torch's global flags
+  (`tests/helpers/fingerprint.py`).
+- `tests/training/test_regimes.py::test_same_bits_and_no_trace_when_looks_fail[ROW]` does the same while views fail in
+  the middle of drawing and in the middle of calling the model.
 
 *Drawn* says how often the pictures must then be in the event file, so that no row passes by drawing nothing: once
 before training and once after each validation, 0 where there is no logger to draw into or no sample to draw. Rows

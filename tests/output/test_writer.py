@@ -80,7 +80,7 @@ def writer_threads() -> list[threading.Thread]:
 
 def await_the_end_of_its_thread(experiment: SummaryWriter) -> None:
     # Its traceback would otherwise be reported as a warning in whichever test runs by then.
-    experiment._get_file_writer().event_writer._async_writer._worker.join(5)  # type: ignore[no-untyped-call]
+    experiment._get_file_writer().event_writer._async_writer._worker.join(20)  # type: ignore[no-untyped-call]
 
 
 def scalar(step: int, tag: str = "drift/cka") -> Scalar:
@@ -221,10 +221,8 @@ def test_a_thread_that_cannot_start_is_an_error_not_a_crash(monkeypatch: pytest.
 
 def test_submit_does_not_wait_for_the_sink(held_sink: RecordingSink) -> None:
     writer = BackgroundWriter([held_sink])
-    started = time.monotonic()
     for step in range(20):
         writer.submit(scalar(step, "a"), step)
-    assert time.monotonic() - started < 0.5
     assert held_sink.written == []
     held_sink.open.set()
     assert writer.close()
@@ -234,11 +232,11 @@ def test_submit_does_not_wait_for_the_sink(held_sink: RecordingSink) -> None:
 def test_a_full_queue_costs_at_most_max_wait_s_in_all(held_sink: RecordingSink) -> None:
     writer = BackgroundWriter([held_sink], max_pending=2, max_wait_s=0.3)
     writer.submit(scalar(0, "a"), 0)
-    assert held_sink.entered.wait(5)
+    assert held_sink.entered.wait(20)
     started = time.monotonic()
     for step in range(1, 9):  # 1 and 2 wait in the queue, six do not fit
         writer.submit(scalar(step, "a"), step)
-    assert 0.25 < time.monotonic() - started < 1.0
+    assert 0.25 < time.monotonic() - started < 6 * 0.3  # not 0.3 s for each of the six
     assert writer.dropped == 6
     assert writer.last_steps == {"a": 2}
 
@@ -253,15 +251,16 @@ def test_patience_comes_back_once_the_queue_was_empty(held_sink: RecordingSink) 
     writer = BackgroundWriter([held_sink], max_pending=1, max_wait_s=0.5)
     for step in range(4):
         writer.submit(scalar(step, "a"), step)
-        assert held_sink.entered.wait(5)
+        assert held_sink.entered.wait(20)
     assert writer.dropped == 2
     held_sink.open.set()
     assert writer.flush()
 
+    writer._max_wait_s = 20.0  # however slow the machine is
     held_sink.open.clear()
     held_sink.entered.clear()
     writer.submit(scalar(4, "a"), 4)
-    assert held_sink.entered.wait(5)
+    assert held_sink.entered.wait(20)
     writer.submit(scalar(5, "a"), 5)
     threading.Timer(0.05, held_sink.open.set).start()
     writer.submit(scalar(6, "a"), 6)
@@ -274,16 +273,16 @@ def test_flush_and_close_give_up_in_time(held_sink: RecordingSink) -> None:
     writer = BackgroundWriter([held_sink], max_pending=3)
     for step in range(3):
         writer.submit(scalar(step, "a"), step)
-    assert held_sink.entered.wait(5)
+    assert held_sink.entered.wait(20)
     started = time.monotonic()
     assert not writer.flush(timeout=0.1)
     assert not writer.close(timeout=0.1)
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 10  # the sink is held up for 20
     assert writer.dropped == 2  # the first is in the sink's hands
 
     [abandoned] = writer_threads()
     held_sink.open.set()
-    abandoned.join(5)
+    abandoned.join(20)
     assert not abandoned.is_alive()
     assert held_sink.written == [("a", 0)]
 
@@ -362,17 +361,17 @@ def exit_code(child: int, timeout: float) -> int | None:
 def test_a_forked_child_does_not_wait_for_the_thread_of_its_parent(tmp_path: Path, held_sink: RecordingSink) -> None:
     writer = BackgroundWriter([FileSink(tmp_path), held_sink])
     writer.submit(scalar(1, "parent"), 1)
-    assert held_sink.entered.wait(5)
+    assert held_sink.entered.wait(20)
     writer.submit(scalar(2, "parent"), 2)
 
     child = os.fork()
     if child == 0:
         held_sink.open = Event()
         held_sink.open.set()
-        unharmed = writer.flush(3) and not writer_threads()
+        unharmed = writer.flush(30) and not writer_threads()
         writer.submit(scalar(3, "child"), 3)
-        os._exit(0 if unharmed and writer.close(3) and held_sink.written == [("child", 3)] else 1)
-    assert exit_code(child, 10) == 0
+        os._exit(0 if unharmed and writer.close(30) and held_sink.written == [("child", 3)] else 1)
+    assert exit_code(child, 60) == 0
 
     held_sink.open.set()
     assert writer.close()
@@ -393,7 +392,7 @@ def test_what_is_left_at_exit_is_written() -> None:
         threading.Timer(0.1, sink.open.set).start()
         atexit._run_exitfuncs()
         os._exit(0 if sink.written == [("a", 1)] and not writer_threads() else 1)
-    assert exit_code(child, 10) == 0
+    assert exit_code(child, 60) == 0
 
 
 def test_a_closed_writer_is_not_kept_until_exit() -> None:
@@ -437,3 +436,19 @@ def test_arguments_are_checked(arguments: dict[str, float], message: str) -> Non
     sinks: list[Sink] = []
     with pytest.raises(ValueError, match=message):
         BackgroundWriter(sinks, **arguments)  # type: ignore[arg-type]
+
+
+class Unable:
+    def draw(self, font: str | None = None) -> RGB:
+        raise KeyError("x")
+
+
+def test_a_picture_that_cannot_be_drawn_is_said_once_and_switches_no_sink_off(tmp_path: Path) -> None:
+    sinks = [FileSink(tmp_path / "a"), FileSink(tmp_path / "b")]
+    writer = BackgroundWriter(sinks)
+    for step in range(2):
+        writer.submit(Picture("bad", Unable()), step)
+    writer.submit(Note("good", "text"), 1)
+    assert writer.close()
+    assert [str(error) for error in writer.take_errors()] == ["bad could not be drawn: KeyError: 'x'"]
+    assert [(tmp_path / name / "good_000001.md").read_text() for name in "ab"] == ["text", "text"]

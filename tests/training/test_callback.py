@@ -335,11 +335,8 @@ def _samples(**changes: Any) -> FixedSamples:
 
 
 BAD_FITS: dict[str, tuple[dict[str, Any], type[SmallCNN], str]] = {
-    "no convolution": ({}, NoConvolution, "two-dimensional convolution"),
     "unknown layer": ({"views": [FeatureMaps("bodi")]}, SmallCNN, "nearest: body"),
     "layer without map": ({"views": [GradCAM("head")]}, SmallCNN, "no spatial output"),
-    "samples of another shape": ({"samples": _samples(images=torch.zeros(4, 2, 8, 8))}, SmallCNN, r"\(4, 2, 8, 8\)"),
-    "labels out of range": ({"samples": _samples(labels=torch.tensor([0, 1, 2, 3]))}, SmallCNN, "labels up to 3"),
     "class names too few": ({"class_names": ["a", "b"]}, SmallCNN, "class_names|label"),
     "mean of another length": ({"mean": [0.1, 0.2], "std": [1.0, 1.0]}, SmallCNN, "mean"),
     "target out of range": ({"target": 3}, SmallCNN, "classes 0 to 2"),

@@ -35,6 +35,7 @@ from lightning_cnnviz import (
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.output import sinks
 from lightning_cnnviz.output.artifacts import Artifact, Picture
+from lightning_cnnviz.output.event_records import record
 from lightning_cnnviz.output.sinks import SPARE_BYTES
 from tests.helpers.processes import run
 from tests.helpers.training import SmallCNN, events, fit, image_steps, loader, sha, trainer
@@ -112,7 +113,7 @@ def without_us(tmp_path: Path, *others: Callback, model: Callable[[], LightningM
 
 def background_writer(trainer: Trainer) -> Any:
     [visualizer] = [callback for callback in trainer.callbacks if isinstance(callback, CNNVisualizer)]  # type: ignore[attr-defined]
-    return visualizer._session._writer  # type: ignore[union-attr]
+    return visualizer._session.outlet._writer  # type: ignore[union-attr]
 
 
 @pytest.fixture
@@ -277,25 +278,36 @@ def test_an_interrupt_during_a_look_is_one_as_ever(where: str, tmp_path: Path) -
 class Noise(View):
     """Large pictures, in the middle of whose writing the process is killed."""
 
-    def __init__(self, last_look: int) -> None:
-        super().__init__()
-        self._last_look = last_look
-        self._looks = 0
-
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         return Request()
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
-        self._looks += 1
-        generator = np.random.default_rng(self._looks)
+        generator = np.random.default_rng(0)
         for index in range(8):
             yield Picture(f"noise/{index}", generator.integers(0, 256, (700, 700, 3), dtype=np.uint8))
-        if self._looks == self._last_look:
-            threading.Timer(0.15, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
 
-def train_with_checkpoints(directory: Path, last_look: int, resume: Path | None = None) -> None:
-    visualizer = CNNVisualizer([Noise(last_look), Prototypes(steps=5), Predictions()], samples=4)
+def dying_at(tag: str, step: int) -> Callable[[sinks.TensorBoardSink, Artifact, int], None]:
+    """A way to write that ends with the process, when half of a record is on the disk."""
+    write = sinks.TensorBoardSink.write
+
+    def write_or_die(sink: sinks.TensorBoardSink, artifact: Artifact, at: int) -> None:
+        write(sink, artifact, at)
+        if (artifact.tag, at) == (tag, step):
+            assert sink._experiment is not None
+            sink._experiment.flush()
+            [event_file] = Path(sink._experiment.log_dir).glob("events.out.*")
+            with event_file.open("ab") as file:
+                file.write(record(bytes(1000))[:500])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return write_or_die
+
+
+def train_with_checkpoints(directory: Path, *, dies_at: int | None = None, resume: Path | None = None) -> None:
+    if dies_at is not None:  # in a process of its own
+        sinks.TensorBoardSink.write = dying_at("noise/4", dies_at)  # type: ignore[method-assign]
+    visualizer = CNNVisualizer([Noise(), Prototypes(steps=5), Predictions()], samples=4)
     saving = ModelCheckpoint(directory / "saved", filename="{epoch}", save_top_k=-1)
     torch.manual_seed(1)
     with warnings.catch_warnings():
@@ -307,18 +319,19 @@ def train_with_checkpoints(directory: Path, last_look: int, resume: Path | None 
 
 @pytest.mark.slow
 def test_killed_while_writing_and_resumed(tmp_path: Path) -> None:
-    ended = run(partial(train_with_checkpoints, tmp_path, 3), directory=tmp_path / "output")
+    ended = run(partial(train_with_checkpoints, tmp_path, dies_at=LOOKS[2]), directory=tmp_path / "output")
     assert ended.code == -signal.SIGKILL, ended.output
     written = image_steps(tmp_path)
-    assert written["noise/0"]
-    assert all(found == LOOKS[: len(found)] for tag, found in written.items() if tag != "prototypes")
+    assert {tag: found for tag, found in written.items() if tag.startswith("noise")} == {
+        f"noise/{index}": LOOKS[: 3 if index <= 4 else 2] for index in range(8)
+    }
     saved = tmp_path / "saved" / "epoch=0.ckpt"
 
-    train_with_checkpoints(tmp_path, 0, resume=saved)
+    train_with_checkpoints(tmp_path, resume=saved)
     steps = image_steps(tmp_path)
     for tag, found in steps.items():
         assert found[-3:] == [11, 17, 23], tag
-        # What the killed run wrote of its last look may be there a second time, with the same step.
+        # What the killed run wrote of its last look is there a second time, with the same step.
         assert found == sorted([*written.get(tag, []), 11, 17, 23]), tag
 
     before, after = (_remembered(tmp_path / "saved" / f"epoch={epoch}.ckpt") for epoch in (0, 3))

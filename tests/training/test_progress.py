@@ -77,7 +77,10 @@ def test_a_trainer_without_a_bar_gets_none(tmp_path: Path, capsys: pytest.Captur
     assert "Prototypes" not in capsys.readouterr().out
 
 
-def test_short_work_shows_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_short_work_shows_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_LONG_S", 1000.0)
     fit(tmp_path, [TQDMProgressBar(), LongWork()], max_epochs=1, enable_progress_bar=True)
     assert "Prototypes" not in capsys.readouterr().out
 

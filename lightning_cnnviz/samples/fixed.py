@@ -14,6 +14,7 @@ from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KE
 from lightning_cnnviz.samples.checks import checked_count
 from lightning_cnnviz.samples.origin import AS_THE_MODEL_SEES, Origin, RawBatch
 from lightning_cnnviz.samples.perturbations import Corner, Mark, Patch, Perturbation
+from lightning_cnnviz.samples.pictures import shows_all_of
 from lightning_cnnviz.samples.reading import first_per_class, read_files, read_items
 from lightning_cnnviz.samples.shown import ShownSamples
 
@@ -145,8 +146,9 @@ class FixedSamples(ShownSamples):
         """Reads pictures from files: what `transform` makes of them for the model, the pictures themselves for people.
 
         Maps are laid over the pictures where the transform resized and cropped them from. That is followed through
-        torchvision's ``Resize``, ``CenterCrop``, ``Pad`` and flips in any nesting; with a transform that moves pixels
-        in another way, the samples are shown as the model sees them, and a remark says so.
+        torchvision's ``Resize``, ``CenterCrop``, ``Pad`` and flips in any nesting; what another
+        transform made is compared with the picture, and where it does not show all of it, the samples are shown as the
+        model sees them, and a remark says so.
 
         Args:
             paths: files that Pillow can read; turned upright by their EXIF orientation and converted to RGB.
@@ -165,17 +167,19 @@ class FixedSamples(ShownSamples):
         images, originals, boxes = read_files(paths, transform)
         indices = None if labels is None else torch.as_tensor(labels)
         raw = RawBatch((images, torch.zeros(len(images), dtype=torch.int64) if indices is None else indices))
-        notes = (f"{AS_THE_MODEL_SEES}: {boxes}",) if isinstance(boxes, str) else ()
         samples = cls(
             images,
             indices,
             class_names=class_names,
             mean=mean,
             std=std,
-            originals=None if isinstance(boxes, str) else originals,
+            originals=originals,
             original_boxes=None if isinstance(boxes, str) else torch.tensor(boxes),
-            origin=Origin(raw=raw if apply_batch_hooks else None, notes=notes),
+            origin=Origin(raw=raw if apply_batch_hooks else None),
         ).with_display_from(transform)
+        if isinstance(boxes, str) and not all(map(shows_all_of, samples.pictures(), originals)):
+            notes = (f"{AS_THE_MODEL_SEES}: {boxes}.",)
+            samples = samples._with(originals=None, origin=replace(samples.origin, notes=notes))
         return samples._with(perturbed=perturbed)
 
     def with_perturbed(self, **perturbed: Tensor | Perturbation) -> FixedSamples:

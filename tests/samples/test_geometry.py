@@ -173,3 +173,31 @@ def test_refuses_boxes_that_do_not_fit(arguments, message):
         arguments = {**arguments, "originals": [np.zeros((20, 30, 3), np.uint8)]}
     with pytest.raises(ValueError, match=message):
         FixedSamples(torch.zeros(1, 3, 4, 4), **arguments)
+
+
+def gradient() -> Image.Image:
+    """Shades that rise evenly: a crop of it looks like the whole but for its range."""
+    return Image.fromarray(np.linspace(0, 255, 300 * 300).reshape(300, 300).astype(np.uint8)).convert("RGB")
+
+
+@pytest.mark.parametrize("picture", [planted(), planted().resize((300, 300)), gradient()])
+@pytest.mark.parametrize("normalization", [[], [v1.Normalize([0.5] * 3, [0.25] * 3)]])
+def test_functions_that_resize_all_of_it_are_told_from_those_that_crop(tmp_path, picture, normalization):
+    picture.save(tmp_path / "a.png")
+    finish = v1.Compose([v1.ToTensor(), *normalization])
+
+    class Transform:
+        def __init__(self, crop: float) -> None:
+            self.crop, self.transforms = crop, [finish]
+
+        def __call__(self, picture: Image.Image) -> torch.Tensor:
+            left, top = (round(side * self.crop) for side in picture.size)
+            box = (left, top, picture.width - left, picture.height - top)
+            return finish(picture.crop(box).resize((60, 60), Image.Resampling.BICUBIC))
+
+    whole = FixedSamples.from_files([tmp_path / "a.png"], Transform(0))
+    assert whole.display_pictures()[0].shape == (picture.height, picture.width, 3)
+    assert whole.display_note() is None
+    cropped = FixedSamples.from_files([tmp_path / "a.png"], Transform(0.06))
+    assert cropped.display_pictures()[0].shape == (60, 60, 3)
+    assert "not known where Transform puts the pixels" in cropped.display_note()

@@ -1,4 +1,4 @@
-"""Reading images from datasets and files, without disturbing the random states."""
+"""Reading images from datasets and files, without disturbing the training."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.output.artifacts import RGB
-from lightning_cnnviz.samples import random_numbers
 from lightning_cnnviz.samples.batches import (
     DEFAULT_LABEL_KEY,
     Form,
@@ -46,7 +46,7 @@ def read_items(
         ValueError: if there are no indices, one is out of range, or the items are not images of one shape.
     """
     indices = _checked_indices(indices, len(dataset))
-    with random_numbers.preserved():
+    with process_state_preserved():
         items = [dataset[index] for index in indices]
         raw = _collated(items)
     names = [f"item {index} of dataset, image_key={image_key!r}" for index in indices]
@@ -74,7 +74,7 @@ def read_files(
     if not paths:
         raise ValueError("paths must name at least one file, got none")
     pictures = [_read_picture(path) for path in paths]
-    with random_numbers.preserved():
+    with process_state_preserved():
         images = [transform(picture) for picture in pictures]
     stacked = _stack([f"transform of {os.fspath(path)}" for path in paths], images)
     return stacked, [np.asarray(picture) for picture in pictures], _boxes(transform, pictures, stacked)
@@ -103,7 +103,7 @@ def first_per_class(
     taken: Counter[int] = Counter()
     chosen: list[tuple[int, int, int]] = []
     complete = 0
-    with random_numbers.preserved():
+    with process_state_preserved():
         for index, label in enumerate(_labels(dataset, image_key, label_key)):
             if taken[label] < per_class:
                 chosen.append((taken[label], label, index))

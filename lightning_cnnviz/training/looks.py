@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,10 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from lightning_cnnviz.look import UNMETERED, run_views
 from lightning_cnnviz.output.artifacts import Artifact, Note, Picture, Scalar
+from lightning_cnnviz.training.checks import check_artifact
 from lightning_cnnviz.training.progress import ProgressBar
 from lightning_cnnviz.training.request_only import RequestOnly
+from lightning_cnnviz.training.tags import Occurrences
 from lightning_cnnviz.training.weight_averaging import drawn_weights
 from lightning_cnnviz.views import View
 
@@ -42,41 +44,50 @@ def look(session: Session, pl_module: LightningModule, *, untrained: bool = Fals
     """Looks at the model once for all callbacks that can share a pass, and writes what was drawn.
 
     Returns:
-        The numbers that Lightning is to log, by tag; they are not written here.
+        The numbers that Lightning is to log, by tag; they are not written here. While training those of earlier looks
+        are among them, because whoever monitors a number wants it after every validation.
     """
     trainer = session.trainer
+    if trainer.state.fn == TrainerFn.FITTING and not untrained:
+        session.steps.validations += 1
     for callback in session.callbacks:
         callback.sampling.try_to_choose(session)
     plan = session.ranks.broadcast_decision(lambda: _plan(session, untrained))
-    if plan is None:
-        return {}
-    session.steps.looked(plan.step, trainer)
-    with session.costs.look():
-        monitored = _look_by_group(session, pl_module, plan)
-    for scalar in session.costs.scalars():
-        session.outlet.submit(scalar, plan.step)
-    session.outlet.flush()
-    return monitored
+    monitored: dict[str, float] = {}
+    if plan is not None:
+        session.steps.looked(plan.step, trainer)
+        with session.costs.look():
+            monitored = _look_by_group(session, pl_module, plan)
+        for scalar in session.costs.scalars():
+            session.outlet.submit(scalar, plan.step)
+        session.outlet.flush()
+    if trainer.state.fn != TrainerFn.FITTING:
+        return monitored
+    return {tag: value for callback in session.callbacks for tag, value in callback.monitored.items()}
 
 
 def _plan(session: Session, untrained: bool) -> Plan | None:
     callbacks, trainer = session.callbacks, session.trainer
-    if not session.outlet.open() and not any(view.monitors for callback in callbacks for view in callback.views):
-        return None
-    due = [_due(callback, session, untrained) for callback in callbacks]
+    has_outlet = session.outlet.open()
+    due = [_due(callback, session, untrained, has_outlet) for callback in callbacks]
     step = session.steps.next(trainer)
     if step is None or not any(due):
         return None
     return Plan(step, None if untrained else trainer.current_epoch, due)
 
 
-def _due(callback: CNNVisualizer, session: Session, untrained: bool) -> dict[int, dict[str, Any]]:
+def _due(callback: CNNVisualizer, session: Session, untrained: bool, has_outlet: bool) -> dict[int, dict[str, Any]]:
     """The positions of the views that are due, with what the other ranks need to know of them."""
     if callback.samples is None:
         return {}
     views = callback.failures.working(callback.views)
-    due = callback.schedule.due(views, session.trainer, session.costs, untrained=untrained)
-    return {callback.views.index(view): view.state_dict() if session.ranks.sharded else {} for view in due}
+    if not has_outlet:
+        # Their pictures go nowhere; whether there are numbers to be monitored shows at the first look.
+        views = [view for view in views if session.may_monitor(view)]
+    validations = session.steps.validations
+    due = callback.schedule.due(views, session.trainer, session.costs, untrained=untrained, validations=validations)
+    positions = [next(i for i, view in enumerate(callback.views) if view is one) for one in due]
+    return {i: callback.views[i].state_dict() if session.ranks.sharded else {} for i in positions}
 
 
 def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> dict[str, float]:
@@ -85,20 +96,33 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
     if weights is not None and trainer.state.fn == TrainerFn.FITTING and trainer.validating:
         session.outlet.say(weights)
         session.outlet.submit(Note("weights", weights), plan.step)
-    groups: dict[tuple[object, ...], dict[View, CNNVisualizer]] = {}
+    groups: dict[tuple[object, ...], list[_Shown]] = {}
     for callback, due in zip(session.callbacks, plan.due, strict=True):
-        for view in _views(callback, due, session):
-            groups.setdefault(_pass_key(callback), {})[view] = callback
+        if due:
+            shown = [_Shown(view, callback) for view in _views(callback, due, session)]
+            groups.setdefault(_pass_key(callback), []).extend(shown)
     monitored: dict[str, float] = {}
-    for owners in groups.values():
-        artifacts = _look_at_once(session, pl_module, owners, plan.epoch)
+    occurrences = Occurrences()
+    for group in groups.values():
+        drawn = _look_at_once(session, pl_module, group, plan.epoch)
         with session.costs.stage("write"):
-            for artifact in artifacts:
-                if isinstance(artifact, Scalar) and artifact.monitored:
-                    monitored[artifact.tag] = artifact.value
-                else:
-                    session.outlet.submit(artifact, plan.step)
+            for shown_view, artifacts in drawn:
+                with shown_view.callback.failures.of(shown_view.view):
+                    for artifact in artifacts:
+                        _hand_over(
+                            session, shown_view, artifact, step=plan.step, occurrences=occurrences, monitored=monitored
+                        )
+                monitoring = any(isinstance(artifact, Scalar) and artifact.monitored for artifact in artifacts)
+                session.note_drawn(shown_view.view, monitoring=monitoring)
     return monitored
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """A view that is due, and whose it is."""
+
+    view: View
+    callback: CNNVisualizer
 
 
 def _views(callback: CNNVisualizer, due: Mapping[int, Mapping[str, Any]], session: Session) -> list[View]:
@@ -115,13 +139,15 @@ def _pass_key(callback: CNNVisualizer) -> tuple[object, ...]:
 
 
 def _look_at_once(
-    session: Session, pl_module: LightningModule, owners: Mapping[View, CNNVisualizer], epoch: int | None
-) -> list[Artifact]:
+    session: Session, pl_module: LightningModule, group: Sequence[_Shown], epoch: int | None
+) -> list[tuple[_Shown, list[Artifact]]]:
+    owners = {id(shown.view): shown for shown in group}
+
     def failed(view: View, error: Exception) -> None:
         if session.ranks.is_main:  # who also leaves it out of the next plan, on all ranks
-            owners[view].failures.give_up([view], error)
+            owners[id(view)].callback.failures.give_up([view], error)
 
-    first = next(iter(owners.values()))
+    first = group[0].callback
     assert first.samples is not None
     progress = ProgressBar(session.trainer.progress_bar_callback)
     try:
@@ -129,7 +155,7 @@ def _look_at_once(
             session.probe(pl_module, first, progress.update),
             session.survey(pl_module, first, first.samples),
             first.samples,
-            list(owners),
+            [shown.view for shown in group],
             first.target,
             shown=first.show,
             epoch=epoch,
@@ -138,17 +164,37 @@ def _look_at_once(
         )
     except Exception as error:
         if session.ranks.is_main:
-            for callback in dict.fromkeys(owners.values()):
-                callback.failures.give_up([view for view in owners if owners[view] is callback], error)
+            for callback in dict.fromkeys(shown.callback for shown in group):
+                callback.failures.give_up([shown.view for shown in group if shown.callback is callback], error)
         return []
     finally:
         progress.close()
-    return [_adopted(artifact, owners[view]) for view, artifacts in drawn for artifact in artifacts]
+    return [(owners[id(view)], artifacts) for view, artifacts in drawn]
 
 
-def _adopted(artifact: Artifact, callback: CNNVisualizer) -> Artifact:
-    """An artifact of one of the views as its callback wants it written."""
+def _hand_over(
+    session: Session,
+    shown: _Shown,
+    artifact: Artifact,
+    *,
+    step: int,
+    occurrences: Occurrences,
+    monitored: dict[str, float],
+) -> None:
+    """Writes an artifact of a view as its callback wants it written, or notes the number that Lightning is to log."""
+    check_artifact(artifact)
+    callback, kind = shown.callback, type(artifact).__name__
     tag = callback.tag_prefix + artifact.tag
-    if isinstance(artifact, Picture):
-        return dataclasses.replace(artifact, tag=tag, format=callback.picture_format)
-    return dataclasses.replace(artifact, tag=tag)
+    free = session.tags.claim(kind, tag, occurrences.owner(shown.view, kind, tag))
+    if free != tag:
+        session.warn_once(
+            f"{tag} is the tag of two views or callbacks, so {shown.view.name} of {type(callback).__name__} writes to "
+            f"{free}: give one of them another tag_prefix",
+            about=f"the tag of {shown.view.name} {id(callback)}",
+        )
+    if isinstance(artifact, Scalar) and artifact.monitored:
+        monitored[free] = callback.monitored[free] = float(artifact.value)
+    elif isinstance(artifact, Picture):
+        session.outlet.submit(dataclasses.replace(artifact, tag=free, format=callback.picture_format), step)
+    else:
+        session.outlet.submit(dataclasses.replace(artifact, tag=free), step)

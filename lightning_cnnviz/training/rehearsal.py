@@ -25,6 +25,13 @@ def check_views_on(session: Session, callback: CNNVisualizer, model: LightningMo
     Raises:
         ArgumentError: an argument of a view names what the model does not have.
     """
+    for other in session.callbacks[: session.callbacks.index(callback)]:
+        for view in callback.views:
+            if any(view is one for one in other.views):
+                raise ArgumentError(
+                    f"the same {view.name} stands in two callbacks: make one for each, and tell what they write apart "
+                    "with tag_prefix"
+                )
     if not any(True for _ in model.parameters()):  # configure_model() makes the layers later
         return
     for view in callback.views:

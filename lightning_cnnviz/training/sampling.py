@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.trainer.states import TrainerFn
@@ -20,23 +20,49 @@ _DEFAULT_SANITY_BATCHES = 2
 class Sampling:
     """The samples of one callback in the course of a run.
 
+    Fitting and validating draw the same samples; testing has its own.
+
     Args:
         callback: whose samples they are.
-        source: where they come from.
+        make_source: says where they come from.
         has_keys: whether the user said where images and labels are in a batch.
         has_display: whether the user gave class names or a normalisation.
     """
 
-    def __init__(self, callback: CNNVisualizer, source: SampleSource, *, has_keys: bool, has_display: bool) -> None:
+    def __init__(
+        self, callback: CNNVisualizer, make_source: Callable[[], SampleSource], *, has_keys: bool, has_display: bool
+    ) -> None:
         self._callback = callback
-        self.source = source
+        self._make_source = make_source
         self._has_keys, self._has_display = has_keys, has_display
+        self._sources = {"fit": make_source()}
+        self._stage = "fit"
         self._chosen = False
         self._unreadable: Exception | None = None
 
-    def restart(self) -> None:
-        """A run starts: its dataset may say more about the samples."""
-        self._chosen = False
+    @property
+    def source(self) -> SampleSource:
+        """Where the samples of this stage come from."""
+        return self._sources[self._stage]
+
+    def start(self, stage: str) -> None:
+        """A run starts; its dataset may say more about the samples."""
+        self._stage = "test" if stage == "test" else "fit"
+        if self._stage not in self._sources:
+            self._sources[self._stage] = self._make_source()
+        self._chosen, self._unreadable = False, None
+
+    def forget(self) -> None:
+        """Takes samples afresh."""
+        self._sources = {"fit": self._make_source()}
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """Samples taken from batches."""
+        return self._sources["fit"].state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
+        """Takes up what :meth:`state_dict` gave."""
+        self._sources["fit"].load_state_dict(state)
 
     def see(self, trainer: Any, batch: Any, batch_idx: int, dataloader_idx: int) -> None:
         """Takes copies of what may be chosen from the first batches, on rank 0."""
@@ -66,6 +92,7 @@ class Sampling:
         for callback in session.callbacks:
             if callback.samples is not None and same_samples(callback.samples, samples):
                 self.source.samples = samples = callback.samples  # looks are shared by identity
+        self._callback.memory.meet(samples)
         note = samples.display_note()
         if note is not None:
             session.outlet.say(note)

@@ -27,6 +27,8 @@ class View(ABC):
         ValueError: ``every_n_epochs`` is no positive integer.
     """
 
+    every_n_epochs = 1
+
     def __init__(self, *, every_n_epochs: int = 1) -> None:
         self.every_n_epochs = positive("every_n_epochs", every_n_epochs)
 
@@ -36,8 +38,17 @@ class View(ABC):
         return type(self).__name__
 
     @property
-    def monitors(self) -> bool:
-        """Whether :meth:`draw` may give numbers that Lightning is to log."""
+    def monitored_tags(self) -> tuple[str, ...]:
+        """Tags under which Lightning gets a number after every validation, 0 until :meth:`draw` gives the first one.
+
+        Any ``Scalar(monitored=True)`` is logged. These are there from the beginning, so that a ``ModelCheckpoint``
+        that monitors them does not end the run where a look comes later.
+        """
+        return ()
+
+    @property
+    def remembers_samples(self) -> bool:
+        """Whether what the view remembers belongs to the samples that it was made of, and to no others."""
         return False
 
     @property

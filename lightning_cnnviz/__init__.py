@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from lightning_cnnviz.drift import Drift, Flips, Timeline
     from lightning_cnnviz.explain import Explanation, explain
     from lightning_cnnviz.model.evidence import Evidence, Request
+    from lightning_cnnviz.model.layers import Layout
+    from lightning_cnnviz.output.artifacts import Array, Note, Picture, Scalar
     from lightning_cnnviz.samples import FixedSamples
     from lightning_cnnviz.training.callback import CNNVisualizer
     from lightning_cnnviz.training.one_view import (
@@ -37,12 +39,14 @@ if TYPE_CHECKING:
         Saliency,
         View,
     )
+    from lightning_cnnviz.views.common import overlay_sheet
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CAM",
     "ActivationMaximization",
+    "Array",
     "CNNVisualizer",
     "Drift",
     "DriftCallback",
@@ -57,17 +61,22 @@ __all__ = [
     "GradCAM",
     "GradCAMCallback",
     "GuidedGradCAM",
+    "Layout",
     "ModelSummary",
+    "Note",
+    "Picture",
     "Predictions",
     "PrototypeCallback",
     "Prototypes",
     "Request",
     "Saliency",
     "SaliencyCallback",
+    "Scalar",
     "Timeline",
     "View",
     "compare",
     "explain",
+    "overlay_sheet",
 ]
 
 _NAMES = {
@@ -75,6 +84,8 @@ _NAMES = {
     ".drift": ("Drift", "Flips", "Timeline"),
     ".explain": ("Explanation", "explain"),
     ".model.evidence": ("Evidence", "Request"),
+    ".model.layers": ("Layout",),
+    ".output.artifacts": ("Array", "Note", "Picture", "Scalar"),
     ".samples": ("FixedSamples",),
     ".training.callback": ("CNNVisualizer",),
     ".training.one_view": (
@@ -98,6 +109,7 @@ _NAMES = {
         "Saliency",
         "View",
     ),
+    ".views.common": ("overlay_sheet",),
 }
 """Where the public names are, by module; a name is imported when it is first used (PEP 562).
 

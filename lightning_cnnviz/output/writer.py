@@ -10,7 +10,7 @@ from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import TypeAlias
 
-from lightning_cnnviz.output.artifacts import Array, Artifact, Note
+from lightning_cnnviz.output.artifacts import Array, Artifact, DrawingError, Note
 from lightning_cnnviz.output.sinks import Sink
 
 __all__ = ["BackgroundWriter", "WriterError"]
@@ -19,7 +19,10 @@ _EXIT_TIMEOUT_S = 5.0
 
 
 class WriterError(RuntimeError):
-    """A sink failed and was switched off, or no writer thread could be started; ``__cause__`` says why."""
+    """A sink failed and was switched off, a picture could not be drawn, or no writer thread could be started.
+
+    ``__cause__`` says why.
+    """
 
 
 class BackgroundWriter:
@@ -157,6 +160,7 @@ class _GuardedSinks:
     def __init__(self, sinks: Iterable[Sink]) -> None:
         self.active = list(sinks)
         self._errors: list[WriterError] = []
+        self._said: set[str] = set()
 
     def write(self, artifact: Artifact, step: int) -> None:
         self._each(lambda sink: sink.write(artifact, step), f"writing {artifact.tag!r} at step {step}")
@@ -169,9 +173,7 @@ class _GuardedSinks:
         return [self._errors.pop(0) for _ in range(len(self._errors))]
 
     def add_error(self, cause: BaseException, what: str) -> None:
-        error = WriterError(f"{what}: {type(cause).__name__}: {cause}")
-        error.__cause__ = cause
-        self._errors.append(error)
+        self._errors.append(_writer_error(f"{what}: {type(cause).__name__}: {cause}", cause))
 
     def _each(self, action: Callable[[Sink], None], doing: str) -> None:
         for sink in list(self.active):
@@ -180,9 +182,19 @@ class _GuardedSinks:
     def _try(self, sink: Sink, action: Callable[[Sink], None], doing: str) -> None:
         try:
             action(sink)
+        except DrawingError as error:
+            if str(error) not in self._said:
+                self._said.add(str(error))
+                self._errors.append(_writer_error(str(error), error.__cause__))
         except BaseException as error:  # even SystemExit: it is the sink's, and would end the thread without a word
             self.active = [other for other in self.active if other is not sink]
             self.add_error(error, f"{type(sink).__name__} failed at {doing} and was switched off")
+
+
+def _writer_error(text: str, cause: BaseException | None) -> WriterError:
+    error = WriterError(text)
+    error.__cause__ = cause
+    return error
 
 
 _Order: TypeAlias = tuple[Artifact, int] | Event | None

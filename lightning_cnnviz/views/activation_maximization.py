@@ -14,10 +14,10 @@ from lightning_cnnviz.methods.activation_maximization import Maximized, Regulari
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
 from lightning_cnnviz.model.layers import ArgumentError, Layer, LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
-from lightning_cnnviz.render import Scale, draw_maps, draw_rgb_kernels, format_number, tiles
+from lightning_cnnviz.render import Maps, Scale, SignedImages, Tiles, format_number
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, one_of, positive
-from lightning_cnnviz.views.common import defect_remarks, to_numpy
+from lightning_cnnviz.views.common import picture_of, to_numpy
 
 CLIPPED_FROM = 0.995  # the share of an image's pixels that are drawn unclipped
 STABLE_SMOOTHING = 0.25  # what descent on squared differences may take away in a step before it overshoots
@@ -129,22 +129,19 @@ class ActivationMaximization(View):
 
     def _picture(self, tag: str, layer: Layer, found: Maximized) -> Picture:
         images = _clipped(to_numpy(found.images), self.scale)
+        cells: SignedImages | Maps
         if images.shape[1] == 3:
-            drawn = draw_rgb_kernels(images, scale=self.scale)
+            cells = SignedImages(images, scale=self.scale)
         else:
-            drawn = draw_maps(images.mean(axis=1), colormap="gray", scale=self.scale, symmetric=True)
-        labels = [
+            grey = images.mean(axis=1, keepdims=True)
+            cells = Maps(grey, ("",), kind="signed", colormap="gray", scale=self.scale)
+        labels = tuple(
             f"ch {channel}: {format_number(value)}"
             for channel, value in zip(found.channels.tolist(), found.activations.tolist(), strict=True)
-        ]
-        picture = tiles(
-            list(drawn.cells),
-            labels=labels,
-            title=f"What excites {layer.name}, {len(labels)} of {layer.channels} channels",
-            footer=f"{self.steps} steps from noise; channel: mean activation reached, strongest first",
-            smooth=min(found.images.shape[2:]) > 64,
         )
-        return Picture(tag, picture, defect_remarks(tag, drawn))
+        title = f"What excites {layer.name}, {len(labels)} of {layer.channels} channels"
+        footer = f"{self.steps} steps from noise; channel: mean activation reached, strongest first"
+        return picture_of(tag, Tiles(cells, labels, title, footer, smooth=min(found.images.shape[2:]) > 64))
 
 
 def _clipped(images: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:

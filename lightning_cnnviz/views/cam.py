@@ -79,7 +79,6 @@ class CAM(View):
             colormap=self.colormap,
             scale=self.scale,
             alpha=self.alpha,
-            smooth=True,
         )
 
     def _head(self, layout: Layout) -> Head:

@@ -84,5 +84,4 @@ class GradCAM(View):
                 colormap=self.colormap,
                 scale=self.scale,
                 alpha=self.alpha,
-                smooth=True,
             )

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Literal, TypeAlias, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,11 +21,11 @@ from lightning_cnnviz.methods.pixel_methods import (
 )
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
 from lightning_cnnviz.model.layers import Layout
-from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Picture
+from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, fraction, one_of, positive
-from lightning_cnnviz.views.common import overlay_sheet, shown_pictures, with_remark
+from lightning_cnnviz.views.common import overlay_sheet, with_remark
 from lightning_cnnviz.views.panels import panel_sheet
 
 Method: TypeAlias = Literal["gradient", "input_x_gradient", "guided", "deconvnet", "smoothgrad", "integrated_gradients"]
@@ -170,7 +169,6 @@ class Saliency(View):
             evidence,
             tag,
             without_peaks(maps) if cut else maps,
-            pictures=_grey(shown_pictures(evidence)),
             heading=_HEADINGS[self.reduction],
             title=title,
             note=", the strongest 1% cut" if cut else "",
@@ -178,11 +176,6 @@ class Saliency(View):
             scale=self.scale,
             alpha=self.alpha,
             smooth=False,
-            symmetric=self.reduction == "signed",
+            grey=True,
+            kind="signed" if self.reduction == "signed" else "intensity",
         )
-
-
-def _grey(pictures: list[RGB]) -> list[RGB]:
-    """Without colors of their own, which would be mistaken for those of the map."""
-    sums = (picture[..., 0].astype(np.uint16) + picture[..., 1] + picture[..., 2] for picture in pictures)
-    return [np.repeat(((total + 1) // 3).astype(np.uint8)[..., None], 3, axis=2) for total in sums]

@@ -436,3 +436,19 @@ def test_arguments_are_checked(arguments: dict[str, float], message: str) -> Non
     sinks: list[Sink] = []
     with pytest.raises(ValueError, match=message):
         BackgroundWriter(sinks, **arguments)  # type: ignore[arg-type]
+
+
+class Unable:
+    def draw(self, font: str | None = None) -> RGB:
+        raise KeyError("x")
+
+
+def test_a_picture_that_cannot_be_drawn_is_said_once_and_switches_no_sink_off(tmp_path: Path) -> None:
+    sinks = [FileSink(tmp_path / "a"), FileSink(tmp_path / "b")]
+    writer = BackgroundWriter(sinks)
+    for step in range(2):
+        writer.submit(Picture("bad", Unable()), step)
+    writer.submit(Note("good", "text"), 1)
+    assert writer.close()
+    assert [str(error) for error in writer.take_errors()] == ["bad could not be drawn: KeyError: 'x'"]
+    assert [(tmp_path / name / "good_000001.md").read_text() for name in "ab"] == ["text", "text"]

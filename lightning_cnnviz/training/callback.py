@@ -15,11 +15,11 @@ from lightning_cnnviz.output.artifacts import PictureFormat
 from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples, SampleSource
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
 from lightning_cnnviz.training.checks import check_distinct, check_share, check_views
-from lightning_cnnviz.training.failures import Failures, OnError, entry
+from lightning_cnnviz.training.failures import Failures, OnError, batch_entry, entry
 from lightning_cnnviz.training.looks import look
 from lightning_cnnviz.training.memory import Memory, restore, saved
 from lightning_cnnviz.training.rehearsal import check_views_on, prepare
-from lightning_cnnviz.training.sampling import Sampling
+from lightning_cnnviz.training.sampling import Sampling, count_to_take
 from lightning_cnnviz.training.schedule import Schedule
 from lightning_cnnviz.training.session import Session
 from lightning_cnnviz.training.watching import Watching
@@ -87,17 +87,22 @@ class CNNVisualizer(Callback):
     ) -> None:
         super().__init__()
         try:
-            self.show = positive("show", show)
+            positive("show", show)
             positive("every_n_epochs", every_n_epochs)
             one_of("on_error", on_error, get_args(OnError))
             one_of("picture_format", picture_format, get_args(PictureFormat))
             check_share("max_overhead", max_overhead)
             check_target(target)
+            check_views(views)
+            check_distinct(views)
+            # Numbers may want more samples than are to be drawn.
+            taken = samples if isinstance(samples, FixedSamples) else count_to_take(samples, views)
+            self.show = show if isinstance(samples, FixedSamples) else min(show, samples)
             self.sampling = Sampling(
                 self,
                 partial(
                     SampleSource,
-                    samples,
+                    taken,
                     image_key=image_key,
                     label_key=label_key,
                     class_names=class_names,
@@ -107,8 +112,6 @@ class CNNVisualizer(Callback):
                 has_keys=image_key != DEFAULT_IMAGE_KEY or label_key not in (DEFAULT_LABEL_KEY, None),
                 has_display=any(given is not None for given in (class_names, mean, std)),
             )
-            check_views(views)
-            check_distinct(views)
         except (ValueError, TypeError) as error:
             raise MisconfigurationException(f"{type(self).__name__}: {error}") from error
         self.views = default_views() if views is None else list(views)
@@ -161,14 +164,14 @@ class CNNVisualizer(Callback):
         self.sampling.start(stage)
         check_views_on(session, self, pl_module)
 
-    @entry
+    @batch_entry
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Takes samples from the first batches."""
         self.sampling.see(trainer, batch, batch_idx, dataloader_idx)
 
-    @entry
+    @batch_entry
     def on_test_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
@@ -189,7 +192,7 @@ class CNNVisualizer(Callback):
             if trainer.global_step == 0:
                 self._look(pl_module, untrained=True)
 
-    @entry
+    @batch_entry
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Lets views watch the batches of the first epoch."""
         self._watching.see(trainer, batch)
@@ -234,9 +237,6 @@ class CNNVisualizer(Callback):
         self._session = session
         same = [callback for callback in session.callbacks if callback.tag_prefix == self.tag_prefix]
         self._position = [callback for callback in same if type(callback) is type(self)].index(self)
-        for view in self.views:
-            for tag in view.monitored_tags:
-                self.monitored.setdefault(self.tag_prefix + tag, 0.0)
 
     def _look(self, pl_module: LightningModule, *, untrained: bool = False) -> None:
         """One look for all callbacks of this package, led by the first; the others find it done."""

@@ -63,7 +63,21 @@ def look(session: Session, pl_module: LightningModule, *, untrained: bool = Fals
         session.outlet.flush()
     if trainer.state.fn != TrainerFn.FITTING:
         return monitored
-    return {tag: value for callback in session.callbacks for tag, value in callback.monitored.items()}
+    promised = {
+        callback.tag_prefix + tag: 0.0
+        for callback in session.callbacks
+        for view in callback.views
+        for tag in view.monitored_tags
+        if callback.tag_prefix + tag in _monitored_by_others(trainer)
+    }
+    known = {tag: value for callback in session.callbacks for tag, value in callback.monitored.items()}
+    return promised | known
+
+
+def _monitored_by_others(trainer: Any) -> set[object]:
+    """What other callbacks and schedulers ask Lightning for after every validation, whether there is such a number."""
+    schedulers = (getattr(config, "monitor", None) for config in trainer.lr_scheduler_configs)
+    return {*schedulers, *(getattr(callback, "monitor", None) for callback in trainer.callbacks)}
 
 
 def _plan(session: Session, untrained: bool) -> Plan | None:

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.trainer.states import TrainerFn
 
+from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.samples import FixedSamples, SampleSource, same_samples
+from lightning_cnnviz.samples.checks import checked_count
+from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
@@ -72,7 +75,8 @@ class Sampling:
             return
         if self._unreadable is None and self._callback.failures.working(self._callback.views):
             try:
-                self.source.add(batch)
+                with process_state_preserved():
+                    self.source.add(batch)
             except Exception as error:
                 self._unreadable = error  # raised where the other ranks hear of it
 
@@ -117,6 +121,16 @@ class Sampling:
             if self._has_display:
                 raise ArgumentError(str(error)) from error
             raise
+
+
+def count_to_take(samples: int, views: Sequence[View] | None) -> int:
+    """How many samples are taken from batches: as many as the user says, or more where a view wants more for numbers.
+
+    Raises:
+        TypeError: ``samples`` is no integer.
+        ValueError: it is below 1.
+    """
+    return max([checked_count("samples", samples), *(view.wanted_samples for view in views or ())])
 
 
 def _dataset(trainer: Any) -> object:

@@ -39,10 +39,10 @@ class View(ABC):
 
     @property
     def monitored_tags(self) -> tuple[str, ...]:
-        """Tags under which Lightning gets a number after every validation, 0 until :meth:`draw` gives the first one.
+        """Tags of the numbers that :meth:`draw` gives with ``monitored=True``, as far as they are known before.
 
-        Any ``Scalar(monitored=True)`` is logged. These are there from the beginning, so that a ``ModelCheckpoint``
-        that monitors them does not end the run where a look comes later.
+        Any such number is logged. Where a callback such as ``ModelCheckpoint`` monitors one of these, it is 0 until
+        there is one, because the lack of it would end the run.
         """
         return ()
 
@@ -50,6 +50,11 @@ class View(ABC):
     def remembers_samples(self) -> bool:
         """Whether what the view remembers belongs to the samples that it was made of, and to no others."""
         return False
+
+    @property
+    def wanted_samples(self) -> int:
+        """How many samples :meth:`draw` wants to see when the callback takes them from batches; 0 is any number."""
+        return 0
 
     @property
     def watches_training(self) -> bool:

@@ -16,6 +16,8 @@ from lightning_cnnviz.views import View
 
 OnError = Literal["warn", "raise"]
 
+_LONGEST = 400  # letters of a message of somebody else's
+
 _LIGHTNINGS_CONTROL_FLOW = {"_TunerExitException"}
 """By class name, because ``lightning`` and ``pytorch_lightning`` each have their own."""
 
@@ -127,9 +129,12 @@ def warn(text: str) -> None:
 def described(error: BaseException) -> str:
     """The error in one line, whatever its own words do."""
     try:
-        return f"{type(error).__name__}: {error}"
+        words = str(error).strip().partition("\n")[0]
     except Exception:
-        return type(error).__name__
+        words = ""
+    if len(words) > _LONGEST:
+        words = f"{words[:_LONGEST]}…"
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def _name_of(view: View) -> str:

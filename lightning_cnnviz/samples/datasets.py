@@ -13,6 +13,9 @@ from torch import Tensor, nn
 Normalization: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation, one number per channel or one for all."""
 
+BYTES: Normalization = ((0.0,), (1 / 255,))
+"""What undoes, for display, values of 0 to 255."""
+
 # Objects that answer every attribute with a fresh object would be walked for ever.
 _MOST_VISITED = 200
 
@@ -53,9 +56,15 @@ def as_floats(value: object) -> tuple[float, ...] | None:
         value = value.flatten().tolist()
     if isinstance(value, Real):
         value = (value,)
+    if isinstance(value, list | tuple):
+        value = [_number(one) for one in value]
     if not isinstance(value, Sequence) or not value or not all(isinstance(number, Real) for number in value):
         return None
     return tuple(float(number) for number in value)
+
+
+def _number(value: object) -> object:
+    return value.item() if isinstance(value, Tensor | np.ndarray) and tuple(value.shape) in ((), (1,)) else value
 
 
 def is_normalization(mean: Sequence[float], std: Sequence[float]) -> bool:

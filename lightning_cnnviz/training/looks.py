@@ -59,7 +59,7 @@ def look(session: Session, pl_module: LightningModule, *, untrained: bool = Fals
         with session.costs.look():
             monitored = _look_by_group(session, pl_module, plan)
         for scalar in session.costs.scalars():
-            session.outlet.submit(scalar, plan.step)
+            session.outlet.submit_to_all(scalar, plan.step)
         session.outlet.flush()
     if trainer.state.fn != TrainerFn.FITTING:
         return monitored
@@ -82,20 +82,19 @@ def _monitored_by_others(trainer: Any) -> set[object]:
 
 def _plan(session: Session, untrained: bool) -> Plan | None:
     callbacks, trainer = session.callbacks, session.trainer
-    has_outlet = session.outlet.open()
-    due = [_due(callback, session, untrained, has_outlet) for callback in callbacks]
+    due = [_due(callback, session, untrained) for callback in callbacks]
     step = session.steps.next(trainer)
     if step is None or not any(due):
         return None
     return Plan(step, None if untrained else trainer.current_epoch, due)
 
 
-def _due(callback: CNNVisualizer, session: Session, untrained: bool, has_outlet: bool) -> dict[int, dict[str, Any]]:
+def _due(callback: CNNVisualizer, session: Session, untrained: bool) -> dict[int, dict[str, Any]]:
     """The positions of the views that are due, with what the other ranks need to know of them."""
     if callback.samples is None:
         return {}
     views = callback.failures.working(callback.views)
-    if not has_outlet:
+    if not session.outlet.open(callback.sinks):
         # Their pictures go nowhere; whether there are numbers to be monitored shows at the first look.
         views = [view for view in views if session.may_monitor(view)]
     validations = session.steps.validations
@@ -109,7 +108,7 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
     weights = drawn_weights(trainer.callbacks, first)
     if weights is not None and trainer.state.fn == TrainerFn.FITTING and trainer.validating:
         session.outlet.say(weights)
-        session.outlet.submit(Note("weights", weights), plan.step)
+        session.outlet.submit_to_all(Note("weights", weights), plan.step)
     groups: dict[tuple[object, ...], list[_Shown]] = {}
     for callback, due in zip(session.callbacks, plan.due, strict=True):
         if due:
@@ -209,6 +208,8 @@ def _hand_over(
     if isinstance(artifact, Scalar) and artifact.monitored:
         monitored[free] = callback.monitored[free] = float(artifact.value)
     elif isinstance(artifact, Picture):
-        session.outlet.submit(dataclasses.replace(artifact, tag=free, format=callback.picture_format), step)
+        session.outlet.submit(
+            dataclasses.replace(artifact, tag=free, format=callback.picture_format), step, callback.sinks
+        )
     else:
-        session.outlet.submit(dataclasses.replace(artifact, tag=free), step)
+        session.outlet.submit(dataclasses.replace(artifact, tag=free), step, callback.sinks)

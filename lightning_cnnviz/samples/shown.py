@@ -24,6 +24,7 @@ from lightning_cnnviz.samples.checks import (
     checked_regions,
 )
 from lightning_cnnviz.samples.datasets import BYTES, find_class_names, find_normalization
+from lightning_cnnviz.samples.geometry import Box
 from lightning_cnnviz.samples.origin import Origin
 from lightning_cnnviz.samples.perturbations import Perturbation
 from lightning_cnnviz.samples.pictures import denormalized, normalized, picture_note, to_pictures
@@ -203,6 +204,16 @@ class ShownSamples:
             return self.original_boxes.clone()
         sizes = [(picture.shape[1], picture.shape[0]) for picture in self.display_pictures()]
         return torch.tensor([(0, 0, width, height) for width, height in sizes], dtype=torch.float32)
+
+    def parts_shown(self) -> list[Box | None]:
+        """Returns `display_boxes` as tuples, None where the model sees the whole picture as it is."""
+        if self.original_boxes is None or self.originals is None:
+            return [None] * len(self)
+        boxes: list[Box | None] = []
+        for (left, top, right, bottom), picture in zip(self.original_boxes.tolist(), self.originals, strict=True):
+            whole = (0.0, 0.0, float(picture.shape[1]), float(picture.shape[0]))
+            boxes.append(None if (left, top, right, bottom) == whole else (left, top, right, bottom))
+        return boxes
 
     def display_note(self) -> str | None:
         """Returns what a reader should be told once about `display_pictures`: own scaling, which channels are shown."""

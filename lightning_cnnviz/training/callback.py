@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import PictureFormat
+from lightning_cnnviz.output.sink import Sink, check_sinks
 from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples, SampleSource
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
 from lightning_cnnviz.training import memory
@@ -27,7 +28,7 @@ from lightning_cnnviz.views.base import one_of, positive
 
 
 class CNNVisualizer(Callback):
-    """Draws what a CNN sees on fixed samples into the Trainer's TensorBoard loggers.
+    """Draws what a CNN sees on fixed samples into the Trainer's loggers.
 
     It looks before training and after every validation. Training goes on with the same bits as without it. A view that
     fails is switched off with one warning, the run goes on.
@@ -50,6 +51,8 @@ class CNNVisualizer(Callback):
         tag_prefix: put before every tag, to tell several of these callbacks apart.
         max_overhead: the share of the training time, above 0 and at most 1, that looks may take; beyond it the last of
             the views are left out until there is room again, but never in the first and the last epoch.
+        sinks: where to write, for example ``[FileSink("pictures")]``; None: to the Trainer's loggers, or to files below
+            its ``default_root_dir`` if it has none.
         picture_format: ``"png"``, or ``"jpeg"`` for photographs: a fifth of the size, with losses.
         on_error: what a failure while training does: ``"warn"``, or ``"raise"`` for debugging.
 
@@ -79,6 +82,7 @@ class CNNVisualizer(Callback):
         class_names: Sequence[str] | None = None,
         tag_prefix: str = "",
         max_overhead: float | None = None,
+        sinks: Sequence[Sink] | None = None,
         picture_format: PictureFormat = "png",
         on_error: OnError = "warn",
     ) -> None:
@@ -91,6 +95,7 @@ class CNNVisualizer(Callback):
             check_share("max_overhead", max_overhead)
             check_target(target)
             check_views(views)
+            check_sinks(sinks)
             self.show, taken = show, samples
             if isinstance(samples, int) and samples > 0:
                 # Numbers may want more samples than are to be drawn.
@@ -106,6 +111,7 @@ class CNNVisualizer(Callback):
         self.output_key = output_key
         self.class_names = class_names
         self.tag_prefix = tag_prefix
+        self.sinks = None if sinks is None else list(sinks)
         self.picture_format = picture_format
         self.failures = Failures(type(self).__name__, on_error)
         self.schedule = Schedule(type(self).__name__, every_n_epochs, log_untrained, max_overhead)

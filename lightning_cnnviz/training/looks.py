@@ -54,14 +54,15 @@ def look(session: Session, pl_module: LightningModule, *, untrained: bool = Fals
     with session.costs.look():
         monitored = _look_by_group(session, pl_module, plan)
     for scalar in session.costs.scalars():
-        session.outlet.submit(scalar, plan.step)
+        session.outlet.submit_to_all(scalar, plan.step)
     session.outlet.flush()
     return monitored
 
 
 def _plan(session: Session, untrained: bool) -> Plan | None:
     callbacks, trainer = session.callbacks, session.trainer
-    if not session.outlet.open() and not any(view.monitors for callback in callbacks for view in callback.views):
+    is_open = [session.outlet.open(callback.sinks) for callback in callbacks]
+    if not any(is_open) and not any(view.monitors for callback in callbacks for view in callback.views):
         return None
     due = [_due(callback, session, untrained) for callback in callbacks]
     step = session.steps.next(trainer)
@@ -84,20 +85,20 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
     weights = drawn_weights(trainer.callbacks, first)
     if weights is not None and trainer.state.fn == TrainerFn.FITTING and trainer.validating:
         session.outlet.say(weights)
-        session.outlet.submit(Note("weights", weights), plan.step)
+        session.outlet.submit_to_all(Note("weights", weights), plan.step)
     groups: dict[tuple[object, ...], dict[View, CNNVisualizer]] = {}
     for callback, due in zip(session.callbacks, plan.due, strict=True):
         for view in _views(callback, due, session):
             groups.setdefault(_pass_key(callback), {})[view] = callback
     monitored: dict[str, float] = {}
     for owners in groups.values():
-        artifacts = _look_at_once(session, pl_module, owners, plan.epoch)
+        drawn = _look_at_once(session, pl_module, owners, plan.epoch)
         with session.costs.stage("write"):
-            for artifact in artifacts:
+            for artifact, callback in drawn:
                 if isinstance(artifact, Scalar) and artifact.monitored:
                     monitored[artifact.tag] = artifact.value
                 else:
-                    session.outlet.submit(artifact, plan.step)
+                    session.outlet.submit(artifact, plan.step, callback.sinks)
     return monitored
 
 
@@ -116,7 +117,7 @@ def _pass_key(callback: CNNVisualizer) -> tuple[object, ...]:
 
 def _look_at_once(
     session: Session, pl_module: LightningModule, owners: Mapping[View, CNNVisualizer], epoch: int | None
-) -> list[Artifact]:
+) -> list[tuple[Artifact, CNNVisualizer]]:
     def failed(view: View, error: Exception) -> None:
         if session.ranks.is_main:  # who also leaves it out of the next plan, on all ranks
             owners[view].failures.give_up([view], error)
@@ -143,7 +144,7 @@ def _look_at_once(
         return []
     finally:
         progress.close()
-    return [_adopted(artifact, owners[view]) for view, artifacts in drawn for artifact in artifacts]
+    return [(_adopted(artifact, owners[view]), owners[view]) for view, artifacts in drawn for artifact in artifacts]
 
 
 def _adopted(artifact: Artifact, callback: CNNVisualizer) -> Artifact:

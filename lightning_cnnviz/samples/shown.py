@@ -140,15 +140,39 @@ class ShownSamples:
             bands=bands if self.bands is None else self.bands,
         )
 
-    def with_display_from(self, thing: object) -> Self:
-        """Returns a copy in which what is missing is filled in from a dataset or transform, as far as it fits."""
-        class_names = find_class_names(thing)
-        if class_names is not None and self.labels is not None and int(self.labels.max()) >= len(class_names):
-            class_names = None
-        mean, std = find_normalization(thing) or (None, None)
-        if mean is not None and std is not None and not {len(mean), len(std)} <= {1, self.images.shape[1]}:
-            mean = std = None
-        return self.with_display_defaults(class_names=class_names, mean=mean, std=std)
+    def with_display_from(self, *things: object, model: object = None) -> Self:
+        """Returns a copy in which what is missing is filled in, as far as it fits.
+
+        Args:
+            *things: datasets, transforms, datamodules: class names and normalisation come from the first that has them.
+            model: asked for class names only, because a normalisation of its own is still to be applied.
+        """
+        sources = map(find_class_names, (*things, model))
+        class_names = next((names for names in sources if self._could_name(names)), None)
+        found = next((one for one in map(find_normalization, things) if one is not None), None)
+        if found is not None and not {len(found[0]), len(found[1])} <= {1, self.images.shape[1]}:
+            found = None
+        mean, std = found or (None, None)
+        filled = self.with_display_defaults(class_names=class_names, mean=mean, std=std)
+        if self.class_names is None and class_names is not None:
+            filled.origin = replace(filled.origin, names_found=True)
+        return filled
+
+    def _could_name(self, names: tuple[str, ...] | None) -> bool:
+        return names is not None and (self.labels is None or int(self.labels.max()) < len(names))
+
+    def fitting(self, classes: int) -> Self:
+        """Returns samples for a model of so many classes: without class names that were found and are of other classes.
+
+        Names that the user gave stay. The very same object for the same number.
+        """
+        if not self.origin.names_found or self.class_names is None or len(self.class_names) == classes:
+            return self
+        return self._unnamed
+
+    @cached_property
+    def _unnamed(self) -> Self:
+        return self._with(class_names=None, origin=replace(self.origin, names_found=False))
 
     def with_images(self, images: Tensor, *notes: str) -> Self:
         """Returns a copy with other images of the same samples, which are shown themselves instead of the originals."""

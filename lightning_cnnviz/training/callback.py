@@ -48,6 +48,7 @@ class CNNVisualizer(Callback):
         mean: what the images were normalised with, by channel; None: found in the dataset's transforms.
         std: as ``mean``.
         class_names: None: the dataset's ``classes``.
+        bands: the three channels shown as red, green and blue where images have more than three, counted from 0.
         tag_prefix: put before every tag, to tell several of these callbacks apart.
         max_overhead: the share of the training time, above 0 and at most 1, that looks may take; beyond it the last of
             the views are left out until there is room again, but never in the first and the last epoch.
@@ -80,6 +81,7 @@ class CNNVisualizer(Callback):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         class_names: Sequence[str] | None = None,
+        bands: Sequence[int] | None = None,
         tag_prefix: str = "",
         max_overhead: float | None = None,
         sinks: Sequence[Sink] | None = None,
@@ -101,7 +103,13 @@ class CNNVisualizer(Callback):
                 # Numbers may want more samples than are to be drawn.
                 self.show, taken = min(show, samples), max([samples, *(view.wanted_samples for view in views or ())])
             source = SampleSource(
-                taken, image_key=image_key, label_key=label_key, class_names=class_names, mean=mean, std=std
+                taken,
+                image_key=image_key,
+                label_key=label_key,
+                class_names=class_names,
+                mean=mean,
+                std=std,
+                bands=bands,
             )
         except (ValueError, TypeError) as error:
             raise MisconfigurationException(f"{type(self).__name__}: {error}") from error
@@ -119,7 +127,7 @@ class CNNVisualizer(Callback):
             self,
             source,
             has_keys=image_key != DEFAULT_IMAGE_KEY or label_key not in (DEFAULT_LABEL_KEY, None),
-            has_display=any(given is not None for given in (class_names, mean, std)),
+            has_display=any(given is not None for given in (class_names, mean, std, bands)),
         )
         self._watching = Watching(self.views, self.failures, image_key, label_key)
         self._session: Session | None = None
@@ -189,6 +197,7 @@ class CNNVisualizer(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Lets views watch the batches of the first epoch."""
         self._watching.see(trainer, batch)
+        self.sampling.see_training(trainer, batch)
 
     @entry
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -46,7 +46,7 @@ def look(session: Session, pl_module: LightningModule, *, untrained: bool = Fals
     """
     trainer = session.trainer
     for callback in session.callbacks:
-        callback.sampling.try_to_choose(session)
+        callback.sampling.try_to_choose(session, early=untrained)
     plan = session.ranks.broadcast_decision(lambda: _plan(session, untrained))
     if plan is None:
         return {}

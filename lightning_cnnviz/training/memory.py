@@ -20,8 +20,11 @@ def saved(callback: CNNVisualizer, session: Session | None) -> dict[str, Any]:
 
 def restore(callback: CNNVisualizer, session: Session | None, state: dict[str, Any]) -> None:
     """Takes up what :func:`saved` gave."""
-    callback.sampling.source.load_state_dict(state["samples"])
-    for view, remembered in zip(callback.views, state["views"], strict=True):
-        view.load_state_dict(remembered)
+    callback.sampling.remember_beginning()
+    if callback.sampling.source.load_state_dict(state["samples"]):
+        for view, remembered in zip(callback.views, state["views"], strict=True):
+            view.load_state_dict(remembered)
+    if session is not None:
+        callback.sampling.tell(session)
     if session is not None:
         session.steps.resume(state["last_step"])

@@ -146,7 +146,7 @@ class SampleSource:
             if remark is not None and remark not in self.remarks:
                 self.remarks.append(remark)
         return {
-            "kept": kept,
+            **(kept or {"images": None}),
             "fingerprint": self._known_by(),
             "count": None if self._collector is None else self._collector.count,
         }
@@ -160,20 +160,20 @@ class SampleSource:
         """
         if state is None:
             return True
-        if "fingerprint" not in state:  # as an older version wrote it
-            state = {"kept": state, "fingerprint": None, "count": None}
+        kept = dict(state)
+        before, count = kept.pop("fingerprint", None), kept.pop("count", None)  # an older version wrote neither
         if self._given is not None:
-            return self._compare(fingerprint(self._given), state["fingerprint"])
+            return self._compare(fingerprint(self._given), before)
         assert self._collector is not None
-        if state["count"] not in (None, self._collector.count):
+        if count not in (None, self._collector.count):
             self.remarks.append(
-                f"samples={self._collector.count} replaces the {state['count']} samples of the checkpoint: new ones "
+                f"samples={self._collector.count} replaces the {count} samples of the checkpoint: new ones "
                 "are taken, and what views remember begins anew"
             )
             return False
-        self._fingerprint = state["fingerprint"]
-        if state["kept"] is not None:
-            self.samples = self._displayed(FixedSamples.from_state_dict(unbounded(state["kept"])))
+        self._fingerprint = before
+        if kept["images"] is not None:
+            self.samples = self._displayed(FixedSamples.from_state_dict(unbounded(kept)))
         return True
 
     def _displayed(self, samples: FixedSamples) -> FixedSamples:

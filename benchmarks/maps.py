@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18, vgg16
 
-from benchmarks import peers
 from benchmarks.report import Bar, Report
 from benchmarks.timing import Timings, interleaved
 from lightning_cnnviz import Evidence, FeatureMaps, FixedSamples, GradCAM, Predictions, Request, Saliency, View
@@ -47,6 +46,8 @@ def measure(rounds: int, tiny: bool) -> Report:
 
 def _race(model: nn.Module, stages: list[str], images: Tensor, rounds: int) -> Timings:
     look = Look(model, images, [GradCAM(stages), Saliency(), FeatureMaps(stages), Predictions()])
+    from benchmarks import peers  # noqa: PLC0415 - they take seconds to import
+
     fastest = peers.fastest(model, stages, images)
     contestants = {
         FLOOR: lambda: forward_and_backward(model, images),

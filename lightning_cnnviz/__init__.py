@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from lightning_cnnviz.drift import Drift, Flips, Timeline
     from lightning_cnnviz.explain import Explanation, explain
     from lightning_cnnviz.model.evidence import Evidence, Request
+    from lightning_cnnviz.model.layers import Layout
+    from lightning_cnnviz.output.artifacts import Array, Artifact, Note, Picture, Scalar
+    from lightning_cnnviz.output.files import FileSink
+    from lightning_cnnviz.output.registry import register_sink
+    from lightning_cnnviz.output.sink import Sink
     from lightning_cnnviz.samples import FixedSamples
     from lightning_cnnviz.training.callback import CNNVisualizer
     from lightning_cnnviz.training.one_view import (
@@ -37,12 +42,15 @@ if TYPE_CHECKING:
         Saliency,
         View,
     )
+    from lightning_cnnviz.views.common import overlay_sheet
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CAM",
     "ActivationMaximization",
+    "Array",
+    "Artifact",
     "CNNVisualizer",
     "Drift",
     "DriftCallback",
@@ -50,6 +58,7 @@ __all__ = [
     "Explanation",
     "FeatureMapCallback",
     "FeatureMaps",
+    "FileSink",
     "FilterCallback",
     "Filters",
     "FixedSamples",
@@ -57,17 +66,24 @@ __all__ = [
     "GradCAM",
     "GradCAMCallback",
     "GuidedGradCAM",
+    "Layout",
     "ModelSummary",
+    "Note",
+    "Picture",
     "Predictions",
     "PrototypeCallback",
     "Prototypes",
     "Request",
     "Saliency",
     "SaliencyCallback",
+    "Scalar",
+    "Sink",
     "Timeline",
     "View",
     "compare",
     "explain",
+    "overlay_sheet",
+    "register_sink",
 ]
 
 _NAMES = {
@@ -75,6 +91,11 @@ _NAMES = {
     ".drift": ("Drift", "Flips", "Timeline"),
     ".explain": ("Explanation", "explain"),
     ".model.evidence": ("Evidence", "Request"),
+    ".output.artifacts": ("Array", "Artifact", "Note", "Picture", "Scalar"),
+    ".output.files": ("FileSink",),
+    ".output.registry": ("register_sink",),
+    ".output.sink": ("Sink",),
+    ".model.layers": ("Layout",),
     ".samples": ("FixedSamples",),
     ".training.callback": ("CNNVisualizer",),
     ".training.one_view": (
@@ -98,6 +119,7 @@ _NAMES = {
         "Saliency",
         "View",
     ),
+    ".views.common": ("overlay_sheet",),
 }
 """Where the public names are, by module; a name is imported when it is first used (PEP 562).
 

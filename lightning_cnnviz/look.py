@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+import torch
+
+from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.evidence import Request
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers import ArgumentError, Layout
 from lightning_cnnviz.model.probe import Probe
-from lightning_cnnviz.model.targets import Target
+from lightning_cnnviz.model.targets import Target, target_scores
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
@@ -53,10 +56,14 @@ def run_views(
     A view that raises is reported to ``failed`` and left out; the others go on. What the shared pass itself raises is
     raised.
     """
+    samples = samples.fitting(layout.classes)  # no names of other classes
     requests: dict[View, Request] = {}
-    for view in views:
+    for number, view in enumerate(views):
         try:
-            requests[view] = meter.timed(view, view.request(layout, samples))
+            with process_state_preserved():
+                request = view.request(layout, samples)
+            probe.check(request)
+            requests[view] = meter.timed(view, request.owned_by(number))
         except Exception as error:
             failed(view, error)
     merged = Request()
@@ -65,10 +72,48 @@ def run_views(
     with meter.stage("pass"):
         evidence = probe.run(samples, layout, merged, target, shown=shown, epoch=epoch)
     drawn: list[tuple[View, list[Artifact]]] = []
-    for view in requests:
-        try:
-            with meter.stage("draw", view):
-                drawn.append((view, list(view.draw(evidence))))
-        except Exception as error:
-            failed(view, error)
+    for number, view in enumerate(views):
+        if view in requests:
+            try:
+                with meter.stage("draw", view), process_state_preserved():
+                    drawn.append((view, list(view.draw(evidence.owned_by(number)))))
+            except Exception as error:
+                failed(view, error)
     return drawn
+
+
+def check_views(views: object) -> None:
+    """Checks an argument ``views``.
+
+    Raises:
+        TypeError: it is no sequence of views.
+        ValueError: it is empty.
+    """
+    if views is None:
+        return
+    if not isinstance(views, Sequence) or not all(isinstance(view, View) for view in views):
+        raise TypeError(f"views must be a sequence of views such as [GradCAM()], got {views!r}")
+    if not views:
+        raise ValueError("views must hold at least one view, got none")
+
+
+def check_classes(
+    layout: Layout, samples: FixedSamples, target: Target, class_names: Sequence[str] | None = None
+) -> None:
+    """Checks names, labels and target against the number of classes that the model turned out to have.
+
+    Raises:
+        ArgumentError: there are too few names, or the target is out of range.
+        ValueError: a label is out of range.
+    """
+    if class_names is not None and len(class_names) < layout.classes:
+        raise ArgumentError(f"class_names has {len(class_names)} names, the model has {layout.classes} classes")
+    if samples.labels is not None and int(samples.labels.max()) >= layout.classes:
+        raise ValueError(
+            f"samples have labels up to {int(samples.labels.max())}, the model has {layout.classes} classes"
+        )
+    if not callable(target):
+        try:
+            target_scores(torch.zeros(len(samples), layout.classes), target, samples.labels)
+        except (ValueError, TypeError) as error:
+            raise ArgumentError(str(error)) from error

@@ -7,14 +7,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lightning_cnnviz.drift.snapshots import Scope, Snapshot, take
+from lightning_cnnviz.drift.scope import Scope
+from lightning_cnnviz.drift.snapshots import Snapshot, take
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
-from lightning_cnnviz.output.artifacts import RGB, Artifact, Picture
-from lightning_cnnviz.render import Caption, sheet
+from lightning_cnnviz.output.artifacts import Artifact, Picture
+from lightning_cnnviz.render import Caption, Row, Sheet
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, positive
-from lightning_cnnviz.views.common import laid_over, percent, to_numpy
+from lightning_cnnviz.views.common import heat_map, percent, to_numpy
 
 
 class Flips(View):
@@ -55,7 +56,7 @@ class Flips(View):
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         scope = Scope(attention=evidence.layout.maps(self.layers)[-1:], samples=len(evidence.samples))
         now, before = take(evidence, scope), self._before
-        if before is not None:
+        if before is not None and before.fits(*now.probabilities.shape):
             chosen = self._chosen(before, now)
             if chosen:
                 yield self._picture(evidence, before, now, chosen)
@@ -81,31 +82,27 @@ class Flips(View):
     def _picture(self, evidence: Evidence, before: Snapshot, now: Snapshot, chosen: list[int]) -> Picture:
         flips = int((before.classes != now.classes).sum())
         title = f"{flips} of {len(now.classes)} samples changed their class"
-        picture = before_and_after(evidence, before, now, chosen, self._epoch, title=title)
-        return Picture("flips", picture)
+        figure = before_and_after(evidence, before, now, chosen, self._epoch, title=title)
+        return Picture("flips", figure)
 
 
 def before_and_after(
     evidence: Evidence, before: Snapshot, now: Snapshot, chosen: Sequence[int], epoch: int | None, *, title: str
-) -> RGB:
+) -> Sheet:
     """One row for each chosen sample: its map at an earlier look and now, with prediction and probability."""
-    tag = next(iter(now.maps))
-    pictures = [evidence.samples.display_pictures()[index] for index in chosen]
-    columns, labels = [], []
-    for snapshot in (before, now):
+    tag, samples = next(iter(now.maps)), evidence.samples
+    pictures, boxes = samples.display_pictures(), samples.parts_shown()
+    columns = []
+    for snapshot, heading in ((before, "before" if epoch is None else f"epoch {epoch}"), (now, _now(evidence.epoch))):
         kind = tag if tag in snapshot.maps else next(iter(snapshot.maps))  # another model may name its layers otherwise
-        maps = to_numpy(snapshot.maps[kind][list(chosen)])
-        columns.append(laid_over(pictures, maps, colormap="jet", scale="each", alpha=0.5, smooth=True)[2])
-        labels.append([_answer(evidence.samples, snapshot.probabilities[index]) for index in chosen])
-    return sheet(
-        pictures,
-        [_caption(evidence.samples, now, index) for index in chosen],
-        list(zip(*columns, strict=True)),
-        columns=["before" if epoch is None else f"epoch {epoch}", _now(evidence.epoch)],
-        cell_labels=list(zip(*labels, strict=True)),
-        title=title,
-        footer=f"{tag.replace('grad_cam/', 'Grad-CAM of ')}, each map scaled by itself",
-        smooth=True,
+        labels = tuple((_answer(samples, snapshot.probabilities[index]),) for index in chosen)
+        maps = to_numpy(snapshot.maps[kind][list(chosen)][:, None])
+        columns.append(heat_map(maps, heading, laying="over", labels=labels))
+    return Sheet(
+        tuple(Row(pictures[index], _caption(samples, now, index), index, boxes[index]) for index in chosen),
+        tuple(columns),
+        title,
+        f"{tag.replace('grad_cam/', 'Grad-CAM of ')}, each map scaled by itself",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.drift.numbers import FEWEST_SAMPLES
-from lightning_cnnviz.drift.snapshots import Scope, Snapshot, movements, take
+from lightning_cnnviz.drift.scope import MOST_SAMPLES, Scope
+from lightning_cnnviz.drift.snapshots import Snapshot, attention_maps, movements, small_map, take
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Artifact, Picture
-from lightning_cnnviz.render.film import Still, film_strip, heat_table
+from lightning_cnnviz.render import Caption, FilmStrip, Frame, HeatTable, Row
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, positive
-from lightning_cnnviz.views.common import laid_over, percent, shown_pictures
+from lightning_cnnviz.views.common import heat_map, percent, to_numpy
 
 _SMALLEST_DRIFT = 0.001  # below it the heat map has one color
 
@@ -29,8 +30,8 @@ class Timeline(View):
 
     How to read it: the strip shows where the model looked for its answer at that time, green below it if it was right.
     A heat map's bright column is an epoch in which everything changed; a bright row is a layer that does not come to
-    rest. Colors are logarithmic: 0.001 is rest, 0.1 is much in one epoch. With few samples the estimate is noisy: 8
-    samples scatter by about 0.2, 32 by about 0.04.
+    rest. Colors are logarithmic: 0.001 is rest, 0.1 is much in one epoch. With few samples the estimate is noisy: with
+    8 samples it scatters by about 70%, with 32 by about 25%.
 
     Tags: ``timeline/grad_cam`` and ``timeline/features``. TensorBoard shows the last picture first, and that is the
     whole run.
@@ -60,7 +61,7 @@ class Timeline(View):
         self.frames = positive("frames", frames)
         if self.frames < _FEWEST_FRAMES:
             raise ValueError(f"frames must be at least {_FEWEST_FRAMES}, for the first and the last one, got {frames}")
-        self._frames: list[Frame] = []
+        self._frames: list[Look] = []
         self._before: Snapshot | None = None
 
     def check(self, model: nn.Module) -> None:
@@ -72,10 +73,16 @@ class Timeline(View):
         return Request(activations=frozenset(scope.features), gradients=frozenset(scope.attention))
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
-        now = take(evidence, self._scope(evidence.layout, evidence.samples))
-        self._frames = thinned([*self._frames, self._frame(evidence, now)], self.frames)
-        self._before = Snapshot(now.profiles, {}, now.probabilities, {})
-        yield self._strip(evidence, next(iter(now.maps)))
+        scope = self._scope(evidence.layout, evidence.samples)
+        now = take(evidence, replace(scope, maps=()))
+        if self._before is not None and not self._before.fits(*now.probabilities.shape):
+            self._before = None
+        tag, maps = next(iter(attention_maps(evidence, scope).items()))
+        # A strip cannot go on with other samples: the frames of a run resumed with another number of them go.
+        frames = [frame for frame in self._frames if len(frame.maps) == evidence.shown]
+        self._frames = thinned([*frames, self._frame(evidence, now, small_map(maps[: evidence.shown]))], self.frames)
+        self._before = now
+        yield self._strip(evidence, tag)
         if len(self._frames) > 1 and now.profiles:
             yield self._heat_map(list(now.profiles))
 
@@ -84,47 +91,36 @@ class Timeline(View):
         return {"frames": [frame.state_dict() for frame in self._frames], "before": before}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._frames = [Frame(**frame) for frame in state["frames"]]
+        self._frames = [Look(**frame) for frame in state["frames"]]
         self._before = None if state["before"] is None else Snapshot(**state["before"])
 
     def _scope(self, layout: Layout, samples: FixedSamples) -> Scope:
         enough = len(samples) >= FEWEST_SAMPLES
         features = layout.maps(self.feature_layers) if enough else ()
-        return Scope(features, attention=layout.maps(self.layers)[-1:])
+        return Scope(features, attention=layout.maps(self.layers)[-1:], samples=MOST_SAMPLES)
 
-    def _frame(self, evidence: Evidence, now: Snapshot) -> Frame:
+    def _frame(self, evidence: Evidence, now: Snapshot, maps: Tensor) -> Look:
         moved = [] if self._before is None else movements(now, self._before)
-        maps = next(iter(now.maps.values()))[: evidence.shown]
-        best = now.probabilities[: evidence.shown].max(dim=1)
-        return Frame(
+        best = evidence.probabilities[: evidence.shown].max(dim=1)
+        return Look(
             position=self._frames[-1].position + 1 if self._frames else 0,
             epoch=evidence.epoch,
             maps=(maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)).half(),
             classes=best.indices,
             probabilities=best.values,
-            drift={one.layer: one.value for one in moved if one.family == "features" and one.layer},
+            drift={one.layer: one.value for one in moved if one.name == "features" and one.layer},
         )
 
     def _strip(self, evidence: Evidence, tag: str) -> Picture:
-        samples, pictures = evidence.samples, shown_pictures(evidence)
-        films: list[list[Still]] = [[] for _ in pictures]
-        for frame in self._frames:
-            overlays = laid_over(
-                pictures, frame.maps.float().numpy(), colormap="jet", scale="each", alpha=0.5, smooth=True
-            )[2]
-            for index, picture in enumerate(overlays):
-                answer = int(frame.classes[index])
-                correct = None if samples.labels is None else answer == int(samples.labels[index])
-                lines = (samples.class_name(answer), percent(float(frame.probabilities[index])))
-                films[index].append(Still(picture, lines, correct))
-        names = ["" if samples.labels is None else samples.class_name(int(label)) for label in _labels(samples)]
-        layer = tag.partition("/")[2]
-        strip = film_strip(
-            pictures,
-            names[: len(pictures)],
-            films,
-            [_heading(frame.epoch) for frame in self._frames],
-            title=f"Grad-CAM of {layer} by epoch",
+        samples, pictures = evidence.samples, evidence.samples.display_pictures()[: evidence.shown]
+        labels = None if samples.labels is None else samples.labels.tolist()
+        names = [
+            None if labels is None else Caption((samples.class_name(labels[index]),)) for index in range(len(pictures))
+        ]
+        strip = FilmStrip(
+            tuple(Row(picture, names[index], index) for index, picture in enumerate(pictures)),
+            tuple(_moment(frame, samples) for frame in self._frames),
+            title=f"Grad-CAM of {tag.partition('/')[2]} by epoch",
             footer="each map scaled by itself; below it the predicted class, green if it is the true one",
         )
         return Picture("timeline/grad_cam", strip)
@@ -132,10 +128,10 @@ class Timeline(View):
     def _heat_map(self, layers: list[str]) -> Picture:
         frames = self._frames[1:]
         values = np.array([[frame.drift.get(layer, math.nan) for frame in frames] for layer in layers])
-        table = heat_table(
+        table = HeatTable(
             values,
-            layers,
-            [_heading(frame.epoch) for frame in frames],
+            tuple(layers),
+            tuple(_heading(frame.epoch) for frame in frames),
             limits=(_SMALLEST_DRIFT, 1.0),
             logarithmic=True,
             colormap="magma",
@@ -150,7 +146,7 @@ _FEWEST_FRAMES = 3
 
 
 @dataclass(frozen=True)
-class Frame:
+class Look:
     """One look as it is kept.
 
     Attributes:
@@ -174,7 +170,7 @@ class Frame:
         return dict(vars(self))
 
 
-def thinned(frames: list[Frame], most: int) -> list[Frame]:
+def thinned(frames: list[Look], most: int) -> list[Look]:
     """At most so many frames, spaced by equal factors rather than equal steps: early ones are close together."""
     if len(frames) <= most:
         return frames
@@ -183,7 +179,7 @@ def thinned(frames: list[Frame], most: int) -> list[Frame]:
     least = 1 + apart.index(min(apart))
     left_out, following = frames[least], frames[least + 1]
     drift = {name: max(value, left_out.drift.get(name, 0.0)) for name, value in following.drift.items()}
-    merged = Frame(**{**vars(following), "drift": drift})
+    merged = Look(**{**vars(following), "drift": drift})
     return thinned([*frames[:least], merged, *frames[least + 2 :]], most)
 
 
@@ -191,5 +187,13 @@ def _heading(epoch: int | None) -> str:
     return "start" if epoch is None else str(epoch)
 
 
-def _labels(samples: FixedSamples) -> list[int]:
-    return [0] * len(samples) if samples.labels is None else samples.labels.tolist()
+def _moment(frame: Look, samples: FixedSamples) -> Frame:
+    lines, correct = [], []
+    for index, (answer, probability) in enumerate(
+        zip(frame.classes.tolist(), frame.probabilities.tolist(), strict=True)
+    ):
+        lines.append((samples.class_name(answer), percent(probability)))
+        correct.append(None if samples.labels is None else answer == int(samples.labels[index]))
+    return Frame(
+        _heading(frame.epoch), heat_map(to_numpy(frame.maps[:, None]), "", laying="over"), tuple(lines), tuple(correct)
+    )

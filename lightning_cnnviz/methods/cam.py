@@ -1,4 +1,4 @@
-"""Class activation maps: one weight function per method, one step that combines weights and activations.
+"""Class activation maps: one weight function and one table entry per method, one step that combines the two.
 
 All functions take activations A and gradients G = dS/dA of shape (N, K, h, w), S being the target score before softmax,
 and compute in at least float32.
@@ -7,7 +7,8 @@ and compute in at least float32.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias, get_args
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -50,17 +51,31 @@ def layercam_weights(activations: Tensor, gradients: Tensor) -> Tensor:
     return gradients.relu()
 
 
-WEIGHTS: dict[Variant, Weights] = {
-    "gradcam": gradcam_weights,
-    "gradcam++": gradcam_plus_plus_weights,
-    "hirescam": hirescam_weights,
-    "xgradcam": xgradcam_weights,
-    "layercam": layercam_weights,
+@dataclass(frozen=True, slots=True)
+class CAMVariant:
+    """A way to weigh the channels of a layer.
+
+    Attributes:
+        title: what pictures call it.
+        weights: from activations and gradients (N, K, h, w) to the weights of the activations, of a shape that
+            broadcasts with them.
+    """
+
+    title: str
+    weights: Weights
+
+
+CAM_VARIANTS: dict[str, CAMVariant] = {
+    "gradcam": CAMVariant("Grad-CAM", gradcam_weights),
+    "gradcam++": CAMVariant("Grad-CAM++", gradcam_plus_plus_weights),
+    "hirescam": CAMVariant("HiResCAM", hirescam_weights),
+    "xgradcam": CAMVariant("XGrad-CAM", xgradcam_weights),
+    "layercam": CAMVariant("LayerCAM", layercam_weights),
 }
-assert set(WEIGHTS) == set(get_args(Variant))
+"""What ``GradCAM(variant=…)`` takes. One more: ``CAM_VARIANTS["mine"] = CAMVariant("Mine", weights)``."""
 
 
-def activation_map(activations: Tensor, gradients: Tensor, variant: Variant = "gradcam") -> Tensor:
+def activation_map(activations: Tensor, gradients: Tensor, variant: Variant | str = "gradcam") -> Tensor:
     """The map ReLU(sum over channels of weight times activation), (N, h, w), not normalised.
 
     >>> A = torch.tensor([[[[1.0, 2.0]], [[3.0, 1.0]]]])
@@ -69,7 +84,7 @@ def activation_map(activations: Tensor, gradients: Tensor, variant: Variant = "g
     tensor([[[0., 3.]]])
     """
     activations, gradients = _wide(activations), _wide(gradients)
-    return (WEIGHTS[variant](activations, gradients) * activations).sum(dim=1).relu()
+    return (CAM_VARIANTS[variant].weights(activations, gradients) * activations).sum(dim=1).relu()
 
 
 def guided_map(maps: Tensor, guided: Tensor) -> Tensor:

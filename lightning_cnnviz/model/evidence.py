@@ -69,7 +69,7 @@ class Request:
         input_gradient: whether the gradient of the target score with respect to the images is needed.
         rules: by which other rules the gradient with respect to the images is needed, too.
         weights: convolutions and linear layers whose weights are needed.
-        procedures: further work with the model, by a name unique to the view and its arguments.
+        procedures: further work with the model, by a name that is unique within the view.
         reference_checkpoints: checkpoints of the same model of which activations, gradients and weights are needed.
     """
 
@@ -80,6 +80,10 @@ class Request:
     weights: frozenset[str] = frozenset()
     procedures: Mapping[str, Procedure] = field(default_factory=dict)
     reference_checkpoints: frozenset[str] = frozenset()
+
+    def owned_by(self, view: int) -> Request:
+        """The same request with procedures named so that they can be merged with those of other views."""
+        return replace(self, procedures={f"{view} {key}": work for key, work in self.procedures.items()})
 
     def __or__(self, other: Request) -> Request:
         return Request(
@@ -97,7 +101,8 @@ class Request:
 class Evidence:
     """What one look at the model gave.
 
-    Tensors stay on the model's device until a view needs them on the CPU; none is attached to an autograd graph.
+    Views read it through the methods, which say why something is not there. Tensors stay on the model's device until a
+    view needs them on the CPU; none is attached to an autograd graph.
 
     Attributes:
         samples: the images looked at.
@@ -133,10 +138,18 @@ class Evidence:
     epoch: int | None = None
     shown: int = 8
     remarks: tuple[str, ...] = ()
+    _computed: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, key: object, compute: Callable[[], _Value]) -> _Value:
+        """What ``compute`` gives, computed for the first view of this look that asks under this key."""
+        if key not in self._computed:
+            self._computed[key] = compute()
+        value: _Value = self._computed[key]
+        return value
 
     def reshaped(self, size: tuple[int, int] | None) -> Evidence:
         """The same evidence with tokens read as maps of the given height and width where they fit."""
-        return replace(self, layout=self.layout.reshaped(size))
+        return self if size is None else replace(self, layout=self.layout.reshaped(size), _computed={})
 
     def activation(self, layer: str) -> Tensor:
         """The output of a layer as maps, (N, K, h, w).
@@ -172,6 +185,14 @@ class Evidence:
         """
         return self._found(self.ruled_gradients.get(rule), rule)
 
+    def weight(self, layer: str) -> Tensor:
+        """The weights of a convolution (out, in, kh, kw) or of a linear layer (out, in), float32 on the CPU.
+
+        Raises:
+            UnavailableError: nobody requested them.
+        """
+        return self._found(self.weights.get(layer), layer, "the weights of ")
+
     def reference(self, checkpoint: str) -> Evidence:
         """What the same samples gave with the weights of a checkpoint.
 
@@ -182,12 +203,20 @@ class Evidence:
 
     def result(self, key: str) -> Any:
         """What a procedure returned; if it failed, its exception is raised here."""
+        if key not in self.results:
+            raise UnavailableError(f"nobody requested {key!r}; there are {sorted(self.results)}")
         outcome = self.results[key]
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    def _found(self, value: _Value | None, name: str) -> _Value:
+    def owned_by(self, view: int) -> Evidence:
+        """The same evidence with only the results of a view's own procedures, see :meth:`Request.owned_by`."""
+        own = f"{view} "
+        results = {key.removeprefix(own): found for key, found in self.results.items() if key.startswith(own)}
+        return replace(self, results=results)
+
+    def _found(self, value: _Value | None, name: str, what: str = "") -> _Value:
         if value is None:
-            raise UnavailableError(self.missing.get(name, f"nobody requested {name}"))
+            raise UnavailableError(self.missing.get(name, f"nobody requested {what}{name}"))
         return value

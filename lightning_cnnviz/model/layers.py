@@ -22,6 +22,13 @@ CONVOLUTIONS = (nn.Conv2d,)
 _ATTENTION = ("attention", "attn")
 
 
+class ArgumentError(ValueError):
+    """An argument that somebody gave names what this model does not have, or does not fit it.
+
+    The one kind of error that may end a run, before its first step. What follows from a default is a ValueError.
+    """
+
+
 def clean_name(name: str) -> str:
     """The name of a module as the user wrote it, without what ``torch.compile`` puts in between.
 
@@ -34,6 +41,12 @@ def clean_name(name: str) -> str:
 def named_layers(model: nn.Module) -> dict[str, nn.Module]:
     """All modules below the model under their clean names."""
     return {clean_name(name): module for name, module in model.named_modules() if clean_name(name)}
+
+
+class UnknownLayerError(ValueError, KeyError):
+    """A name that no layer has; the message lists the nearest names."""
+
+    __str__ = ValueError.__str__
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +135,23 @@ class Layout:
     outputs: Outputs = "logits"
 
     def __getitem__(self, name: str) -> Layer:
-        return next(layer for layer in self.layers if layer.name == name)
+        """The layer of this name.
+
+        Raises:
+            UnknownLayerError: the forward pass called none.
+        """
+        return self.layers[self.position(name)]
 
     def position(self, name: str) -> int:
-        """Where a layer comes in the order of execution."""
-        return [layer.name for layer in self.layers].index(name)
+        """Where a layer comes in the order of execution.
+
+        Raises:
+            UnknownLayerError: the forward pass called none of this name.
+        """
+        names = [layer.name for layer in self.layers]
+        if name not in names:
+            raise UnknownLayerError(f"the forward pass called no layer {name!r}; {nearest(name, names)}")
+        return names.index(name)
 
     def maps(self, spec: LayerSpec) -> tuple[str, ...]:
         """Names of the layers with a spatial output that ``spec`` means, in order of execution.
@@ -137,7 +162,8 @@ class Layout:
         nothing that the score depends on comes of the other tokens after it.
 
         Raises:
-            ValueError: a name that does not exist or has no map, or a model without a spatial convolution.
+            ArgumentError: a name that does not exist or has no map.
+            ValueError: a keyword, for a model without a spatial convolution.
         """
         candidates = [layer for layer in self.layers if layer.spatial]
         return self._resolve(spec, candidates, "has no spatial output")
@@ -155,7 +181,8 @@ class Layout:
         """Names of the convolutions that ``spec`` means, in order of execution; ``"auto"`` is the first.
 
         Raises:
-            ValueError: a name that does not exist or is no convolution, or a model without convolutions.
+            ArgumentError: a name that does not exist or is no convolution.
+            ValueError: a keyword, for a model without convolutions.
         """
         candidates = [layer for layer in self.layers if layer.is_convolution]
         return self._resolve(spec, candidates, "is no two-dimensional convolution")
@@ -205,10 +232,10 @@ class Layout:
             return found
         if any(layer.name == pattern for layer in self.layers):
             usable = nearest(pattern, (layer.name for layer in candidates))
-            raise ValueError(f"layers={pattern!r}: this layer {objection}; {_advice(self[pattern])}{usable}")
+            raise ArgumentError(f"layers={pattern!r}: this layer {objection}; {_advice(self[pattern])}{usable}")
         if pattern in self.uncalled:
-            raise ValueError(f"layers={pattern!r}: the forward pass does not call this layer")
-        raise ValueError(unknown(pattern, (layer.name for layer in candidates)))
+            raise ArgumentError(f"layers={pattern!r}: the forward pass does not call this layer")
+        raise ArgumentError(unknown(pattern, (layer.name for layer in candidates)))
 
 
 def _advice(layer: Layer) -> str:
@@ -222,7 +249,8 @@ def check_names(model: nn.Module, spec: LayerSpec) -> None:
 
     Raises:
         TypeError: ``spec`` is neither a string nor a sequence of strings.
-        ValueError: nothing matches; the message lists the nearest names.
+        ArgumentError: nothing matches a name; the message lists the nearest ones.
+        ValueError: a keyword, for a model without convolutions.
     """
     entries = (spec,) if isinstance(spec, str) else tuple(spec)
     names = named_layers(model)
@@ -234,7 +262,7 @@ def check_names(model: nn.Module, spec: LayerSpec) -> None:
                 f"layers={entry!r} needs a model with a two-dimensional convolution, {type(model).__name__} has none"
             )
         if entry not in KEYWORDS and not any(fnmatchcase(name, clean_name(entry)) for name in names):
-            raise ValueError(unknown(entry, names))
+            raise ArgumentError(unknown(entry, names))
 
 
 def unknown(name: str, names: Iterable[str]) -> str:

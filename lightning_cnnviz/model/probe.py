@@ -17,6 +17,7 @@ from lightning_cnnviz.model.evidence import THE_INPUT, Evidence, Procedure, Requ
 from lightning_cnnviz.model.hooks import Recorder, hooked
 from lightning_cnnviz.model.isolation import isolated, placement
 from lightning_cnnviz.model.layers import CONVOLUTIONS, Layout, named_layers
+from lightning_cnnviz.model.request_check import check_request
 from lightning_cnnviz.model.survey import Survey
 from lightning_cnnviz.model.targets import Outputs, Target, class_scores, probabilities, select_output, target_scores
 from lightning_cnnviz.samples import FixedSamples
@@ -59,6 +60,15 @@ class Probe:
                 scores = self._scores(images)
             # In here, because reading a reparametrised weight computes it, and may take a step in doing so.
             return watch.layout(scores, self._model)
+
+    def check(self, request: Request) -> None:
+        """Checks that a view asks for nothing that this model cannot have, see :func:`check_request`.
+
+        Raises:
+            TypeError: it is no request, or a name in it is no string.
+            ValueError: a name in it is none of the model's.
+        """
+        check_request(request, named_layers(self._model))
 
     def run(
         self,

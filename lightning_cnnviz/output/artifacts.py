@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from functools import cached_property
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,28 +23,62 @@ def check_rgb(image: RGB, name: str = "image") -> None:
         raise ValueError(f"{name} must be uint8 of shape (H, W, 3), got {image.dtype} of shape {image.shape}")
 
 
-@dataclass(frozen=True, slots=True)
+class DrawingError(RuntimeError):
+    """A figure could not be drawn; ``__cause__`` says why."""
+
+
+class Figure(Protocol):
+    """What a picture is drawn from: final data that nobody changes, as the classes in ``render/figures.py`` hold it."""
+
+    def draw(self, font: str | None = None) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB, its text set in a font file; None is the default one."""
+
+
+@dataclass(frozen=True, eq=False)
 class Picture:
-    """A finished picture.
+    """A picture, finished or as the data it is drawn from.
 
     Attributes:
         tag: where it appears, for example ``grad_cam/layer4``.
-        image: (H, W, 3) uint8 RGB.
+        figure: (H, W, 3) uint8 RGB; or a figure, which is drawn when :attr:`image` is first asked for, on the thread
+            that asks.
         remarks: what the reader should be told once, for example that a map is constant.
         format: how it is stored.
+        font: the font file that a figure's text is set in; None is the default one.
 
     Raises:
-        ValueError: the image is none.
+        TypeError: the figure is neither.
+        ValueError: an array is no picture.
     """
 
     tag: str
-    image: RGB
+    figure: RGB | Figure
     remarks: tuple[str, ...] = ()
     format: PictureFormat = "png"
+    font: str | None = None
 
     def __post_init__(self) -> None:
         # Here, in the view that drew it: the sink's thread would know only that some picture cannot be encoded.
-        check_rgb(self.image, f"{self.tag}: image")
+        if isinstance(self.figure, np.ndarray):
+            check_rgb(self.figure, f"{self.tag}: image")
+        elif not callable(getattr(self.figure, "draw", None)):
+            raise TypeError(f"{self.tag}: figure must be an RGB array or a figure, got {type(self.figure).__name__}")
+
+    @cached_property
+    def image(self) -> RGB:
+        """The picture itself, (H, W, 3) uint8 RGB.
+
+        Raises:
+            DrawingError: the figure is at fault, not who asked for the picture.
+        """
+        if isinstance(self.figure, np.ndarray):
+            return self.figure
+        try:
+            image = self.figure.draw(self.font)
+            check_rgb(image)
+        except Exception as error:
+            raise DrawingError(f"{self.tag} could not be drawn: {type(error).__name__}: {error}") from error
+        return image
 
 
 @dataclass(frozen=True, slots=True)

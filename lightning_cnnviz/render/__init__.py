@@ -1,14 +1,16 @@
 """Arrays to uint8 RGB pictures: numpy in, numpy out, with no knowledge of models, hooks or loggers.
 
 `maps` colors numbers, `resampling` enlarges and shrinks, `text` sets type, `blocks` puts pieces side by side,
-`captions` and `bars` say what they are, `geometry` knows how large everything is, and `layout` makes the two pictures
-all views are drawn with: a `sheet` (one row per sample) and `tiles` (one grid).
+`captions` and `bars` say what they are, `geometry` knows how large everything is, and `layout` and `film` put them
+together. Views hand over `figures` made of `columns`, which are data; what they look like is decided here.
 """
 
 from lightning_cnnviz.render.bars import ColorBar
 from lightning_cnnviz.render.captions import Caption
 from lightning_cnnviz.render.charts import Bar, bar_chart
 from lightning_cnnviz.render.colormaps import lookup_table
+from lightning_cnnviz.render.columns import Bars, Column, Images, Kind, Laying, Maps, SignedImages
+from lightning_cnnviz.render.figures import FilmStrip, Frame, HeatTable, Row, Sheet, Tiles
 from lightning_cnnviz.render.kernels import draw_rgb_kernels
 from lightning_cnnviz.render.layout import sheet, tiles
 from lightning_cnnviz.render.maps import DrawnMaps, Scale, draw_enlarged, draw_maps, overlay
@@ -17,10 +19,23 @@ from lightning_cnnviz.render.text import format_number, missing_glyphs
 
 __all__ = [
     "Bar",
+    "Bars",
     "Caption",
     "ColorBar",
+    "Column",
     "DrawnMaps",
+    "FilmStrip",
+    "Frame",
+    "HeatTable",
+    "Images",
+    "Kind",
+    "Laying",
+    "Maps",
+    "Row",
     "Scale",
+    "Sheet",
+    "SignedImages",
+    "Tiles",
     "bar_chart",
     "draw_enlarged",
     "draw_maps",

@@ -42,9 +42,9 @@ class ColorBar:
         return tuple(map(format_number, values))
 
 
-def horizontal_bar(bar: ColorBar, width: int, size: int, font: str | None) -> Block:
+def horizontal_bar(bar: ColorBar, width: int, size: int) -> Block:
     """A bar from left to right with its numbers below and its label beside it."""
-    numbers = [text_block(mark, size, DARK, font) for mark in bar.marks]
+    numbers = [text_block(mark, size, DARK) for mark in bar.marks]
     strip_width = max(width * 45 // 100, sum(number.shape[1] + size // 2 for number in numbers))
     scale = blank(size * 2 // 3 + 2 + numbers[0].shape[0], strip_width)
     scale[: size * 2 // 3] = _colors(bar.colormap, strip_width)
@@ -53,12 +53,12 @@ def horizontal_bar(bar: ColorBar, width: int, size: int, font: str | None) -> Bl
         scale[-number.shape[0] :, left : left + number.shape[1]] = number
     if not bar.label:
         return scale
-    return beside([scale, line_block(bar.label, width - strip_width - size, size, MUTED, font)], gap=size, down=0)
+    return beside([scale, line_block(bar.label, width - strip_width - size, size, MUTED)], gap=size, down=0)
 
 
-def vertical_bar(bar: ColorBar, height: int, size: int, font: str | None) -> RGB:
+def vertical_bar(bar: ColorBar, height: int, size: int) -> RGB:
     """A bar from bottom to top with its numbers at its right."""
-    numbers = [text_block(mark, size, DARK, font) for mark in reversed(bar.marks)]
+    numbers = [text_block(mark, size, DARK) for mark in reversed(bar.marks)]
     if sum(number.shape[0] for number in numbers) > height:
         numbers = [numbers[0], numbers[-1]]
     strip_width = max(6, size // 2)

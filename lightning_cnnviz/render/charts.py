@@ -30,22 +30,22 @@ class Bar:
     correct: bool | None = None
 
 
-def bar_chart(bars: Sequence[Bar], *, width: int = 224, height: int = 224, font: str | None = None) -> RGB:
+def bar_chart(bars: Sequence[Bar], *, width: int = 224, height: int = 224) -> RGB:
     """Horizontal bars below each other, (height, width, 3) uint8 RGB."""
     picture = blank(height, width)
     row = height // len(bars)
     size = max(10, min(row * 2 // 3, width // 13))
-    names = max(text_width(bar.name, size, font) for bar in bars)
+    names = max(text_width(bar.name, size) for bar in bars)
     left = int(min(names, width * 0.42)) + 8
-    right = width - int(max(text_width(bar.label, size, font) for bar in bars)) - 10
+    right = width - int(max(text_width(bar.label, size) for bar in bars)) - 10
     for index, bar in enumerate(bars):
         rows = slice(index * row + row // 6, (index + 1) * row - row // 6)
         color = {True: _GREEN, False: _RED, None: _NEUTRAL}[bar.correct]
-        _paste(picture, line_block(bar.name, left - 8, size, DARK if bar.correct is None else color, font), rows, 0)
+        _paste(picture, line_block(bar.name, left - 8, size, DARK if bar.correct is None else color), rows, 0)
         picture[rows, left:right] = _TRACK
         share = bar.share if math.isfinite(bar.share) else 0
         picture[rows, left : left + round((right - left) * share)] = color
-        _paste(picture, text_block(bar.label, size, DARK, font), rows, right + 8)
+        _paste(picture, text_block(bar.label, size, DARK), rows, right + 8)
     return picture
 
 

@@ -49,7 +49,6 @@ def film_strip(
     title: str = "",
     footer: str = "",
     smooth: bool = False,
-    font: str | None = None,
 ) -> RGB:
     """Draw one row per sample: the sample with its name, then its frames from left to right.
 
@@ -61,7 +60,6 @@ def film_strip(
         title: what is shown.
         footer: how to read it.
         smooth: how small pictures are enlarged: bilinearly, or pixel by pixel.
-        font: path of a font file; ``None`` for DejaVu Sans.
 
     Returns:
         (H, W, 3) uint8 RGB, at most about 1,400 pixels wide with up to 24 frames.
@@ -69,17 +67,15 @@ def film_strip(
     width = min(_LARGEST_FRAME, max(_SMALLEST_FRAME, _WIDTH // (len(headings) + 1) - GAP // 2))
     height = round(width * samples[0].shape[0] / samples[0].shape[1])
     size = max(11, width // 6)
-    rows = [[Mosaic((1, 1)), *label_blocks(headings, width, size, DARK, font)]]
+    rows = [[Mosaic((1, 1)), *label_blocks(headings, width, size, DARK)]]
     for sample, name, strip in zip(samples, names, strips, strict=True):
-        first = stacked(
-            [cell_block(sample, height, width, smooth=smooth), *label_blocks([name], width, size, DARK, font)], 4
-        )
-        rows.append([first, *_frames(strip, height, width, size, font)])
-    return framed(grid(rows, GAP // 2), title, footer, None, font)
+        first = stacked([cell_block(sample, height, width, smooth=smooth), *label_blocks([name], width, size, DARK)], 4)
+        rows.append([first, *_frames(strip, height, width, size)])
+    return framed(grid(rows, GAP // 2), title, footer, None)
 
 
-def _frames(strip: Sequence[Still], height: int, width: int, size: int, font: str | None) -> list[Mosaic]:
-    columns = [label_blocks(lines, width, size, MUTED, font) for lines in zip(*(s.lines for s in strip), strict=True)]
+def _frames(strip: Sequence[Still], height: int, width: int, size: int) -> list[Mosaic]:
+    columns = [label_blocks(lines, width, size, MUTED) for lines in zip(*(s.lines for s in strip), strict=True)]
     frames = []
     for index, still in enumerate(strip):
         mark = np.full((4, width, 3), _MARKS[still.correct], np.uint8)
@@ -99,7 +95,6 @@ def heat_table(
     label: str = "",
     title: str = "",
     footer: str = "",
-    font: str | None = None,
 ) -> RGB:
     """Draw a table of numbers as colored cells, with the numbers in them where there is room.
 
@@ -113,7 +108,6 @@ def heat_table(
         label: what the numbers are.
         title: what is shown.
         footer: how to read it.
-        font: path of a font file; ``None`` for DejaVu Sans.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -121,28 +115,28 @@ def heat_table(
     width = min(_LARGEST_FRAME, max(_SMALLEST_FRAME, (_WIDTH - 200) // len(columns)))
     height = min(width, 64)
     size = max(13, width // 5)
-    names = max(int(text_width(name, size, font)) for name in rows) + GAP
+    names = max(int(text_width(name, size)) for name in rows) + GAP
     shown, ends = np.asarray(values, np.float64), np.asarray(limits, np.float64)
     if logarithmic:
         shown, ends = np.log(np.maximum(shown, ends[0])), np.log(ends)
     low, high = ends.tolist()
     colors = draw_maps(np.nan_to_num(shown, nan=low)[..., None, None], colormap=colormap, limits=(low, high)).cells
-    lines = [[Mosaic((1, names)), *label_blocks(columns, width, size, DARK, font)]]
+    lines = [[Mosaic((1, names)), *label_blocks(columns, width, size, DARK)]]
     for row, name in enumerate(rows):
         texts = [format_number(round(value, 3)) if np.isfinite(value) else "" for value in values[row].tolist()]
-        cells = [_cell(colors[row, column, 0, 0], text, height, width, font) for column, text in enumerate(texts)]
-        lines.append([padded(text_block(name, size, DARK, font), height, names, across=0), *cells])
+        cells = [_cell(colors[row, column, 0, 0], text, height, width) for column, text in enumerate(texts)]
+        lines.append([padded(text_block(name, size, DARK), height, names, across=0), *cells])
     body = stacked([beside(line) for line in lines])
     bar = ColorBar(colormap, *limits, label=f"{label}, logarithmic" if logarithmic else label)
-    return framed(body, title, footer, bar, font)
+    return framed(body, title, footer, bar)
 
 
-def _cell(color: NDArray[np.uint8], text: str, height: int, width: int, font: str | None) -> RGB:
+def _cell(color: NDArray[np.uint8], text: str, height: int, width: int) -> RGB:
     cell = np.broadcast_to(color if text else np.array([255, 255, 255], np.uint8), (height, width, 3)).copy()
     size = max(10, min(18, width // 4))
-    if not text or text_width(text, size, font) > width - 4:
+    if not text or text_width(text, size) > width - 4:
         return cell
-    ink = text_block(text, size, DARK, font)
+    ink = text_block(text, size, DARK)
     top, left = (height - ink.shape[0]) // 2, (width - ink.shape[1]) // 2
     place = cell[top : top + ink.shape[0], left : left + ink.shape[1]]
     if color @ _LUMA < _DARK_CELL:

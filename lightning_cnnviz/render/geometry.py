@@ -73,17 +73,17 @@ def text_size(width: float) -> int:
     return max(24, round(width * 0.028))
 
 
-def framed(body: Block, title: str, footer: str, bar: ColorBar | None, font: str | None) -> RGB:
+def framed(body: Block, title: str, footer: str, bar: ColorBar | None) -> RGB:
     """Put a title above a body, its scale and a remark below, and a margin around."""
     width = max(_NARROWEST_BODY, body.shape[1])
     size = text_size(width)
     blocks: list[Block] = [body]
     if title:
-        blocks.insert(0, line_block(title, width, size * 5 // 4, DARK, font))
+        blocks.insert(0, line_block(title, width, size * 5 // 4, DARK))
     if bar:
-        blocks.append(horizontal_bar(bar, width, size, font))
+        blocks.append(horizontal_bar(bar, width, size))
     if footer:
-        blocks.append(line_block(footer, width, size, MUTED, font))
+        blocks.append(line_block(footer, width, size, MUTED))
     inside = stacked(blocks, GAP)
     size_with_margin = (inside.shape[0] + 2 * _MARGIN, max(width, inside.shape[1]) + 2 * _MARGIN)
     return painted(Mosaic(size_with_margin, [(inside, _MARGIN, _MARGIN)]))

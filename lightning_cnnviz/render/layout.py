@@ -42,7 +42,6 @@ def sheet(
     bar: ColorBar | None = None,
     cell_labels: Sequence[Sequence[str]] | None = None,
     smooth: bool = False,
-    font: str | None = None,
 ) -> RGB:
     """Draw one row per sample: the sample, its caption, then its cells.
 
@@ -56,7 +55,6 @@ def sheet(
         bar: the color scale that all cells share.
         cell_labels: a text under every cell, in the shape of ``cells``.
         smooth: how small cells are enlarged: bilinearly, or pixel by pixel.
-        font: path of a font file; ``None`` for DejaVu Sans.
 
     Returns:
         (H, W, 3) uint8 RGB, about 600 to 1,400 pixels wide. Cells are 96 to 224 pixels wide; pictures keep
@@ -79,19 +77,19 @@ def sheet(
     ]
     if captions:
         widest = max(_NARROWEST_CAPTION, 0.22 * pictures_width)
-        for row, caption in zip(rows, caption_blocks(tuple(captions), tuple(heights), widest, size, font), strict=True):
+        for row, caption in zip(rows, caption_blocks(captions, heights, widest, size), strict=True):
             row.append(caption)
     before = len(rows[0])
     for row, pictures, height in zip(rows, cells, heights, strict=True):
         row.extend(cell_block(picture, height, width, smooth=smooth) for picture in pictures)
     if cell_labels:
         texts = [text for labels in cell_labels for text in labels]
-        below = iter(label_blocks(texts, width, size * 4 // 5, MUTED, font))
+        below = iter(label_blocks(texts, width, size * 4 // 5, MUTED))
         for row in rows:
             row[before:] = [stacked([cell, next(below)]) for cell in row[before:]]
     if columns:
-        rows.insert(0, [*[Mosaic((1, 1))] * before, *label_blocks(columns, width, size, DARK, font)])
-    return framed(grid(rows, GAP), title, footer, bar, font)
+        rows.insert(0, [*[Mosaic((1, 1))] * before, *label_blocks(columns, width, size, DARK)])
+    return framed(grid(rows, GAP), title, footer, bar)
 
 
 def tiles(
@@ -104,7 +102,6 @@ def tiles(
     bar: ColorBar | None = None,
     bars: Sequence[ColorBar] | None = None,
     smooth: bool = False,
-    font: str | None = None,
 ) -> RGB:
     """Draw pictures in one grid, in reading order: filters, the feature maps of one sample, class prototypes.
 
@@ -117,7 +114,6 @@ def tiles(
         bar: the color scale that all cells share.
         bars: a color scale for every cell, drawn at its right.
         smooth: how small cells are enlarged: bilinearly, or pixel by pixel.
-        font: path of a font file; ``None`` for DejaVu Sans.
 
     Returns:
         (H, W, 3) uint8 RGB, about 600 to 1,400 pixels wide: many cells become small ones.
@@ -136,13 +132,13 @@ def tiles(
 
     blocks = [cell_block(cell, height, width, smooth=smooth) for cell in cells]
     if bars:
-        scales = (vertical_bar(scale, height, min(size, width // 6), font) for scale in bars)
+        scales = (vertical_bar(scale, height, min(size, width // 6)) for scale in bars)
         blocks = [beside([block, scale], GAP // 2) for block, scale in zip(blocks, scales, strict=True)]
     if labels and width >= _NARROWEST_LABELLED:
-        below = label_blocks(labels, width, size, DARK, font)
+        below = label_blocks(labels, width, size, DARK)
         blocks = [stacked([block, label]) for block, label in zip(blocks, below, strict=True)]
     rows = [blocks[start : start + columns] for start in range(0, len(blocks), columns)]
-    return framed(grid(rows, tile_gap(width)), title, footer, bar, font)
+    return framed(grid(rows, tile_gap(width)), title, footer, bar)
 
 
 def _check_sheet(

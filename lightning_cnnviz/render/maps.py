@@ -41,6 +41,45 @@ class DrawnMaps:
     defects: dict[tuple[int, ...], str]
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What has to be known of maps before they are colored.
+
+    Attributes:
+        limits: as of :class:`DrawnMaps`.
+        defects: as of :class:`DrawnMaps`.
+        finite: which pixels are, None if all are.
+    """
+
+    limits: NDArray[np.float64]
+    defects: dict[tuple[int, ...], str]
+    finite: NDArray[np.bool_] | None
+
+
+def measure_maps(
+    values: ArrayLike,
+    *,
+    scale: Scale = "each",
+    symmetric: bool = False,
+    limits: tuple[float, float] | None = None,
+) -> Measured:
+    """Find the limits between which maps are colored, and what is wrong with them; arguments as of `draw_maps`."""
+    if scale not in get_args(Scale):
+        raise ValueError(f"scale must be 'each' or 'shared', got {scale!r}")
+    maps = _as_maps(values)
+    lowest, highest = _ends(maps, maps)
+    sound = np.isfinite(lowest) & np.isfinite(highest)  # NaN and infinity come through as an end
+    finite = None if sound.all() else np.isfinite(maps)
+    if finite is not None:
+        lowest, highest = _ends(np.where(finite, maps, np.inf), np.where(finite, maps, -np.inf))
+    found = _limits(lowest, highest, scale, symmetric)
+    if limits is not None:
+        found[...] = limits
+    suspect = _is_flat(lowest, highest) | ~sound
+    defects = {index: ", ".join(_describe(maps[index])) for index in map(tuple, np.argwhere(suspect).tolist())}
+    return Measured(found, defects, finite)
+
+
 def draw_maps(
     values: ArrayLike,
     *,
@@ -69,23 +108,17 @@ def draw_maps(
         TypeError: if ``values`` are not real numbers.
         ValueError: if a map has no pixels, or ``scale`` or ``colormap`` is not a known name.
     """
-    if scale not in get_args(Scale):
-        raise ValueError(f"scale must be 'each' or 'shared', got {scale!r}")
-    maps = _as_maps(values)
-    lowest, highest = _ends(maps, maps)
-    sound = np.isfinite(lowest) & np.isfinite(highest)  # NaN and infinity come through as an end
-    finite = None if sound.all() else np.isfinite(maps)
-    if finite is not None:
-        lowest, highest = _ends(np.where(finite, maps, np.inf), np.where(finite, maps, -np.inf))
-    found = _limits(lowest, highest, scale, symmetric)
-    if limits is not None:
-        found[...] = limits
-    cells = _colored(_levels(maps, finite, found, symmetric), lookup_table(colormap))
-    if finite is not None:
-        _mark(cells, ~finite)
-    suspect = _is_flat(lowest, highest) | ~sound
-    defects = {index: ", ".join(_describe(maps[index])) for index in map(tuple, np.argwhere(suspect).tolist())}
-    return DrawnMaps(cells, found, defects)
+    measured = measure_maps(values, scale=scale, symmetric=symmetric, limits=limits)
+    cells = color_maps(np.asarray(values), measured, colormap=colormap, symmetric=symmetric)
+    return DrawnMaps(cells, measured.limits, measured.defects)
+
+
+def color_maps(maps: NDArray[Any], measured: Measured, *, colormap: str, symmetric: bool = False) -> NDArray[np.uint8]:
+    """Color maps that have been measured, (..., h, w, 3) uint8 RGB."""
+    cells = _colored(_levels(maps, measured.finite, measured.limits, symmetric), lookup_table(colormap))
+    if measured.finite is not None:
+        _mark(cells, ~measured.finite)
+    return cells
 
 
 def draw_enlarged(

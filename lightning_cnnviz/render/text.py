@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +26,23 @@ GREEN: Color = (23, 122, 56)
 RED: Color = (196, 32, 38)
 
 _ELLIPSIS = "…"
+_font: ContextVar[str | None] = ContextVar("font", default=None)
 _NOT_A_CHARACTER = "\uffff"
+
+
+@contextmanager
+def using_font(font: str | None) -> Iterator[None]:
+    """Sets all text inside the ``with`` block in a font file; None is DejaVu Sans."""
+    token = _font.set(font)
+    try:
+        yield
+    finally:
+        _font.reset(token)
+
+
+def current_font() -> str | None:
+    """The font file in which text is set at the moment."""
+    return _font.get()
 
 
 def format_number(value: float) -> str:
@@ -82,44 +100,52 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-@lru_cache(maxsize=512)  # a look needs some 150; a long title is a tenth of a megabyte
-def text_block(text: str, size: int, color: Color = DARK, font: str | None = None) -> RGB:
+def text_block(text: str, size: int, color: Color = DARK) -> RGB:
     """One line of text on white, as high as the font's line; read-only because it is shared."""
+    return _text_block(text, size, color, current_font())
+
+
+@lru_cache(maxsize=512)  # a look needs some 150; a long title is a tenth of a megabyte
+def _text_block(text: str, size: int, color: Color, font: str | None) -> RGB:
     face = load_font(font, size)
     text = _printable(text)
-    image = Image.new("RGB", (max(1, math.ceil(face.getlength(text))), line_height(size, font)), "white")
+    image = Image.new("RGB", (max(1, math.ceil(face.getlength(text))), sum(face.getmetrics())), "white")
     ImageDraw.Draw(image).text((0, 0), text, fill=color, font=face)
     block = np.asarray(image)
     block.flags.writeable = False
     return block
 
 
-@lru_cache(maxsize=8192)
-def text_width(text: str, size: int, font: str | None = None) -> float:
+def text_width(text: str, size: int) -> float:
     """Width of a line in pixels."""
+    return _text_width(text, size, current_font())
+
+
+@lru_cache(maxsize=8192)
+def _text_width(text: str, size: int, font: str | None) -> float:
     return load_font(font, size).getlength(_printable(text))
 
 
-def line_height(size: int, font: str | None = None) -> int:
+def line_height(size: int) -> int:
     """Height of a line in pixels."""
-    return sum(load_font(font, size).getmetrics())
+    return sum(load_font(current_font(), size).getmetrics())
 
 
-def common_size(texts: Iterable[str], width: float, size: int, font: str | None = None) -> int:
+def common_size(texts: Iterable[str], width: float, size: int) -> int:
     """The size at which the widest text fits into a width, but never less than two thirds of the given one."""
-    widest = max((text_width(text, size, font) for text in texts), default=0.0)
+    widest = max((text_width(text, size) for text in texts), default=0.0)
     smallest = math.ceil(size * 2 / 3)
     return size if widest <= width else max(smallest, math.floor(size * width / widest))
 
 
-def shortened(text: str, width: float, size: int, font: str | None = None) -> str:
+def shortened(text: str, width: float, size: int) -> str:
     """Leave out the middle of a text that is too wide: a probability or the layer's last name stands at the end."""
-    if text_width(text, size, font) <= width:
+    if text_width(text, size) <= width:
         return text
     shortest, longest = 0, len(text) - 1
     while shortest < longest:
         kept = (shortest + longest + 1) // 2
-        if text_width(_without_middle(text, kept), size, font) <= width:
+        if text_width(_without_middle(text, kept), size) <= width:
             shortest = kept
         else:
             longest = kept - 1
@@ -131,21 +157,21 @@ def _without_middle(text: str, kept: int) -> str:
     return text[:head].rstrip() + _ELLIPSIS + text[len(text) - kept // 3 :]
 
 
-def wrapped(text: str, width: float, size: int, font: str | None = None) -> list[str]:
+def wrapped(text: str, width: float, size: int) -> list[str]:
     """Break a text at its spaces into lines of at most a width; a single word may be wider."""
-    if text_width(text, size, font) <= width:
+    if text_width(text, size) <= width:
         return [text]
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".lstrip()
-        if lines[-1] and text_width(longer, size, font) > width:
+        if lines[-1] and text_width(longer, size) > width:
             lines.append(word)
         else:
             lines[-1] = longer
     return lines
 
 
-def line_block(text: str, width: float, size: int, color: Color = DARK, font: str | None = None) -> RGB:
+def line_block(text: str, width: float, size: int, color: Color = DARK) -> RGB:
     """One line that is made smaller, then shortened, until it fits into a width."""
-    fitting = common_size([text], width, size, font)
-    return text_block(shortened(text, width, fitting, font), fitting, color, font)
+    fitting = common_size([text], width, size)
+    return text_block(shortened(text, width, fitting), fitting, color)

@@ -1,34 +1,34 @@
-"""The callbacks: when to look, at what, where to write, and what to do when it fails."""
+"""The callback: what Lightning calls, and who does it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal, get_args
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, get_args
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from lightning_cnnviz.model.evidence import Request
 from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import PictureFormat
-from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples, SampleSource, same_samples, unpack
-from lightning_cnnviz.training.checks import check_classes, check_share, check_views
-from lightning_cnnviz.training.ranks import Plan, Ranks
-from lightning_cnnviz.training.request_only import RequestOnly
-from lightning_cnnviz.training.schedule import Moment, Schedule
-from lightning_cnnviz.training.session import Assignment, Session
-from lightning_cnnviz.training.weight_averaging import drawn_weights
+from lightning_cnnviz.output.sink import Sink, check_sinks
+from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples, SampleSource
+from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
+from lightning_cnnviz.training import memory
+from lightning_cnnviz.training.checks import check_share, check_views
+from lightning_cnnviz.training.failures import Failures, OnError, entry
+from lightning_cnnviz.training.looks import look
+from lightning_cnnviz.training.rehearsal import check_views_on, prepare
+from lightning_cnnviz.training.sampling import Sampling
+from lightning_cnnviz.training.schedule import Schedule
+from lightning_cnnviz.training.session import Session
+from lightning_cnnviz.training.watching import Watching
 from lightning_cnnviz.views import View, default_views
 from lightning_cnnviz.views.base import one_of, positive
 
-_DEFAULT_SANITY_BATCHES = 2
-
 
 class CNNVisualizer(Callback):
-    """Draws what a CNN sees on fixed samples into the Trainer's TensorBoard loggers.
+    """Draws what a CNN sees on fixed samples into the Trainer's loggers.
 
     It looks before training and after every validation. Training goes on with the same bits as without it. A view that
     fails is switched off with one warning, the run goes on.
@@ -48,9 +48,12 @@ class CNNVisualizer(Callback):
         mean: what the images were normalised with, by channel; None: found in the dataset's transforms.
         std: as ``mean``.
         class_names: None: the dataset's ``classes``.
+        bands: the three channels shown as red, green and blue where images have more than three, counted from 0.
         tag_prefix: put before every tag, to tell several of these callbacks apart.
         max_overhead: the share of the training time, above 0 and at most 1, that looks may take; beyond it the last of
             the views are left out until there is room again, but never in the first and the last epoch.
+        sinks: where to write, for example ``[FileSink("pictures")]``; None: to the Trainer's loggers, or to files below
+            its ``default_root_dir`` if it has none.
         picture_format: ``"png"``, or ``"jpeg"`` for photographs: a fifth of the size, with losses.
         on_error: what a failure while training does: ``"warn"``, or ``"raise"`` for debugging.
 
@@ -78,357 +81,173 @@ class CNNVisualizer(Callback):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         class_names: Sequence[str] | None = None,
+        bands: Sequence[int] | None = None,
         tag_prefix: str = "",
         max_overhead: float | None = None,
+        sinks: Sequence[Sink] | None = None,
         picture_format: PictureFormat = "png",
-        on_error: Literal["warn", "raise"] = "warn",
+        on_error: OnError = "warn",
     ) -> None:
         super().__init__()
         try:
-            self.show = positive("show", show)
+            positive("show", show)
             positive("every_n_epochs", every_n_epochs)
-            one_of("on_error", on_error, ("warn", "raise"))
+            one_of("on_error", on_error, get_args(OnError))
             one_of("picture_format", picture_format, get_args(PictureFormat))
             check_share("max_overhead", max_overhead)
             check_target(target)
-            self._source = SampleSource(
-                samples, image_key=image_key, label_key=label_key, class_names=class_names, mean=mean, std=std
-            )
             check_views(views)
+            check_sinks(sinks)
+            self.show, taken = show, samples
+            if isinstance(samples, int) and samples > 0:
+                # Numbers may want more samples than are to be drawn.
+                self.show, taken = min(show, samples), max([samples, *(view.wanted_samples for view in views or ())])
+            source = SampleSource(
+                taken,
+                image_key=image_key,
+                label_key=label_key,
+                class_names=class_names,
+                mean=mean,
+                std=std,
+                bands=bands,
+            )
         except (ValueError, TypeError) as error:
             raise MisconfigurationException(f"{type(self).__name__}: {error}") from error
         self.views = default_views() if views is None else list(views)
         self.target = target
         self.log_untrained = log_untrained
-        self._schedule = Schedule(every_n_epochs, log_untrained, max_overhead, self._warn)
-        self.image_key, self.label_key, self.output_key = image_key, label_key, output_key
+        self.output_key = output_key
         self.class_names = class_names
         self.tag_prefix = tag_prefix
+        self.sinks = None if sinks is None else list(sinks)
         self.picture_format = picture_format
-        self.on_error = on_error
+        self.failures = Failures(type(self).__name__, on_error)
+        self.schedule = Schedule(type(self).__name__, every_n_epochs, log_untrained, max_overhead)
+        self.sampling = Sampling(
+            self,
+            source,
+            has_keys=image_key != DEFAULT_IMAGE_KEY or label_key not in (DEFAULT_LABEL_KEY, None),
+            has_display=any(given is not None for given in (class_names, mean, std, bands)),
+        )
+        self._watching = Watching(self.views, self.failures, image_key, label_key)
         self._session: Session | None = None
-        self._off: set[View] = set()
-        self._chosen = False
-        self._unreadable: ValueError | None = None
-        self._observed_epoch: int | None = None
-        self._seen_step: int | None = None
+
+    @property
+    def samples(self) -> FixedSamples | None:
+        """The fixed samples, None until they are chosen."""
+        return self.sampling.source.samples
 
     @property
     def state_key(self) -> str:
         """Differs between callbacks that draw different things."""
         return self._generate_state_key(tag_prefix=self.tag_prefix, views=[repr(view) for view in self.views])
 
+    @entry
     def state_dict(self) -> dict[str, Any]:
-        """Captured samples, what the views remember and the last steps drawn, as tensors and primitives."""
-        session = self._session
-        return {
-            "samples": self._source.state_dict(),
-            "views": [view.state_dict() for view in self.views],
-            "last_steps": dict(session.last_steps) if session is not None else {},
-            "last_step": session.last_step if session is not None else -1,
-        }
+        """Captured samples, what the views remember and the last step drawn, as tensors and primitives."""
+        return memory.saved(self, self._session)
 
+    @entry
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on with the same samples, references and prototypes."""
-        self._source.load_state_dict(state_dict["samples"])
-        for view, state in zip(self.views, state_dict["views"], strict=True):
-            view.load_state_dict(state)
-        if self._session is not None:
-            self._session.last_steps.update(state_dict["last_steps"])
-            self._session.last_step = max(self._session.last_step, state_dict["last_step"])
+        memory.restore(self, self._session, state_dict)
 
+    @entry
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Checks the views against the model and joins the other callbacks of this package on the Trainer."""
-        leader = self._peers(trainer)[0]
-        if leader is self and (self._session is None or self._session.trainer is not trainer):
-            self._session = Session(trainer, rank_zero_info, rank_zero_warn)
-        self._session = leader._session
-        self._off.clear()
-        self._chosen = False
-        if any(True for _ in pl_module.parameters()):  # else configure_model() makes the layers later
-            with self._misconfigured():
-                for view in self.views:
-                    view.check(pl_module)
+        """Joins the other callbacks of this package on the Trainer, and checks the views against the model."""
+        peers = [callback for callback in trainer.callbacks if isinstance(callback, CNNVisualizer)]  # type: ignore[attr-defined]
+        session = peers[0]._session
+        if session is None or session.trainer is not trainer:
+            session = Session(trainer)
+        session.callbacks = peers
+        self._session = session
+        self.failures.reset()
+        self.sampling.restart()
+        check_views_on(session, self, pl_module)
 
+    @entry
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Takes samples from the first batches."""
-        self._collect(trainer, batch, batch_idx, dataloader_idx)
+        self.sampling.see(trainer, batch, batch_idx, dataloader_idx)
 
+    @entry
     def on_test_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Takes samples from the first batches."""
-        self._collect(trainer, batch, batch_idx, dataloader_idx)
+        self.sampling.see(trainer, batch, batch_idx, dataloader_idx)
 
+    @entry
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Rehearses, so that what cannot work is said before training, and looks at the untrained model."""
-        self._seen_step = None
-        self._observed_epoch = trainer.current_epoch
-        if self._session is not None:
-            self._session.costs.start()
-        with self._misconfigured():
-            self._ranks.run_and_share_errors(lambda: self._prepare(trainer, pl_module))
-        if trainer.global_step == 0:
-            self._look(trainer, pl_module, untrained=True)
+        """Says what cannot work before the first step, and looks at the untrained model."""
+        self._watching.start(trainer.current_epoch)
+        self.schedule.start(trainer.current_epoch)
+        session = self._led_session()
+        if session is not None:
+            session.costs.start()
+            session.steps.start()
+            for callback in session.callbacks:
+                session.ranks.run_and_share_errors(partial(prepare, session, callback, pl_module))
+            if trainer.global_step == 0:
+                self._look(pl_module, untrained=True)
 
+    @entry
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Lets views watch the batches of the first epoch."""
-        watching = [view for view in self.views if view.watches_training and view not in self._off]
-        if watching and trainer.is_global_zero and trainer.current_epoch == self._observed_epoch:
-            self._observe(watching, batch)
+        self._watching.see(trainer, batch)
+        self.sampling.see_training(trainer, batch)
 
+    @entry
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ends watching; looks here if there is no validation to look after."""
-        for view in self.views:
-            view.finish_observing()
+        self._watching.finish()
         if not trainer.enable_validation:
-            self._look(trainer, pl_module)
+            self._look(pl_module)
 
+    @entry
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Looks at the model."""
         if not trainer.sanity_checking:
-            self._look(trainer, pl_module)
+            self._look(pl_module)
 
+    @entry
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Looks at the model."""
-        self._look(trainer, pl_module)
+        self._look(pl_module)
 
+    @entry
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Writes what is still waiting; the loggers close next."""
-        self._close(trainer)
+        self._close()
 
+    @entry
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Writes what is still waiting."""
-        self._close(trainer)
+        self._close()
 
-    def _look(self, trainer: Trainer, pl_module: LightningModule, *, untrained: bool = False) -> None:
+    def _look(self, pl_module: LightningModule, *, untrained: bool = False) -> None:
         """One look for all callbacks of this package, led by the first; the others find it done."""
-        peers = self._peers(trainer)
-        if self is not peers[0] or self._session is None:
+        session = self._led_session()
+        if session is None:
             return
         monitored: dict[str, float] = {}
-        if self._session.ranks.calls_model:
-            monitored = self._look_here(trainer, pl_module, self._session, untrained)
-        # One rank knows whether a number came of it, all know whether one may come: all must meet here.
-        if any(view.monitors for peer in peers for view in peer.views) and not untrained:
-            for tag, value in trainer.strategy.broadcast(monitored).items():
-                pl_module.log(tag, value)
-
-    def _look_here(
-        self, trainer: Trainer, pl_module: LightningModule, session: Session, untrained: bool
-    ) -> dict[str, float]:
-        peers = self._peers(trainer)
-        for peer in peers:
-            peer._try_to_choose_samples(trainer)
-        plan = session.ranks.broadcast_decision(lambda: self._plan(trainer, session, untrained))
-        if plan is None:
-            return {}
-        self._seen_step = trainer.global_step
-        assignments = [peer._assignment(due, session) for peer, due in zip(peers, plan.due, strict=True) if due]
-        weights = drawn_weights(_callbacks(trainer), self)
-        if weights is not None and trainer.state.fn == TrainerFn.FITTING and trainer.validating:
-            session.note("weights", weights, plan.step)
-        return session.run_look(pl_module, assignments, plan.step, plan.epoch)
-
-    def _plan(self, trainer: Trainer, session: Session, untrained: bool) -> Plan | None:
-        peers = self._peers(trainer)
-        if not session.has_sinks and not any(view.monitors for peer in peers for view in peer.views):
-            return None
-        due = [peer._due(trainer, session, untrained) for peer in peers]
-        step = self._step(trainer, session)
-        if step is None or not any(due):
-            return None
-        return Plan(step, None if untrained else trainer.current_epoch, due)
-
-    def _step(self, trainer: Trainer, session: Session) -> int | None:
-        """The step of Lightning's own validation metrics, or the next free one; None if nothing was learnt since."""
-        stepped = getattr(trainer.fit_loop.epoch_loop, "_batches_that_stepped", trainer.global_step)
-        if stepped > session.last_step:
-            return int(stepped)
-        if trainer.state.fn == TrainerFn.FITTING and self._seen_step == trainer.global_step:
-            return None
-        return session.last_step + 1
-
-    def _due(self, trainer: Trainer, session: Session, untrained: bool) -> dict[int, dict[str, Any]]:
-        """The positions of the views that are due, with what the other ranks need to know of them."""
-        if self.samples is None:
-            return {}
-        views = [view for view in self.views if view not in self._off]
-        due = self._schedule.due(views, self._moment(trainer, untrained), session.costs)
-        return {self.views.index(view): view.state_dict() if session.ranks.sharded else {} for view in due}
-
-    def _moment(self, trainer: Trainer, untrained: bool) -> Moment:
-        if trainer.state.fn != TrainerFn.FITTING:
-            return Moment(None)
-        epoch = trainer.current_epoch
-        return Moment(
-            epoch, untrained, fixed=untrained or epoch in (self._observed_epoch, (trainer.max_epochs or 0) - 1)
-        )
-
-    def _assignment(self, due: Mapping[int, Mapping[str, Any]], session: Session) -> Assignment:
-        assert self.samples is not None
-        views: list[View] = [self.views[position] for position in due]
-        failed = self._failed
-        if not session.ranks.is_main:
-            views = [RequestOnly(view, state) for view, state in zip(views, due.values(), strict=True)]
-            failed = _left_to_rank_zero
-        return self._assign(self.samples, views, failed)
-
-    def _assign(
-        self, samples: FixedSamples, views: Sequence[View], failed: Callable[[Sequence[View], Exception], None]
-    ) -> Assignment:
-        return Assignment(
-            samples=samples,
-            views=views,
-            target=self.target,
-            output_key=self.output_key,
-            shown=self.show,
-            tag_prefix=self.tag_prefix,
-            picture_format=self.picture_format,
-            failed=failed,
-        )
-
-    def _collect(self, trainer: Trainer, batch: Any, batch_idx: int, dataloader_idx: int) -> None:
-        sanity = trainer.num_sanity_val_steps
-        batches = sanity if 0 < sanity < float("inf") else _DEFAULT_SANITY_BATCHES
-        if not self._source.wants_batches or dataloader_idx != 0 or batch_idx >= batches or not trainer.is_global_zero:
-            return
-        if self._unreadable is None and len(self._off) < len(self.views):
+        if session.ranks.calls_model:
             try:
-                self._source.add(batch)
-            except ValueError as error:
-                self._unreadable = error  # raised where the other ranks hear of it
+                monitored = look(session, pl_module, untrained=untrained)
+            except Exception as error:  # here, because the other ranks wait for what comes next
+                for callback in session.callbacks:
+                    callback.failures.give_up_all(error)
+        if not untrained:
+            session.log(pl_module, monitored)
 
-    def _try_to_choose_samples(self, trainer: Trainer) -> None:
-        try:
-            self._choose_samples(trainer)
-        except ValueError as error:
-            self._failed(self.views, error)
+    def _close(self) -> None:
+        session = self._led_session()
+        if session is not None:
+            session.close()
 
-    def _choose_samples(self, trainer: Trainer) -> FixedSamples | None:
-        if self._chosen:
-            return self.samples
-        self._source.samples = samples = self._ranks.broadcast_decision(lambda: self._choice(trainer))
-        if samples is None:
-            return None
-        self._chosen = True
-        for peer in self._peers(trainer):
-            if peer.samples is not None and same_samples(peer.samples, samples):
-                self._source.samples = samples = peer.samples  # the very same object: looks are shared by identity
-        note = samples.display_note()
-        if note is not None and self._session is not None:
-            self._session.say(note)
-        return samples
-
-    def _choice(self, trainer: Trainer) -> FixedSamples | None:
-        error, self._unreadable = self._unreadable, None
-        if error is not None:
-            raise error
-        return self._source.choose(_dataset(trainer))
-
-    def _prepare(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        samples = self._choose_samples(trainer)
-        if samples is not None:
-            self._rehearse(pl_module, samples)
-        elif not trainer.enable_validation:
-            rank_zero_warn(
-                f"{self._name} draws nothing: there is no validation to take samples from; "
-                "give samples=FixedSamples(...)"
-            )
-        elif self.log_untrained:
-            rank_zero_info(
-                f"{self._name} cannot draw the untrained model: without a sanity check it has no samples yet"
-            )
-
-    def _rehearse(self, pl_module: LightningModule, samples: FixedSamples) -> None:
-        if self._session is None:
-            return
-        assignment = self._assign(samples, self.views, self._failed)
-        with self._misconfigured():
-            try:
-                layout = self._session.survey(pl_module, assignment)
-            except (ValueError, TypeError):
-                raise
-            except Exception as error:
-                if self._source.is_given:
-                    shape = tuple(samples.images.shape)
-                    raise ValueError(f"the model cannot take the samples of shape {shape}: {error}") from error
-                self._failed(self.views, error)
-                return
-            check_classes(layout, samples, self.target, self.class_names)
-            found = {
-                view.name: sorted(_layers(view.request(layout, samples)), key=layout.position) for view in self.views
-            }
-        picked = "; ".join(f"{name} of {', '.join(layers)}" for name, layers in found.items() if layers)
-        rank_zero_info(f"{self._name} looks at {len(samples)} samples{': ' if picked else ''}{picked}")
-
-    def _observe(self, views: Sequence[View], batch: Any) -> None:
-        try:
-            images, labels = unpack(batch, self.image_key, self.label_key)
-            if labels is None:
-                raise ValueError(f"the training batches have no class labels under label_key={self.label_key!r}")
-            for view in views:
-                view.observe(images, labels)
-        except Exception as error:
-            self._failed(views, error)
-
-    def _failed(self, views: Sequence[View], error: Exception) -> None:
-        if self.on_error == "raise":
-            raise error
-        self._off.update(views)
-        names = ", ".join(view.name for view in views)
-        rank_zero_warn(f"{self._name} goes on without {names}: {type(error).__name__}: {error}")
-
-    def _close(self, trainer: Trainer) -> None:
-        if self._session is not None and self is self._peers(trainer)[0]:
-            self._session.close()
-
-    def _peers(self, trainer: Trainer) -> list[CNNVisualizer]:
-        return [callback for callback in _callbacks(trainer) if isinstance(callback, CNNVisualizer)]
-
-    @property
-    def samples(self) -> FixedSamples | None:
-        """The fixed samples, None until they are chosen."""
-        return self._source.samples
-
-    @property
-    def _ranks(self) -> Ranks:
-        assert self._session is not None, "setup() comes first"
-        return self._session.ranks
-
-    def _warn(self, text: str) -> None:
-        rank_zero_warn(f"{self._name}: {text}")
-
-    @property
-    def _name(self) -> str:
-        return type(self).__name__
-
-    @contextmanager
-    def _misconfigured(self) -> Iterator[None]:
-        try:
-            yield
-        except (ValueError, TypeError) as error:
-            raise MisconfigurationException(f"{self._name}: {error}") from error
-
-
-def _layers(request: Request) -> frozenset[str]:
-    return request.activations | request.gradients | request.weights
-
-
-def _callbacks(trainer: Trainer) -> list[Callback]:
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined] # set by Lightning's connector
-    return callbacks
-
-
-def _dataset(trainer: Trainer) -> object:
-    """The dataset behind the first evaluation loader, without touching the loader's iterator."""
-    loaders = trainer.test_dataloaders if trainer.state.fn == TrainerFn.TESTING else trainer.val_dataloaders
-    while isinstance(loaders, (Sequence, Mapping)) and loaders:
-        loaders = next(iter(loaders.values())) if isinstance(loaders, Mapping) else loaders[0]
-    return getattr(loaders, "dataset", None)
-
-
-def _left_to_rank_zero(views: Sequence[View], error: Exception) -> None:
-    """What failed on all ranks is reported, and left out of the next plan, by rank 0."""
+    def _led_session(self) -> Session | None:
+        """The session, if this callback is the one that acts for all on its Trainer."""
+        session = self._session
+        return session if session is not None and session.callbacks[0] is self else None

@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from lightning_cnnviz.look import check_classes, check_views
 
-import torch
-
-from lightning_cnnviz.model.layers import Layout
-from lightning_cnnviz.model.targets import Target, target_scores
-from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views import View
-
-
-def check_views(views: object) -> None:
-    """Checks the argument ``views``.
-
-    Raises:
-        TypeError: it is no sequence of views.
-        ValueError: it is empty.
-    """
-    if views is None:
-        return
-    if not isinstance(views, Sequence) or not all(isinstance(view, View) for view in views):
-        raise TypeError(f"views must be a sequence of views such as [GradCAM()], got {views!r}")
-    if not views:
-        raise ValueError("views must hold at least one view, got none")
+__all__ = ["check_classes", "check_share", "check_views"]
 
 
 def check_share(name: str, share: float | None) -> None:
@@ -35,19 +15,3 @@ def check_share(name: str, share: float | None) -> None:
     """
     if share is not None and not 0 < share <= 1:
         raise ValueError(f"{name} must be above 0 and at most 1, got {share!r}")
-
-
-def check_classes(layout: Layout, samples: FixedSamples, target: Target, class_names: Sequence[str] | None) -> None:
-    """Checks names, labels and target against the number of classes that the model turned out to have.
-
-    Raises:
-        ValueError: there are too few names, or a label or target is out of range.
-    """
-    if class_names is not None and len(class_names) < layout.classes:
-        raise ValueError(f"class_names has {len(class_names)} names, the model has {layout.classes} classes")
-    if samples.labels is not None and int(samples.labels.max()) >= layout.classes:
-        raise ValueError(
-            f"samples have labels up to {int(samples.labels.max())}, the model has {layout.classes} classes"
-        )
-    if not callable(target):
-        target_scores(torch.zeros(len(samples), layout.classes), target, samples.labels)

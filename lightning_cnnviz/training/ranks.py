@@ -132,22 +132,6 @@ class Ranks:
         return gathered
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What rank 0 decided about one look.
-
-    Attributes:
-        step: where it is written.
-        epoch: the epoch looked at, None for the untrained model.
-        due: for each callback, in their order on the Trainer, the positions of its views that are due, each with what
-            that view remembers on rank 0; the latter is empty where only rank 0 looks.
-    """
-
-    step: int
-    epoch: int | None
-    due: list[dict[int, dict[str, Any]]]
-
-
 def _place(error: Exception) -> str:
     """Where it was raised: two ranks that fail in different places did not make the same calls before."""
     return " > ".join(f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__))

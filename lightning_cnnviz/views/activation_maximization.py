@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.methods.activation_maximization import Maximized, Regularizers, maximize_activations
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
-from lightning_cnnviz.model.layers import Layer, LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers import ArgumentError, Layer, LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
-from lightning_cnnviz.render import Scale, draw_maps, draw_rgb_kernels, format_number, tiles
+from lightning_cnnviz.render import Maps, Scale, SignedImages, Tiles, format_number
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, one_of, positive
-from lightning_cnnviz.views.common import defect_remarks, to_numpy
+from lightning_cnnviz.views.common import picture_of, to_numpy
 
 CLIPPED_FROM = 0.995  # the share of an image's pixels that are drawn unclipped
 STABLE_SMOOTHING = 0.25  # what descent on squared differences may take away in a step before it overshoots
@@ -95,11 +95,11 @@ class ActivationMaximization(View):
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         layers = [layout[name] for name in layout.maps(self.layers)]
-        return Request(procedures={self._key(layer.name): partial(self._optimize, layer, samples) for layer in layers})
+        return Request(procedures={layer.name: partial(self._optimize, layer, samples) for layer in layers})
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         for layer in evidence.layout.maps(self.layers):
-            found: Maximized = evidence.result(self._key(layer))
+            found: Maximized = evidence.result(layer)
             mean, spread = _statistics(evidence.samples.images)
             tag = f"activation_max/{layer}"
             yield Array(tag, (mean + spread * found.images.cpu()).float())
@@ -124,30 +124,24 @@ class ActivationMaximization(View):
             return list(range(min(self.channels, count)))
         wrong = [channel for channel in self.channels if not 0 <= channel < count]
         if wrong:
-            raise ValueError(f"channels={wrong} are out of range: {layer.name} has channels 0 to {count - 1}")
+            raise ArgumentError(f"channels={wrong} are out of range: {layer.name} has channels 0 to {count - 1}")
         return list(self.channels)
-
-    def _key(self, layer: str) -> str:
-        return f"{self!r} {layer}"
 
     def _picture(self, tag: str, layer: Layer, found: Maximized) -> Picture:
         images = _clipped(to_numpy(found.images), self.scale)
+        cells: SignedImages | Maps
         if images.shape[1] == 3:
-            drawn = draw_rgb_kernels(images, scale=self.scale)
+            cells = SignedImages(images, scale=self.scale)
         else:
-            drawn = draw_maps(images.mean(axis=1), colormap="gray", scale=self.scale, symmetric=True)
-        labels = [
+            grey = images.mean(axis=1, keepdims=True)
+            cells = Maps(grey, ("",), kind="signed", colormap="gray", scale=self.scale)
+        labels = tuple(
             f"ch {channel}: {format_number(value)}"
             for channel, value in zip(found.channels.tolist(), found.activations.tolist(), strict=True)
-        ]
-        picture = tiles(
-            list(drawn.cells),
-            labels=labels,
-            title=f"What excites {layer.name}, {len(labels)} of {layer.channels} channels",
-            footer=f"{self.steps} steps from noise; channel: mean activation reached, strongest first",
-            smooth=min(found.images.shape[2:]) > 64,
         )
-        return Picture(tag, picture, defect_remarks(tag, drawn))
+        title = f"What excites {layer.name}, {len(labels)} of {layer.channels} channels"
+        footer = f"{self.steps} steps from noise; channel: mean activation reached, strongest first"
+        return picture_of(tag, Tiles(cells, labels, title, footer, smooth=min(found.images.shape[2:]) > 64))
 
 
 def _clipped(images: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:

@@ -79,7 +79,6 @@ class CAM(View):
             colormap=self.colormap,
             scale=self.scale,
             alpha=self.alpha,
-            smooth=True,
         )
 
     def _head(self, layout: Layout) -> Head:
@@ -103,7 +102,7 @@ class CAM(View):
         activations = activations.relu() if head.rectified else activations
         if head.classifier is None:
             return _with_class_zero(activations, dim=1)[torch.arange(len(classes)), classes]
-        weights = _with_class_zero(evidence.weights[head.classifier].flatten(1), dim=0)[classes]
+        weights = _with_class_zero(evidence.weight(head.classifier).flatten(1), dim=0)[classes]
         return class_activation_map(activations, weights.to(activations.device), top_channels=self.top_channels)
 
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers import ArgumentError, LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
-from lightning_cnnviz.render import Scale, draw_maps, tiles
+from lightning_cnnviz.render import Maps, Scale, Sheet, Tiles
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, map_size, one_of, positive
-from lightning_cnnviz.views.common import defect_remarks, map_sheet, scale_note, to_numpy
+from lightning_cnnviz.views.common import picture_of, rows, to_numpy
 
 
 class FeatureMaps(View):
@@ -66,7 +66,7 @@ class FeatureMaps(View):
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         if self.sample is not None and not -len(samples) <= self.sample < len(samples):
-            raise ValueError(f"sample={self.sample} is out of range for {len(samples)} samples")
+            raise ArgumentError(f"sample={self.sample} is out of range for {len(samples)} samples")
         layout = layout.reshaped(self.reshape)
         layers = layout.maps(self.layers)
         for layer in layers:
@@ -81,12 +81,12 @@ class FeatureMaps(View):
             maps = activations[:, channels].float().cpu()
             tag = f"feature_maps/{layer}"
             yield Array(tag, maps)
-            yield self._sheet(evidence, tag, maps, channels) if self.sample is None else self._grid(tag, maps, channels)
+            yield self._picture(evidence, tag, maps, channels)
 
     def _check_channels(self, layer: str, count: int) -> None:
         wrong = [] if isinstance(self.channels, int) else [index for index in self.channels if not 0 <= index < count]
         if wrong:
-            raise ValueError(f"channels={wrong} are out of range: {layer} has channels 0 to {count - 1}")
+            raise ArgumentError(f"channels={wrong} are out of range: {layer} has channels 0 to {count - 1}")
 
     def _chosen(self, activations: Tensor) -> list[int]:
         count = activations.shape[1]
@@ -97,17 +97,12 @@ class FeatureMaps(View):
         strength = activations.float().abs().mean(dim=(0, 2, 3)).nan_to_num(nan=torch.inf)
         return sorted(strength.topk(min(self.channels, count)).indices.tolist())
 
-    def _sheet(self, evidence: Evidence, tag: str, maps: Tensor, channels: list[int]) -> Picture:
-        drawn = draw_maps(to_numpy(maps[: evidence.shown]), colormap=self.colormap, scale=self.scale)
-        columns = [(f"ch {channel}", list(drawn.cells[:, column])) for column, channel in enumerate(channels)]
-        title = f"Feature maps of {tag.partition('/')[2]}, {maps.shape[2]}×{maps.shape[3]}"
-        return map_sheet(
-            evidence, tag, columns, title=title, footer=scale_note(drawn, self.scale), drawn=drawn, smooth=False
-        )
-
-    def _grid(self, tag: str, maps: Tensor, channels: list[int]) -> Picture:
-        drawn = draw_maps(to_numpy(maps[self.sample]), colormap=self.colormap, scale=self.scale)
-        title = f"Feature maps of {tag.partition('/')[2]}, sample {self.sample}"
-        labels = [f"ch {channel}" for channel in channels]
-        picture = tiles(list(drawn.cells), labels=labels, title=title, footer=scale_note(drawn, self.scale))
-        return Picture(tag, picture, defect_remarks(tag, drawn))
+    def _picture(self, evidence: Evidence, tag: str, values: Tensor, channels: list[int]) -> Picture:
+        shown = values[: evidence.shown] if self.sample is None else values[self.sample][None]
+        headings = tuple(f"ch {channel}" for channel in channels)
+        maps = Maps(to_numpy(shown), headings, colormap=self.colormap, scale=self.scale)
+        layer, footer = tag.partition("/")[2], maps.scale_note()
+        if self.sample is not None:
+            return picture_of(tag, Tiles(maps, headings, f"Feature maps of {layer}, sample {self.sample}", footer))
+        title = f"Feature maps of {layer}, {values.shape[2]}×{values.shape[3]}"
+        return picture_of(tag, Sheet(rows(evidence), (maps,), title, footer))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import get_args
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
-from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Picture
-from lightning_cnnviz.render import ColorBar, Scale, draw_maps, draw_rgb_kernels, tiles
+from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
+from lightning_cnnviz.render import Maps, Scale, SignedImages, Tiles
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, one_of, positive
-from lightning_cnnviz.views.common import defect_remarks, to_numpy
+from lightning_cnnviz.views.common import picture_of, to_numpy
 
 
 class Filters(View):
@@ -61,30 +61,26 @@ class Filters(View):
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         for layer in evidence.layout.convolutions(self.layers):
-            kernels = evidence.weights[layer]
+            kernels = evidence.weight(layer)
             yield Array(f"filters/{layer}", kernels)
             yield self._picture(layer, kernels)
 
     def _picture(self, layer: str, kernels: Tensor) -> Picture:
         tag, (out, channels, height, width) = f"filters/{layer}", kernels.shape
         in_color = channels == 3
-        if in_color:
-            drawn = draw_rgb_kernels(to_numpy(kernels[: self.filters]), scale=self.scale)
-            labels = [str(index) for index in range(len(drawn.cells))]
-        else:
-            flat = to_numpy(kernels.flatten(0, 1)[: self.filters])
-            drawn = draw_maps(flat, colormap=self.colormap, scale=self.scale, symmetric=True)
-            labels = [str(i) if channels == 1 else f"{i // channels}·{i % channels}" for i in range(len(flat))]
-        cells: list[RGB] = list(drawn.cells)
         total = out if in_color else out * channels
-        title = f"Filters of {layer}, {height}×{width}" + (f", {len(cells)} of {total}" if len(cells) < total else "")
-        bar = None
-        if self.scale == "shared" and not in_color:
-            low, high = drawn.limits[0].tolist()
-            bar = ColorBar(self.colormap, low, high, label="weight")
+        count = min(self.filters, total)
+        cells: SignedImages | Maps
+        if in_color:
+            cells = SignedImages(to_numpy(kernels[:count]), scale=self.scale)
+            labels = tuple(map(str, range(count)))
+        else:
+            flat = to_numpy(kernels.flatten(0, 1)[:count, None])
+            cells = Maps(flat, ("",), kind="signed", colormap=self.colormap, scale=self.scale)
+            labels = tuple(str(i) if channels == 1 else f"{i // channels}·{i % channels}" for i in range(count))
+        title = f"Filters of {layer}, {height}×{width}" + (f", {count} of {total}" if count < total else "")
         footer = "each filter scaled by itself" if self.scale == "each" else ""
         if in_color and self.scale == "shared":
-            footer = f"one scale for all: grey is 0, full color ±{drawn.limits[0][1]:.2g}"
-        return Picture(
-            tag, tiles(cells, labels=labels, title=title, footer=footer, bar=bar), defect_remarks(tag, drawn)
-        )
+            footer = f"one scale for all: grey is 0, full color ±{cells.measured.limits[0][1]:.2g}"
+        bar: Literal["all"] | None = "all" if self.scale == "shared" and not in_color else None
+        return picture_of(tag, Tiles(cells, labels, title, footer, bar, "weight"))

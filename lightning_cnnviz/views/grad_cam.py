@@ -7,7 +7,7 @@ from typing import get_args
 
 from torch import nn
 
-from lightning_cnnviz.methods.cam import Variant, activation_map
+from lightning_cnnviz.methods.cam import CAM_VARIANTS, Variant, activation_map
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact
@@ -15,14 +15,6 @@ from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, fraction, map_size, one_of
 from lightning_cnnviz.views.common import overlay_sheet
-
-TITLES: dict[Variant, str] = {
-    "gradcam": "Grad-CAM",
-    "gradcam++": "Grad-CAM++",
-    "hirescam": "HiResCAM",
-    "xgradcam": "XGrad-CAM",
-    "layercam": "LayerCAM",
-}
 
 
 class GradCAM(View):
@@ -38,7 +30,8 @@ class GradCAM(View):
 
     Args:
         layers: ``"last"`` is the last layer of the spatial size of the last convolution.
-        variant: ``"gradcam"``, ``"gradcam++"``, ``"hirescam"``, ``"xgradcam"`` or ``"layercam"``.
+        variant: ``"gradcam"``, ``"gradcam++"``, ``"hirescam"``, ``"xgradcam"`` or ``"layercam"``, or one
+            of your own in :data:`~lightning_cnnviz.methods.cam.CAM_VARIANTS`.
         colormap: any OpenCV or matplotlib name.
         alpha: weight of the map over the image, from 0 to 1.
         scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
@@ -53,7 +46,7 @@ class GradCAM(View):
     def __init__(
         self,
         layers: LayerSpec = "last",
-        variant: Variant = "gradcam",
+        variant: Variant | str = "gradcam",
         *,
         colormap: str = "jet",
         alpha: float = 0.5,
@@ -62,7 +55,7 @@ class GradCAM(View):
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        one_of("variant", variant, get_args(Variant))
+        one_of("variant", variant, tuple(CAM_VARIANTS))
         one_of("scale", scale, get_args(Scale))
         self.layers = layers
         self.variant = variant
@@ -87,9 +80,8 @@ class GradCAM(View):
                 evidence,
                 tag,
                 maps,
-                title=f"{TITLES[self.variant]} of {layer}, {maps.shape[1]}×{maps.shape[2]}",
+                title=f"{CAM_VARIANTS[self.variant].title} of {layer}, {maps.shape[1]}×{maps.shape[2]}",
                 colormap=self.colormap,
                 scale=self.scale,
                 alpha=self.alpha,
-                smooth=True,
             )

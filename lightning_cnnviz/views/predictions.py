@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
-from lightning_cnnviz.render import Bar, bar_chart, sheet
+from lightning_cnnviz.render import Bar, Bars, Sheet
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, positive
-from lightning_cnnviz.views.common import captions, percent, shown_pictures
+from lightning_cnnviz.views.common import percent, rows
 
 
 class Predictions(View):
@@ -39,7 +39,7 @@ class Predictions(View):
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         yield Array("predictions", evidence.probabilities)
         samples, count = evidence.samples, min(self.top, evidence.probabilities.shape[1])
-        charts = []
+        charts: list[tuple[Bar, ...]] = []
         for index in range(evidence.shown):
             best = evidence.probabilities[index].topk(count)
             truth = None if samples.labels is None else int(samples.labels[index])
@@ -48,8 +48,6 @@ class Predictions(View):
                 wrong_winner = rank == 0 and truth is not None and label != truth
                 correct = True if label == truth else False if wrong_winner else None
                 bars.append(Bar(samples.class_name(label), value, percent(value), correct))
-            charts.append([bar_chart(bars)])
-        picture = sheet(
-            shown_pictures(evidence), captions(evidence), charts, title=f"Predictions, {count} most probable classes"
-        )
-        yield Picture("predictions", picture, evidence.remarks)
+            charts.append(tuple(bars))
+        sheet = Sheet(rows(evidence), (Bars(tuple(charts)),), f"Predictions, {count} most probable classes")
+        yield Picture("predictions", sheet, evidence.remarks)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lightning_cnnviz.methods import synthesis
 from lightning_cnnviz.methods.class_means import ClassMeans
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers import ArgumentError, Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture, Scalar
-from lightning_cnnviz.render import ColorBar, draw_maps, tiles
+from lightning_cnnviz.render import Images, Maps, Tiles
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, one_of, positive
-from lightning_cnnviz.views.common import defect_remarks, to_numpy
+from lightning_cnnviz.views.common import picture_of, to_numpy
 
 MOST_CLASSES = 20
 
@@ -103,10 +102,10 @@ class Prototypes(View):
                 on_step=lambda done, total: model.progress("Prototypes", done, total),
             )
 
-        return Request(procedures={self._key: optimise})
+        return Request(procedures={"prototypes": optimise})
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
-        found: synthesis.Prototypes = evidence.result(self._key)
+        found: synthesis.Prototypes = evidence.result("prototypes")
         images = found.images.float().cpu()
         if bool(images.isfinite().all()):
             self._last = images
@@ -126,16 +125,12 @@ class Prototypes(View):
         self._means.load_state_dict(state["means"])
         self._last = state["last"]
 
-    @property
-    def _key(self) -> str:
-        return repr(self)
-
     def _classes(self, count: int) -> tuple[int, ...]:
         if self.classes is None:
             return tuple(range(min(count, MOST_CLASSES)))
         wrong = [index for index in self.classes if not 0 <= index < count]
         if wrong:
-            raise ValueError(f"classes={wrong} are out of range: the model has classes 0 to {count - 1}")
+            raise ArgumentError(f"classes={wrong} are out of range: the model has classes 0 to {count - 1}")
         return self.classes
 
     def _picture(self, images: Tensor, labels: list[str], costs: list[float], samples: FixedSamples) -> Picture:
@@ -145,11 +140,10 @@ class Prototypes(View):
         )
         shown = FixedSamples(images, mean=samples.mean, std=samples.std)
         if images.shape[1] == 3:
-            return Picture("prototypes", tiles(shown.pictures(), labels=labels, title=title, footer=footer))
-        drawn = draw_maps(to_numpy(shown.denormalized().mean(dim=1)), colormap=self.colormap)
-        bars = [ColorBar(self.colormap, low, high) for low, high in np.nan_to_num(drawn.limits).tolist()]
-        picture = tiles(list(drawn.cells), labels=labels, title=title, footer=footer, bars=bars)
-        return Picture("prototypes", picture, defect_remarks("prototypes", drawn))
+            return picture_of("prototypes", Tiles(Images(tuple(shown.pictures())), tuple(labels), title, footer))
+        grey = to_numpy(shown.denormalized().mean(dim=1, keepdim=True))
+        maps = Maps(grey, ("",), kind="intensity", colormap=self.colormap)
+        return picture_of("prototypes", Tiles(maps, tuple(labels), title, footer, "each"))
 
 
 def _sample_means(classes: Sequence[int], samples: FixedSamples) -> Tensor:

@@ -6,48 +6,32 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Literal, TypeAlias, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.methods.backward_rules import Rule
-from lightning_cnnviz.methods.gradients import (
-    IntegratedGradients,
-    Reduction,
-    integrated_gradients,
-    reduce_channels,
-    smoothgrad,
-    without_peaks,
+from lightning_cnnviz.methods.gradients import Reduction, reduce_channels, without_peaks
+from lightning_cnnviz.methods.pixel_methods import (
+    PIXEL_METHODS,
+    Attribution,
+    OfGradient,
+    OfRule,
+    OfScores,
+    PixelMethod,
+    PixelOptions,
 )
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
 from lightning_cnnviz.model.layers import Layout
-from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Picture
+from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, fraction, one_of, positive
-from lightning_cnnviz.views.common import overlay_sheet, shown_pictures, with_remark
+from lightning_cnnviz.views.common import overlay_sheet, with_remark
 from lightning_cnnviz.views.panels import panel_sheet
 
 Method: TypeAlias = Literal["gradient", "input_x_gradient", "guided", "deconvnet", "smoothgrad", "integrated_gradients"]
 Drawing: TypeAlias = Reduction | Literal["panels"]
 Baseline: TypeAlias = Literal["black", "zero"]
 
-TITLES: dict[Method, str] = {
-    "gradient": "gradient of the class score",
-    "input_x_gradient": "input × gradient",
-    "guided": "guided backpropagation",
-    "deconvnet": "deconvnet",
-    "smoothgrad": "SmoothGrad",
-    "integrated_gradients": "integrated gradients",
-}
-_DRAWN_AS: dict[Method, Drawing] = {
-    "gradient": "squared",
-    "input_x_gradient": "signed",
-    "guided": "panels",
-    "deconvnet": "panels",
-    "smoothgrad": "squared",
-    "integrated_gradients": "signed",
-}
 _HEADINGS: dict[Reduction, str] = {
     "absolute": "magnitude",
     "squared": "squared",
@@ -58,9 +42,6 @@ _HEADINGS: dict[Reduction, str] = {
 }
 _COLORMAPS: dict[Reduction, str] = {"signed": "RdBu_r", "grey": "gray"}
 _WITHOUT_PEAKS = ("signed", "grey")
-_STEPS: dict[Method, int] = {"smoothgrad": 25, "integrated_gradients": 50}
-_RULES: dict[Method, Rule] = {"guided": "guided", "deconvnet": "deconvnet"}
-_TOLERATED_GAP = 0.05
 
 
 class Saliency(View):
@@ -86,7 +67,7 @@ class Saliency(View):
     Tags and arrays: ``saliency/<method>``, (N, C, H, W) signed, in the model's input space.
 
     Args:
-        method: see above.
+        method: see above; or one of your own in :data:`~lightning_cnnviz.methods.pixel_methods.PIXEL_METHODS`.
         reduction: what is drawn of the signed values: ``"squared"``, ``"absolute"``, ``"positive"``, ``"negative"``,
             ``"signed"`` or ``"grey"``, beside the same over the image; ``"panels"``: all, positive, negative and grey,
             in the colors of the input. The last three draw the strongest hundredth of the pixels alike, the arrays
@@ -108,7 +89,7 @@ class Saliency(View):
 
     def __init__(
         self,
-        method: Method = "gradient",
+        method: Method | str = "gradient",
         reduction: Drawing | None = None,
         *,
         steps: int | None = None,
@@ -120,13 +101,13 @@ class Saliency(View):
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        one_of("method", method, get_args(Method))
+        one_of("method", method, tuple(PIXEL_METHODS))
         self.method = method
-        self.reduction: Drawing = _DRAWN_AS[method] if reduction is None else reduction
+        self.reduction: Drawing = self._entry.drawn_as if reduction is None else reduction
         one_of("reduction", self.reduction, (*get_args(Reduction), "panels"))
         one_of("baseline", baseline, get_args(Baseline))
         one_of("scale", scale, get_args(Scale))
-        self.steps = _STEPS.get(method, 1) if steps is None else positive("steps", steps)
+        self.steps = getattr(self._entry, "steps", 1) if steps is None else positive("steps", steps)
         self.noise = fraction("noise", noise)
         self.baseline = baseline
         self.colormap = colormap
@@ -134,12 +115,11 @@ class Saliency(View):
         self.scale = scale
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
-        if self.method in _RULES:
-            return Request(rules=frozenset({_RULES[self.method]}))
-        if self.method == "smoothgrad":
-            return Request(procedures={self._key: self._smoothgrad})
-        if self.method == "integrated_gradients":
-            return Request(procedures={self._key: partial(self._integrated_gradients, self._starting_from(samples))})
+        entry = self._entry
+        if isinstance(entry, OfRule):
+            return Request(rules=frozenset({entry.rule}))
+        if isinstance(entry, OfScores):
+            return Request(procedures={self.method: partial(self._attribute, entry, self._starting_from(samples))})
         return Request(input_gradient=True)
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
@@ -151,32 +131,25 @@ class Saliency(View):
 
     def _values(self, evidence: Evidence) -> tuple[Tensor, str | None]:
         """What the method gives, (N, C, H, W) float32 on the CPU, and what the reader should know about it."""
-        remark = None
-        if self.method in _RULES:
-            ruled = evidence.ruled_gradient(_RULES[self.method])
-            values, remark = ruled.values, ruled.remark
-        elif self.method == "smoothgrad":
-            values = evidence.result(self._key)
-        elif self.method == "integrated_gradients":
-            integrated = evidence.result(self._key)
-            values, remark = integrated.values, self._completeness(integrated)
-        else:
-            values = evidence.image_gradient()
-        values = values.float().cpu()
-        return (values * evidence.samples.images if self.method == "input_x_gradient" else values), remark
+        entry = self._entry
+        if isinstance(entry, OfGradient):
+            gradient = evidence.image_gradient().float().cpu()
+            return entry.combine(gradient, evidence.samples.images), None
+        if isinstance(entry, OfRule):
+            ruled = evidence.ruled_gradient(entry.rule)
+            return ruled.values.float().cpu(), ruled.remark
+        found: Tensor | Attribution = evidence.result(self.method)
+        attribution = found if isinstance(found, Attribution) else Attribution(found)
+        return attribution.values.float().cpu(), attribution.remark
 
     @property
-    def _key(self) -> str:
-        return f"saliency/{self.method}/{self.steps}/{self.noise}/{self.baseline}"
+    def _entry(self) -> PixelMethod:
+        return PIXEL_METHODS[self.method]
 
-    def _smoothgrad(self, model: Model) -> Tensor:
-        on_step = partial(model.progress, "SmoothGrad")
-        return smoothgrad(model.target_scores, model.images, noise=self.noise, draws=self.steps, on_step=on_step)
-
-    def _integrated_gradients(self, baseline: Tensor, model: Model) -> IntegratedGradients:
-        on_step = partial(model.progress, "Integrated gradients")
-        baseline = baseline.to(model.images)
-        return integrated_gradients(model.target_scores, model.images, baseline, steps=self.steps, on_step=on_step)
+    def _attribute(self, entry: OfScores, baseline: Tensor, model: Model) -> Tensor | Attribution:
+        on_step = partial(model.progress, entry.title[0].upper() + entry.title[1:])
+        options = PixelOptions(self.steps, self.noise, baseline.to(model.images), on_step)
+        return entry.attribute(model.target_scores, model.images, options)
 
     def _starting_from(self, samples: FixedSamples) -> Tensor:
         """The baseline, (1, C, 1, 1) in the model's input space."""
@@ -186,16 +159,8 @@ class Saliency(View):
         black = -torch.tensor(samples.mean) / torch.tensor(samples.std)
         return zero + black.reshape(1, -1, 1, 1)
 
-    def _completeness(self, integrated: IntegratedGradients) -> str | None:
-        if integrated.gap <= _TOLERATED_GAP:
-            return None
-        return (
-            f"with steps={self.steps} the attributions miss the difference of the scores by {integrated.gap:.0%}; "
-            "more steps come closer"
-        )
-
     def _picture(self, evidence: Evidence, tag: str, values: Tensor) -> Picture:
-        title = f"Saliency: {TITLES[self.method]}"
+        title = f"Saliency: {self._entry.title}"
         if self.reduction == "panels":
             return panel_sheet(evidence, tag, values, title=title, scale=self.scale)
         maps = reduce_channels(values, self.reduction)
@@ -204,7 +169,6 @@ class Saliency(View):
             evidence,
             tag,
             without_peaks(maps) if cut else maps,
-            pictures=_grey(shown_pictures(evidence)),
             heading=_HEADINGS[self.reduction],
             title=title,
             note=", the strongest 1% cut" if cut else "",
@@ -212,11 +176,6 @@ class Saliency(View):
             scale=self.scale,
             alpha=self.alpha,
             smooth=False,
-            symmetric=self.reduction == "signed",
+            grey=True,
+            kind="signed" if self.reduction == "signed" else "intensity",
         )
-
-
-def _grey(pictures: list[RGB]) -> list[RGB]:
-    """Without colors of their own, which would be mistaken for those of the map."""
-    sums = (picture[..., 0].astype(np.uint16) + picture[..., 1] + picture[..., 2] for picture in pictures)
-    return [np.repeat(((total + 1) // 3).astype(np.uint8)[..., None], 3, axis=2) for total in sums]

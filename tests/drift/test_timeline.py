@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from lightning_cnnviz import Timeline
-from lightning_cnnviz.drift.timeline import Frame, thinned
+from lightning_cnnviz.drift.timeline import Look, thinned
 from lightning_cnnviz.render.film import Still, film_strip, heat_table
 from tests.drift.test_drift import look, samples, small_cnn, through_file
 
 
-def frame(position: int, drift: float = 0.0) -> Frame:
+def frame(position: int, drift: float = 0.0) -> Look:
     nothing = torch.zeros(0)
-    return Frame(position, position, nothing, nothing, nothing, {"layer": drift})
+    return Look(position, position, nothing, nothing, nothing, {"layer": drift})
 
 
-def after(looks: int, most: int, spike: int = -1) -> list[Frame]:
-    frames: list[Frame] = []
+def after(looks: int, most: int, spike: int = -1) -> list[Look]:
+    frames: list[Look] = []
     for position in range(looks):
         frames = thinned([*frames, frame(position, float(position == spike))], most)
     return frames

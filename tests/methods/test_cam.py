@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.methods.cam import WEIGHTS, Variant, activation_map, class_activation_map, guided_map
+from lightning_cnnviz.methods.cam import CAM_VARIANTS, Variant, activation_map, class_activation_map, guided_map
 
 # Two channels of one row with two pixels.
 ACTIVATIONS = torch.tensor([[[[1.0, 3.0]], [[2.0, 0.0]]]])
@@ -16,7 +16,7 @@ GRADIENTS = torch.tensor([[[[1.0, 2.0]], [[1.0, -1.0]]]])
 
 
 def _weights(variant: Variant) -> Tensor:
-    return WEIGHTS[variant](ACTIVATIONS, GRADIENTS)[0, :, 0]
+    return CAM_VARIANTS[variant].weights(ACTIVATIONS, GRADIENTS)[0, :, 0]
 
 
 def test_grad_cam_weighs_channels_by_their_mean_gradient() -> None:

@@ -7,9 +7,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-import pytorch_grad_cam
 import torch
-import torchcam.methods as torchcam
 from torch import Tensor, nn
 
 from lightning_cnnviz import CAM, FixedSamples, GradCAM, explain
@@ -59,6 +57,8 @@ def _amplify(model: nn.Module) -> None:
 
 
 def _torchcam(method: str, model: nn.Module, layer: str, images: Tensor, classes: list[int]) -> Tensor:
+    import torchcam.methods as torchcam
+
     with getattr(torchcam, method)(model, layer) as extractor:
         scores = model(images.clone().requires_grad_())
         arguments = (classes,) if method == "CAM" else (classes, scores)
@@ -67,6 +67,7 @@ def _torchcam(method: str, model: nn.Module, layer: str, images: Tensor, classes
 
 
 def _pytorch_grad_cam(method: str, model: nn.Module, layer: str, images: Tensor, classes: list[int]) -> Tensor:
+    import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     targets: list[Any] = [ClassifierOutputTarget(index) for index in classes]
@@ -152,6 +153,8 @@ def test_torchcam_forgets_the_denominator_of_grad_cam_plus_plus() -> None:
 
 
 def test_pytorch_grad_cam_plus_plus_fades_with_small_gradients() -> None:
+    import pytorch_grad_cam
+
     # Twice the gradient of 1e-3 squared is 2e-6, to which pytorch-grad-cam adds 1e-6: a third of the map is lost.
     activations, gradients = torch.tensor([[[[1e-6, 1e-6]]]]), torch.full((1, 1, 1, 2), 1e-3)
     ours = activation_map(activations, gradients, "gradcam++")
@@ -162,6 +165,8 @@ def test_pytorch_grad_cam_plus_plus_fades_with_small_gradients() -> None:
 
 
 def test_others_add_a_constant_to_the_sum_of_activations_in_xgrad_cam() -> None:
+    import pytorch_grad_cam
+
     # Activations 3e-7 and -2e-7 sum to 1e-7; gradients 1 and -1: the weight is (3e-7 + 2e-7) / 1e-7 = 5.
     # pytorch-grad-cam divides by 1e-7 more, hence by twice as much, torchcam by 1e-8 more.
     activations, gradients = torch.tensor([[[[3e-7, -2e-7]]]]).double(), torch.tensor([[[[1.0, -1.0]]]]).double()

@@ -7,7 +7,6 @@ from functools import lru_cache
 import pytest
 import torch
 import torch.nn.functional as F
-from captum import attr
 from torch import Tensor, nn
 
 from lightning_cnnviz import FixedSamples, GradCAM, GuidedGradCAM, Saliency, explain
@@ -46,6 +45,8 @@ def _compare(name: str, tag: str, found: Tensor) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_captum_agrees(name: str) -> None:
+    from captum import attr
+
     model, images, _ = _case(name)
     layer = ARCHITECTURES[name][1]
     images = images.clone().requires_grad_()
@@ -62,6 +63,8 @@ def test_captum_agrees(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "shufflenet_v2_x0_5"])
 def test_captum_agrees_on_what_takes_many_passes(name: str) -> None:
+    from captum import attr
+
     (model, images), layer = architecture(name), ARCHITECTURES[name][1]
     model, images = without_in_place(model), images.float().double()
     samples, views = FixedSamples(images.float()), [_INTEGRATED, GuidedGradCAM()]
@@ -109,6 +112,8 @@ class _Functional(nn.Module):
 
 
 def test_captum_misses_a_relu_that_is_no_module() -> None:
+    from captum import attr
+
     # Score: 1·ReLU(x0) − 1·ReLU(x1) with both inputs positive. Guided backpropagation stops the negative gradient.
     class Summed(_Functional):
         def forward(self, images: Tensor) -> Tensor:

@@ -182,7 +182,7 @@ def test_every_tile_can_have_a_bar_of_its_own_at_its_right() -> None:
 
 
 def test_the_high_number_stands_at_the_top_of_a_bar() -> None:
-    bar = vertical_bar(ColorBar("viridis", 0, 12345), 100, 16, None)
+    bar = vertical_bar(ColorBar("viridis", 0, 12345), 100, 16)
     wide, narrow = (np.nonzero((half < 200).any(axis=(0, 2)))[0].max() for half in (bar[:50], bar[50:]))
     assert wide > narrow + 10
 

@@ -15,6 +15,7 @@ from lightning_cnnviz.render.text import (
     shortened,
     text_block,
     text_width,
+    using_font,
     wrapped,
 )
 
@@ -42,7 +43,8 @@ def test_a_font_that_cannot_be_loaded_is_refused(tmp_path: Path) -> None:
 
 def test_another_font_file_is_used() -> None:
     mono = Path(str(load_font(None, 20).path)).with_name("DejaVuSansMono.ttf")
-    assert text_width("iii", 20, str(mono)) == text_width("WWW", 20, str(mono))
+    with using_font(str(mono)):
+        assert text_width("iii", 20) == text_width("WWW", 20)
     assert text_width("iii", 20) < text_width("WWW", 20)
 
 

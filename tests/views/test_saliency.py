@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from lightning_cnnviz import CNNVisualizer, FixedSamples, Saliency, explain
 from lightning_cnnviz.methods.gradients import Reduction
-from lightning_cnnviz.views.panels import _in_color
-from lightning_cnnviz.views.saliency import Method, _grey
+from lightning_cnnviz.render import Maps, SignedImages
+from lightning_cnnviz.views.saliency import Method
 from tests.helpers.training import SmallCNN, events, fit
 
 IMAGES = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(3))
@@ -168,22 +168,22 @@ def test_every_reduction_draws_its_own_picture(reduction: Any, channels: int) ->
     )
 
 
+def panel(values: list[list[list[list[float]]]], part: str = "both", scale: str = "each") -> list[np.ndarray]:
+    return [cell for (cell,) in SignedImages(np.array(values, np.float32), "", part, scale).cells(())]
+
+
 def test_color_panels_put_zero_at_mid_grey_and_all_channels_on_one_scale() -> None:
-    values = torch.tensor([[[[4.0, 0.0]], [[-2.0, 0.0]], [[0.0, 1.0]]]])
-    _, (signed,) = _in_color(values, "each", symmetric=True)
-    assert signed.tolist() == [[[255, 64, 128], [128, 128, 159]]]
-    _, (positive,) = _in_color(values.relu(), "each")
+    values = [[[[4.0, 0.0]], [[-2.0, 0.0]], [[0.0, 1.0]]]]
+    (both,), (positive,), (negative,) = panel(values), panel(values, "positive"), panel(values, "negative")
+    assert both.tolist() == [[[255, 64, 128], [128, 128, 159]]]
     assert positive.tolist() == [[[255, 0, 0], [0, 0, 64]]]
-    _, (negative,) = _in_color((-values).relu(), "each")
     assert negative.tolist() == [[[0, 255, 0], [0, 0, 0]]]
 
 
 def test_one_scale_for_all_samples() -> None:
-    values = torch.tensor([[[[4.0]]], [[[2.0]]]])
-    _, own = _in_color(values, "each", symmetric=True)
-    _, shared = _in_color(values, "shared", symmetric=True)
-    assert [int(picture[0, 0, 0]) for picture in own] == [255, 255]
-    assert [int(picture[0, 0, 0]) for picture in shared] == [255, 191]
+    values = [[[[4.0]]], [[[2.0]]]]
+    assert [int(picture[0, 0, 0]) for picture in panel(values)] == [255, 255]
+    assert [int(picture[0, 0, 0]) for picture in panel(values, scale="shared")] == [255, 191]
 
 
 def test_a_gradient_that_is_zero_everywhere_is_said() -> None:
@@ -217,11 +217,12 @@ def test_in_training(tmp_path: Path) -> None:
     assert {f"saliency/{method}" for method in get_args(Method)} <= set(events(tmp_path).Tags()["images"])
 
 
-def test_grey_is_the_rounded_mean_of_the_channels() -> None:
+def test_the_image_below_a_map_is_the_rounded_mean_of_its_channels() -> None:
     values = np.arange(256, dtype=np.uint8)
     red, green = np.meshgrid(values, values)
+    flat = np.zeros((1, 1, 2, 2), np.float32)
     for blue in (0, 1, 2, 127, 255):
         picture = np.dstack([red, green, np.full_like(red, blue)])
-        (grey,) = _grey([picture])
+        ((grey,),) = Maps(flat, ("",), laying="over", alpha=0.0, grey=True).cells([picture])
         assert (grey == np.rint(picture.astype(float).mean(axis=2))[..., None]).all()
         assert grey.dtype == np.uint8

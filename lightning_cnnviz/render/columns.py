@@ -1,0 +1,299 @@
+"""What stands beside a sample in a sheet, as data: maps of numbers, signed images, finished pictures, bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightning_cnnviz.render.charts import Bar, bar_chart
+from lightning_cnnviz.render.colormaps import lookup_table
+from lightning_cnnviz.render.kernels import color_rgb_kernels, measure_rgb_kernels
+from lightning_cnnviz.render.maps import (
+    Measured,
+    Scale,
+    color_maps,
+    draw_enlarged,
+    measure_maps,
+    overlay,
+)
+from lightning_cnnviz.render.placing import Box, lay_over, map_size, rescaled
+from lightning_cnnviz.render.resampling import resize
+from lightning_cnnviz.render.text import format_number
+
+if TYPE_CHECKING:
+    from lightning_cnnviz.output.artifacts import RGB
+
+Kind: TypeAlias = Literal["activation", "class_activation", "signed", "intensity"]
+"""What the numbers of a map are: a layer's output, evidence for a class, numbers with a sign, light."""
+
+Laying: TypeAlias = Literal["alone", "over", "both"]
+"""Whether a map stands alone, lies over its sample, or both beside each other."""
+
+LARGEST_SIDE = 448  # a map is laid over its picture at no more pixels than a sheet can show
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """Maps of numbers: for each sample the same K of them.
+
+    Attributes:
+        values: (N, K, h, w) float32, as they were measured: not normalised.
+        headings: K texts, one above each column.
+        kind: what the numbers are; ``"signed"`` ones are colored about zero.
+        colormap: a name that `lookup_table` accepts.
+        scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
+        limits: the values at the lowest and the highest color, instead of those that ``scale`` finds.
+        laying: a map that lies over its sample is enlarged to it.
+        alpha: the weight of a map over its sample, from 0 to 1.
+        smooth: whether a map is enlarged bilinearly, or pixel by pixel.
+        grey: whether the sample below a map loses its colors, which would be mistaken for those of the map.
+        labels: for each sample K texts below its maps; a defect of a map comes first.
+
+    Raises:
+        TypeError: the values are no real numbers.
+        ValueError: a shape does not fit, or ``colormap`` or ``scale`` is unknown.
+    """
+
+    values: NDArray[np.float32]
+    headings: tuple[str, ...]
+    kind: Kind = "activation"
+    colormap: str = "viridis"
+    scale: Scale = "each"
+    limits: tuple[float, float] | None = None
+    laying: Laying = "alone"
+    alpha: float = 0.5
+    smooth: bool = False
+    grey: bool = False
+    labels: tuple[tuple[str, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 4:
+            raise ValueError(f"values must have the shape (N, K, h, w), got {self.values.shape}")
+        if len(self.headings) != self.values.shape[1]:
+            raise ValueError(f"headings must be {self.values.shape[1]} texts, one for each map, got {self.headings}")
+        lookup_table(self.colormap)  # a name that nobody knows is the view's fault, not that of who draws
+
+    @cached_property
+    def measured(self) -> Measured:
+        """The limits (N, K, 2) of the colors, and what is wrong with maps, by (sample, column)."""
+        return measure_maps(self.values, scale=self.scale, symmetric=self.kind == "signed", limits=self.limits)
+
+    @property
+    def column_headings(self) -> tuple[str, ...]:
+        """One text for each column of cells."""
+        if self.laying != "both":
+            return self.headings
+        return tuple(text for heading in self.headings for text in (heading, "overlay"))
+
+    def cells(self, samples: Sequence[RGB], boxes: Sequence[Box | None] = ()) -> list[list[RGB]]:
+        """A row of pictures for each sample; maps that lie over it lie over its box where there is one."""
+        colored = color_maps(self.values, self.measured, colormap=self.colormap, symmetric=self.kind == "signed")
+        if self.laying == "alone":
+            return [list(row) for row in colored]
+        pictures = [_limited(_without_color(sample) if self.grey else sample) for sample in samples]
+        placed = [
+            None if box is None else rescaled(box, sample, picture)
+            for box, sample, picture in zip(boxes or (None,) * len(samples), samples, pictures, strict=True)
+        ]
+        return [self._laid_over(row, picture, colored[row], placed[row]) for row, picture in enumerate(pictures)]
+
+    def cell_labels(self) -> list[list[str]]:
+        """A text below each cell, for each sample; what is wrong with a map comes before its label."""
+        rows = []
+        for row in range(len(self.values)):
+            given = self.labels[row] if self.labels else ("",) * len(self.headings)
+            texts = [self.measured.defects.get((row, column), text) for column, text in enumerate(given)]
+            rows.append([text for each in texts for text in ((each, "") if self.laying == "both" else (each,))])
+        return rows
+
+    def summary(self) -> str | None:
+        """One sentence if some of the maps have nothing to show."""
+        return _summary(self.measured.defects, self.values.shape[0] * self.values.shape[1])
+
+    def scale_note(self) -> str:
+        """What the colors mean, with numbers."""
+        return scale_note(self.measured.limits, self.scale)
+
+    def _laid_over(self, row: int, picture: RGB, colored: NDArray[np.uint8], box: Box | None) -> list[RGB]:
+        size = (picture.shape[0], picture.shape[1]) if box is None else map_size(box)
+        cells: list[RGB] = []
+        for column, cell in enumerate(colored):
+            if self.smooth and (row, column) not in self.measured.defects:
+                low, high = self.measured.limits[row, column].tolist()
+                values = self.values[row, column]
+                heat = draw_enlarged(values, size, colormap=self.colormap, limits=(low, high))
+            else:
+                heat = resize(cell, size, smooth=False)
+            if box is None:
+                over = overlay(picture, heat, self.alpha)
+            else:
+                heat, over = lay_over(picture, heat, box, self.alpha)
+            cells += [heat, over] if self.laying == "both" else [over]
+        return cells
+
+
+@dataclass(frozen=True, eq=False)
+class SignedImages:
+    """Images of numbers with a sign, in the colors of the input; zero is mid-grey where both signs are drawn.
+
+    Attributes:
+        values: (N, C, h, w) float32, C is 3 (red, green and blue share their limits) or 1.
+        heading: above the column.
+        part: both signs, or one of them, for which zero is black.
+        scale: ``"each"`` image by itself or all on one ``"shared"`` scale.
+        labels: for each image a text below it.
+
+    Raises:
+        ValueError: a shape does not fit.
+    """
+
+    values: NDArray[np.float32]
+    heading: str = ""
+    part: Literal["both", "positive", "negative"] = "both"
+    scale: Scale = "each"
+    labels: tuple[str, ...] = ()
+
+    smooth = False
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 4 or self.values.shape[1] not in (1, 3):
+            raise ValueError(f"values must have the shape (N, 1 or 3, h, w), got {self.values.shape}")
+
+    @cached_property
+    def measured(self) -> Measured:
+        """The limits (N, 2) of the colors, and what is wrong with images, by (sample,)."""
+        return measure_rgb_kernels(self._drawn, scale=self.scale, symmetric=self.part == "both")
+
+    @property
+    def _drawn(self) -> NDArray[np.float32]:
+        parts = {"both": self.values, "positive": self.values.clip(min=0), "negative": (-self.values).clip(min=0)}
+        return parts[self.part]
+
+    @property
+    def column_headings(self) -> tuple[str, ...]:
+        """One text for the column of cells."""
+        return (self.heading,)
+
+    def cells(self, samples: Sequence[RGB], boxes: Sequence[Box | None] = ()) -> list[list[RGB]]:
+        """A row of one picture for each sample."""
+        return [[cell] for cell in color_rgb_kernels(self._drawn, self.measured, symmetric=self.part == "both")]
+
+    def cell_labels(self) -> list[list[str]]:
+        """A text below each cell; what is wrong with both signs comes before it."""
+        labels = self.labels or ("",) * len(self.values)
+        defects = self.measured.defects if self.part == "both" else {}
+        return [[defects.get((row,), label)] for row, label in enumerate(labels)]
+
+    def summary(self) -> str | None:
+        """One sentence if some of the images have nothing to show."""
+        return _summary(self.measured.defects, len(self.values)) if self.part == "both" else None
+
+    def scale_note(self) -> str:
+        """What the colors mean, with numbers."""
+        return scale_note(self.measured.limits, self.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Finished pictures, for each sample one.
+
+    Attributes:
+        pictures: (H, W, 3) uint8 RGB each.
+        heading: above the column.
+        labels: for each picture a text below it.
+        smooth: whether small pictures are enlarged bilinearly, or pixel by pixel.
+    """
+
+    pictures: tuple[RGB, ...]
+    heading: str = ""
+    labels: tuple[str, ...] = ()
+    smooth: bool = False
+
+    @property
+    def column_headings(self) -> tuple[str, ...]:
+        """One text for the column of cells."""
+        return (self.heading,)
+
+    def cells(self, samples: Sequence[RGB], boxes: Sequence[Box | None] = ()) -> list[list[RGB]]:
+        """A row of one picture for each sample."""
+        return [[picture] for picture in self.pictures]
+
+    def cell_labels(self) -> list[list[str]]:
+        """A text below each cell."""
+        return [[label] for label in self.labels or ("",) * len(self.pictures)]
+
+    def summary(self) -> str | None:
+        """Nothing is wrong with a finished picture."""
+        return None
+
+
+@dataclass(frozen=True)
+class Bars:
+    """For each sample horizontal bars below each other.
+
+    Attributes:
+        charts: for each sample the same number of bars.
+        heading: above the column.
+    """
+
+    charts: tuple[tuple[Bar, ...], ...]
+    heading: str = ""
+
+    smooth = False
+
+    @property
+    def column_headings(self) -> tuple[str, ...]:
+        """One text for the column of cells."""
+        return (self.heading,)
+
+    def cells(self, samples: Sequence[RGB], boxes: Sequence[Box | None] = ()) -> list[list[RGB]]:
+        """A row of one picture for each sample."""
+        return [[bar_chart(bars)] for bars in self.charts]
+
+    def cell_labels(self) -> list[list[str]]:
+        """No text below the cells: every bar has its own."""
+        return [[""] for _ in self.charts]
+
+    def summary(self) -> str | None:
+        """Nothing is wrong with a chart."""
+        return None
+
+
+Column: TypeAlias = Maps | SignedImages | Images | Bars
+
+
+def scale_note(limits: NDArray[np.float64], scale: Scale) -> str:
+    """What the colors between limits (..., 2) mean, with numbers."""
+    highest = limits[..., 1]
+    highest = highest[np.isfinite(highest)]
+    if not highest.size:
+        return "no finite values"
+    low, high = format_number(float(highest.min())), format_number(float(highest.max()))
+    if scale == "shared":
+        return f"one scale for all, maximum {high}"
+    return "each map scaled by itself" + (f", maximum {high}" if low == high else f", maxima {low} to {high}")
+
+
+def _summary(defects: dict[tuple[int, ...], str], total: int) -> str | None:
+    if not defects:
+        return None
+    kinds = sorted(set(defects.values()))
+    return f"{len(defects)} of {total} maps are {', '.join(kinds[:3])}"
+
+
+def _limited(picture: RGB) -> RGB:
+    largest = max(picture.shape[:2])
+    if largest <= LARGEST_SIDE:
+        return picture
+    factor = LARGEST_SIDE / largest
+    return resize(picture, (round(picture.shape[0] * factor), round(picture.shape[1] * factor)), smooth=True)
+
+
+def _without_color(picture: RGB) -> RGB:
+    total = picture[..., 0].astype(np.uint16) + picture[..., 1] + picture[..., 2]
+    return np.repeat(((total + 1) // 3).astype(np.uint8)[..., None], 3, axis=2)

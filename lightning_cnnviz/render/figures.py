@@ -1,0 +1,241 @@
+"""What a view shows, as data that a picture is drawn from in one place: sheets, tiles, film strips, tables.
+
+All of it is numpy and text that nobody changes any more, so that a writer's thread may draw it, a page in a browser may
+take the numbers themselves, and a picture that nobody wants is never drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightning_cnnviz.render.bars import ColorBar
+from lightning_cnnviz.render.captions import Caption
+from lightning_cnnviz.render.columns import Column, Images, Maps, SignedImages
+from lightning_cnnviz.render.film import Still, film_strip, heat_table
+from lightning_cnnviz.render.layout import sheet, tiles
+from lightning_cnnviz.render.placing import Box, outlined
+from lightning_cnnviz.render.text import using_font
+
+if TYPE_CHECKING:
+    from lightning_cnnviz.output.artifacts import RGB
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A sample as it stands at the beginning of a row.
+
+    Attributes:
+        picture: (H, W, 3) uint8 RGB.
+        caption: what is said beside it; None for nothing.
+        index: which of the samples it is, counted from 0.
+        box: where in the picture lies what the model saw; None: all of it.
+    """
+
+    picture: RGB
+    caption: Caption | None
+    index: int
+    box: Box | None = None
+
+    @property
+    def marked(self) -> RGB:
+        """The picture with a frame around what the model saw, where that is not all of it."""
+        return self.picture if self.box is None else outlined(self.picture, self.box)
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """One row per sample: the sample, its caption, then its cells.
+
+    Attributes:
+        rows: the samples.
+        columns: what stands beside them, each with one row of cells for every sample.
+        title: what is shown, and of which layer.
+        footer: how to read it.
+    """
+
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    title: str = ""
+    footer: str = ""
+
+    def draw(self, font: str | None = None) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB, its text set in a font file; None is DejaVu Sans."""
+        samples = [row.picture for row in self.rows]
+        captions = [row.caption for row in self.rows if row.caption is not None]
+        headings = list(chain.from_iterable(column.column_headings for column in self.columns))
+        labels = _side_by_side(column.cell_labels() for column in self.columns)
+        with using_font(font):
+            return sheet(
+                [row.marked for row in self.rows],
+                captions if len(captions) == len(samples) else None,
+                _side_by_side(column.cells(samples, [row.box for row in self.rows]) for column in self.columns),
+                columns=headings if any(headings) else (),
+                title=self.title,
+                footer=self.footer,
+                cell_labels=labels if any(chain.from_iterable(labels)) else None,
+                smooth=any(column.smooth for column in self.columns),
+            )
+
+    @property
+    def summary(self) -> str | None:
+        """One sentence if some of the maps have nothing to show."""
+        return next(filter(None, (column.summary() for column in self.columns)), None)
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """Pictures in one grid, in reading order: filters, the feature maps of one sample, class prototypes.
+
+    Attributes:
+        cells: what is drawn, for all samples and columns.
+        labels: a text under every cell.
+        title: what is shown, and of which layer.
+        footer: how to read it.
+        bar: one color bar for ``"all"`` cells, one for ``"each"`` cell, or none.
+        bar_label: what the values of the bar are.
+        smooth: whether small cells are enlarged bilinearly, or pixel by pixel.
+    """
+
+    cells: Maps | SignedImages | Images
+    labels: tuple[str, ...] = ()
+    title: str = ""
+    footer: str = ""
+    bar: Literal["all", "each"] | None = None
+    bar_label: str = ""
+    smooth: bool = False
+
+    def draw(self, font: str | None = None) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB, its text set in a font file; None is DejaVu Sans."""
+        bars = self._bars()
+        with using_font(font):
+            return tiles(
+                list(chain.from_iterable(self.cells.cells(()))),
+                labels=self.labels,
+                title=self.title,
+                footer=self.footer,
+                bar=bars[0] if self.bar == "all" else None,
+                bars=bars if self.bar == "each" else None,
+                smooth=self.smooth,
+            )
+
+    @property
+    def summary(self) -> str | None:
+        """One sentence if some of the maps have nothing to show."""
+        return self.cells.summary()
+
+    def _bars(self) -> list[ColorBar]:
+        if self.bar is None or not isinstance(self.cells, Maps):
+            return []
+        limits = np.nan_to_num(self.cells.measured.limits).reshape(-1, 2).tolist()
+        return [ColorBar(self.cells.colormap, low, high, label=self.bar_label) for low, high in limits]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One moment of a film strip.
+
+    Attributes:
+        heading: when it was.
+        maps: one for each sample, K is 1.
+        lines: for each sample what stands below its map; the same number of lines in all frames.
+        correct: for each sample whether the answer was right; None where that is not known.
+    """
+
+    heading: str
+    maps: Maps
+    lines: tuple[tuple[str, ...], ...]
+    correct: tuple[bool | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class FilmStrip:
+    """One row per sample: the sample with its name, then its maps from the earliest to the latest.
+
+    Attributes:
+        rows: the samples; of a caption the first line is drawn.
+        frames: from the earliest to the latest.
+        title: what is shown.
+        footer: how to read it.
+    """
+
+    rows: tuple[Row, ...]
+    frames: tuple[Frame, ...]
+    title: str = ""
+    footer: str = ""
+
+    summary = None
+
+    def draw(self, font: str | None = None) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB, its text set in a font file; None is DejaVu Sans."""
+        samples = [row.picture for row in self.rows]
+        strips: list[list[Still]] = [[] for _ in samples]
+        for frame in self.frames:
+            for strip, (cell,), lines, correct in zip(
+                strips, frame.maps.cells(samples), frame.lines, frame.correct, strict=True
+            ):
+                strip.append(Still(cell, lines, correct))
+        with using_font(font):
+            return film_strip(
+                samples,
+                ["" if row.caption is None else row.caption.lines[0] for row in self.rows],
+                strips,
+                [frame.heading for frame in self.frames],
+                title=self.title,
+                footer=self.footer,
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class HeatTable:
+    """A table of numbers as colored cells.
+
+    Attributes:
+        values: (R, C) numbers; NaN is left white.
+        rows: the name of each row.
+        columns: the heading of each column.
+        limits: the numbers at the lowest and the highest color; what lies beyond has these colors, too.
+        logarithmic: whether equal steps of color are equal factors; what is below the lowest number looks like it.
+        colormap: a name that `lookup_table` accepts.
+        label: what the numbers are.
+        title: what is shown.
+        footer: how to read it.
+    """
+
+    values: NDArray[np.float64]
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    limits: tuple[float, float]
+    logarithmic: bool = False
+    colormap: str = "viridis"
+    label: str = ""
+    title: str = ""
+    footer: str = ""
+
+    summary = None
+
+    def draw(self, font: str | None = None) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB, its text set in a font file; None is DejaVu Sans."""
+        with using_font(font):
+            return heat_table(
+                self.values,
+                self.rows,
+                self.columns,
+                limits=self.limits,
+                logarithmic=self.logarithmic,
+                colormap=self.colormap,
+                label=self.label,
+                title=self.title,
+                footer=self.footer,
+            )
+
+
+def _side_by_side(columns: Iterator[list[list[_T]]]) -> list[list[_T]]:
+    return [list(chain.from_iterable(row)) for row in zip(*columns, strict=True)]

@@ -1,0 +1,127 @@
+"""The boundary between us and Lightning: what fails in us, or in what we call, ends no run."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Concatenate, Literal, ParamSpec, Protocol, TypeVar
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+
+from lightning_cnnviz.model.layers import ArgumentError
+from lightning_cnnviz.views import View
+
+OnError = Literal["warn", "raise"]
+
+_LIGHTNINGS_CONTROL_FLOW = {"_TunerExitException"}
+"""By class name, because ``lightning`` and ``pytorch_lightning`` each have their own."""
+
+
+class Failures:
+    """What fails around one callback: told once, and nothing but what failed is given up.
+
+    Args:
+        name: what messages call the callback.
+        on_error: ``"raise"`` raises instead, for debugging.
+    """
+
+    def __init__(self, name: str, on_error: OnError) -> None:
+        self._name = name
+        self._on_error = on_error
+        self._off: list[View] = []
+        self._all_off = False
+
+    def reset(self) -> None:
+        """Everything is tried again."""
+        self._off, self._all_off = [], False
+
+    def working(self, views: Iterable[View]) -> list[View]:
+        """Those of the views that were not given up."""
+        return [] if self._all_off else [view for view in views if not any(view is other for other in self._off)]
+
+    def give_up(self, views: Iterable[View], error: Exception) -> None:
+        """Goes on without some views, and says why."""
+        if self._on_error == "raise":
+            raise error
+        lost = self.working(views)
+        self._off.extend(lost)
+        if lost:
+            warn(f"{self._name} goes on without {', '.join(map(_name_of, lost))}: {described(error)}")
+
+    def give_up_all(self, error: Exception) -> None:
+        """Goes on without the callback, and says why."""
+        if self._on_error == "raise":
+            raise error
+        if not self._all_off:
+            self._all_off = True
+            warn(f"training goes on without {self._name}: {described(error)}")
+
+    def refuse(self, error: Exception) -> MisconfigurationException:
+        """What to raise for an argument that ends a run before its first step."""
+        return MisconfigurationException(f"{self._name}: {error}")
+
+    @contextmanager
+    def of(self, *views: View) -> Iterator[None]:
+        """What fails inside costs these views only."""
+        try:
+            yield
+        except Exception as error:
+            self.give_up(views, error)
+
+
+class HasFailures(Protocol):
+    """A callback that knows what failed around it."""
+
+    failures: Failures
+
+
+C = TypeVar("C", bound=HasFailures)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def entry(hook: Callable[Concatenate[C, P], T]) -> Callable[Concatenate[C, P], T]:
+    """A method that Lightning calls. What fails in it costs the callback, never the run, and returns None.
+
+    What passes: interrupts and exits, Lightning's own control flow, and an :class:`ArgumentError`, which only methods
+    that come before the first training step let out.
+    """
+
+    @functools.wraps(hook)
+    def guarded(self: C, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return hook(self, *args, **kwargs)
+        except ArgumentError as error:
+            raise self.failures.refuse(error) from error
+        except Exception as error:
+            if type(error).__name__ in _LIGHTNINGS_CONTROL_FLOW:
+                raise
+            self.failures.give_up_all(error)
+            return None  # type: ignore[return-value] # which Lightning takes for nothing
+
+    return guarded
+
+
+def warn(text: str) -> None:
+    """Warns on rank 0; where the user turned warnings into errors, it tells instead of raising."""
+    try:
+        rank_zero_warn(text)
+    except Warning:
+        rank_zero_info(text)
+
+
+def described(error: BaseException) -> str:
+    """The error in one line, whatever its own words do."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
+
+
+def _name_of(view: View) -> str:
+    try:
+        return view.name
+    except Exception:
+        return type(view).__name__

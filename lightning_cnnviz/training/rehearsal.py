@@ -1,0 +1,94 @@
+"""What cannot work is said before training."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities import rank_zero_info
+
+from lightning_cnnviz.model.evidence import Request
+from lightning_cnnviz.model.layers import ArgumentError
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.training.checks import check_classes
+from lightning_cnnviz.training.failures import warn
+
+if TYPE_CHECKING:
+    from lightning_cnnviz.training.callback import CNNVisualizer
+    from lightning_cnnviz.training.session import Session
+
+
+def check_views_on(session: Session, callback: CNNVisualizer, model: LightningModule) -> None:
+    """Checks the views against the model, on all ranks alike; one that cannot work is given up.
+
+    Raises:
+        ArgumentError: an argument of a view names what the model does not have.
+    """
+    if not any(True for _ in model.parameters()):  # configure_model() makes the layers later
+        return
+    for view in callback.views:
+        try:
+            session.ranks.run_and_share_errors(partial(view.check, model))
+        except ArgumentError:
+            raise
+        except Exception as error:
+            callback.failures.give_up([view], error)
+
+
+def prepare(session: Session, callback: CNNVisualizer, pl_module: LightningModule) -> None:
+    """Chooses the samples if there are any yet, and tries what each view asks for.
+
+    Raises:
+        ArgumentError: an argument of the callback or of a view names what the model does not have.
+    """
+    name = type(callback).__name__
+    try:
+        samples = callback.sampling.choose(session, early=True)
+    except ArgumentError:
+        raise
+    except Exception as error:
+        callback.failures.give_up(callback.views, error)
+        return
+    if samples is not None:
+        _rehearse(session, callback, pl_module, samples)
+    elif not session.trainer.enable_validation:
+        warn(
+            f"{name}: there is no validation to take samples from, so they are training images, augmented as such; "
+            "samples=FixedSamples.from_dataset(...) gives others"
+        )
+    elif callback.log_untrained:
+        rank_zero_info(
+            f"{name} cannot draw the untrained model: there was no sanity check, or too few images or classes in it to "
+            "take samples from"
+        )
+
+
+def _rehearse(session: Session, callback: CNNVisualizer, pl_module: LightningModule, samples: FixedSamples) -> None:
+    try:
+        layout = session.survey(pl_module, callback, samples)
+        check_classes(layout, samples, callback.target, callback.class_names)
+        if samples.fitting(layout.classes) is not samples:
+            session.outlet.say(
+                f"the {len(samples.class_names or ())} class names found with the data are left out: the model has "
+                f"{layout.classes} classes; class_names=... names them"
+            )
+    except ArgumentError:
+        raise
+    except Exception as error:
+        callback.failures.give_up(callback.views, error)
+        return
+    found = {}
+    for view in callback.failures.working(callback.views):
+        try:
+            found[view.name] = sorted(_layers(view.request(layout, samples)), key=layout.position)
+        except ArgumentError:
+            raise
+        except Exception as error:
+            callback.failures.give_up([view], error)
+    picked = "; ".join(f"{name} of {', '.join(layers)}" for name, layers in found.items() if layers)
+    rank_zero_info(f"{type(callback).__name__} looks at {len(samples)} samples{': ' if picked else ''}{picked}")
+
+
+def _layers(request: Request) -> frozenset[str]:
+    return request.activations | request.gradients | request.weights

@@ -1,0 +1,42 @@
+"""At which step a look is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch.trainer.states import TrainerFn
+
+
+class Steps:
+    """The steps of the looks: those of Lightning's own validation metrics, always above the last one.
+
+    TensorBoard answers a step below the last one of a tag by erasing the later ones.
+
+    Attributes:
+        last: the step of the last look, -1 before there was any.
+    """
+
+    def __init__(self) -> None:
+        self.last = -1
+        self._seen_at: int | None = None
+
+    def start(self) -> None:
+        """Training starts: what was seen before may be seen again."""
+        self._seen_at = None
+
+    def next(self, trainer: Any) -> int | None:
+        """The step for a look now; None if nothing was learnt since the last one."""
+        stepped = int(getattr(trainer.fit_loop.epoch_loop, "_batches_that_stepped", trainer.global_step))
+        if stepped > self.last:
+            return stepped
+        if trainer.state.fn == TrainerFn.FITTING and self._seen_at == trainer.global_step:
+            return None
+        return self.last + 1
+
+    def looked(self, step: int, trainer: Any) -> None:
+        """A look was taken."""
+        self.last, self._seen_at = step, trainer.global_step
+
+    def resume(self, last: int) -> None:
+        """Goes on after the last look of an earlier run."""
+        self.last = max(self.last, last)

@@ -1,0 +1,129 @@
+"""Figures: data that is drawn where and when it is wanted, and that says of itself what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lightning_cnnviz.render import (
+    Bar,
+    Bars,
+    Caption,
+    FilmStrip,
+    Frame,
+    HeatTable,
+    Images,
+    Maps,
+    Row,
+    Sheet,
+    SignedImages,
+    Tiles,
+    draw_maps,
+    lookup_table,
+)
+from lightning_cnnviz.render.text import load_font
+
+RANDOM = np.random.default_rng(0)
+PHOTO = RANDOM.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+VALUES = RANDOM.normal(size=(2, 3, 5, 5)).astype(np.float32)
+ROWS = tuple(Row(PHOTO, Caption((f"sample {index}",)), index) for index in range(2))
+
+
+def columns() -> list[Maps | SignedImages | Images | Bars]:
+    return [
+        Maps(VALUES, ("a", "b", "c")),
+        Maps(VALUES[:, :1], ("a",), kind="signed", colormap="RdBu_r", laying="both", smooth=True, grey=True),
+        SignedImages(VALUES, "signed"),
+        Images((PHOTO, PHOTO), "picture", ("x", "y")),
+        Bars(((Bar("cat", 0.5, "50%"),), (Bar("dog", 1.0, "100%"),))),
+    ]
+
+
+@pytest.mark.parametrize("column", columns(), ids=lambda column: type(column).__name__)
+def test_every_column_has_as_many_headings_and_labels_as_cells(column: Maps | SignedImages | Images | Bars) -> None:
+    cells, labels = column.cells([PHOTO, PHOTO]), column.cell_labels()
+    assert len(cells) == len(labels) == 2
+    assert {len(row) for row in [*cells, *labels]} == {len(column.column_headings)}
+
+
+def test_columns_of_all_kinds_stand_beside_each_other_in_one_sheet() -> None:
+    picture = Sheet(ROWS, tuple(columns()), "all kinds").draw()
+    widths = [Sheet(ROWS, (column,), "one").draw().shape[1] for column in columns()]
+    assert picture.dtype == np.uint8
+    assert picture.shape[1] > max(widths)
+
+
+def test_cells_are_the_maps_as_they_are_colored_anywhere() -> None:
+    cells = Maps(VALUES, ("a", "b", "c"), scale="shared").cells([PHOTO, PHOTO])
+    assert np.array_equal(np.array(cells), draw_maps(VALUES, scale="shared").cells)
+
+
+def test_a_map_laid_over_weighs_as_much_as_it_was_told() -> None:
+    ((heat, over),) = Maps(VALUES[:1, :1], ("a",), laying="both", alpha=1.0).cells([PHOTO])
+    assert np.array_equal(heat, over)
+    ((over,),) = Maps(VALUES[:1, :1], ("a",), laying="over", alpha=0.0).cells([PHOTO])
+    assert np.array_equal(over, PHOTO)
+
+
+def test_what_is_wrong_is_written_below_the_map_that_it_is_wrong_with() -> None:
+    values = VALUES.copy()
+    values[1, 2], values[0, 0, 0, 0] = 0, np.nan
+    maps = Maps(values, ("a", "b", "c"), labels=(("one", "two", "three"),) * 2)
+    assert maps.cell_labels() == [["4% NaN", "two", "three"], ["one", "two", "all 0"]]
+    assert Sheet(ROWS, (Images((PHOTO, PHOTO)), maps)).summary == "2 of 6 maps are 4% NaN, all 0"
+    assert Tiles(maps).summary == "2 of 6 maps are 4% NaN, all 0"
+    assert Maps(VALUES, ("a", "b", "c")).summary() is None
+
+
+def test_given_limits_hold_whatever_the_maps_are() -> None:
+    maps = Maps(np.full((1, 1, 1, 2), 3, np.float32), ("a",), limits=(0, 6), colormap="gray")
+    assert maps.cells(())[0][0][0, :, 0].tolist() == [128, 128]
+    assert maps.scale_note() == "each map scaled by itself, maximum 6"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"values": VALUES[0]}, r"values must have the shape \(N, K, h, w\), got \(3, 5, 5\)"),
+        ({"headings": ("a",)}, r"headings must be 3 texts"),
+        ({"colormap": "virids"}, r"colormap must name .* got 'virids'.*'viridis'"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_drawn(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Maps(**{"values": VALUES, "headings": ("a", "b", "c"), **arguments})  # type: ignore[arg-type]
+
+
+def test_images_of_other_than_one_or_three_channels_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(N, 1 or 3, h, w\), got \(2, 2, 5, 5\)"):
+        SignedImages(VALUES[:, :2])
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        Sheet(ROWS, (Maps(VALUES, ("a", "b", "c")),), "title", "footer"),
+        Tiles(Maps(VALUES[:, :1], ("",)), ("cell 1", "cell 2"), "title", "footer", "each"),
+        FilmStrip(
+            ROWS, (Frame("0", Maps(VALUES[:, :1], ("",), laying="over"), (("a",), ("b",)), (True, None)),), "title"
+        ),
+        HeatTable(np.array([[0.5]]), ("row",), ("column",), (0, 1), title="title"),
+    ],
+    ids=lambda figure: type(figure).__name__,
+)
+def test_all_text_of_a_figure_is_set_in_the_font_asked_for(figure: Sheet | Tiles | FilmStrip | HeatTable) -> None:
+    mono = str(Path(str(load_font(None, 20).path)).with_name("DejaVuSansMono.ttf"))
+    default, other = figure.draw(), figure.draw(mono)
+    assert default.shape != other.shape or (default != other).any()
+    assert np.array_equal(figure.draw(), default)
+
+
+def test_one_bar_for_all_tiles_runs_between_their_limits() -> None:
+    maps = Maps(VALUES[:, :1], ("",), kind="signed", scale="shared", colormap="gray")
+    with_bar = Tiles(maps, bar="all", bar_label="weight").draw()
+    assert with_bar.shape[0] > Tiles(maps).draw().shape[0]
+    colors = {tuple(color) for color in lookup_table("gray")[[0, 255]].tolist()}
+    below = with_bar[Tiles(maps).draw().shape[0] - 16 :].reshape(-1, 3)
+    assert colors <= {tuple(pixel) for pixel in below.tolist()}

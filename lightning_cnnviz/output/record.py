@@ -23,7 +23,6 @@ from lightning_cnnviz.render.resampling import resize
 
 _PICTURE_SIDE = 256
 _TOP = 5
-_SMALLEST_SIDE = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,7 @@ class Maps:
         over: whether they are laid over the pictures of their samples.
         planes: 1 or 3.
         shared: whether all maps are on one scale at first.
+        grey: whether the pictures below lose their colors.
     """
 
     tag: str
@@ -78,6 +78,7 @@ class Maps:
     over: bool = False
     planes: int = 1
     shared: bool = False
+    grey: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,27 +98,23 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One look as data: an artifact among the others, of which a sink makes what it can.
+    """One look as it is stored.
 
     Attributes:
-        tag: under which it is written, the same at every look.
         time: seconds since 1970.
         epoch: counted from 0, None outside of training.
         groups: the samples with the model's answers.
         maps: what the views show.
         scalars: numbers by tag.
         notes: Markdown by tag.
-        most_bytes: what the maps may take; beyond it the largest are halved in width and height.
     """
 
-    tag: str
     time: float
     epoch: int | None = None
     groups: Sequence[Group] = ()
     maps: Sequence[Maps] = ()
     scalars: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
-    most_bytes: int | None = None
 
 
 def encode_setup(setup: Setup) -> list[bytes]:
@@ -151,7 +148,7 @@ def encode_record(record: Record, step: int, setups: Sequence[str]) -> list[byte
         step: its step.
         setups: the names of the setups of its groups.
     """
-    stacks = _within(record.most_bytes, [quantized(maps.values) for maps in record.maps])
+    stacks = [_within_picture(quantized(maps.values)) for maps in record.maps]
     head = {
         "version": VERSION,
         "step": step,
@@ -167,14 +164,11 @@ def encode_record(record: Record, step: int, setups: Sequence[str]) -> list[byte
     return [_json(head), *(stack.blob for stack in stacks)]
 
 
-def _within(most_bytes: int | None, stacks: list[Quantized]) -> list[Quantized]:
-    while most_bytes is not None and sum(len(stack.blob) for stack in stacks) > most_bytes:
-        large = [index for index, stack in enumerate(stacks) if min(stack.shape[2:]) >= 2 * _SMALLEST_SIDE]
-        if not large:
-            break
-        largest = max(large, key=lambda index: len(stacks[index].blob))
-        stacks[largest] = halved(stacks[largest])
-    return stacks
+def _within_picture(stack: Quantized) -> Quantized:
+    """No finer than the pictures of the samples, so that numbers never take more room than drawn pictures."""
+    while min(stack.shape[2:]) > 1 and max(stack.shape[2:]) > _PICTURE_SIDE:
+        stack = halved(stack)
+    return stack
 
 
 def _group(group: Group, setup: str) -> dict[str, Any]:
@@ -206,6 +200,7 @@ def _item(maps: Maps, stack: Quantized, blob: int) -> dict[str, Any]:
         "smooth": maps.smooth,
         "over": maps.over,
         "shared": maps.shared,
+        "grey": maps.grey,
         "blob": blob,
     }
 

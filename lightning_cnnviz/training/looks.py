@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,13 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lightning_cnnviz.look import UNMETERED, run_views
-from lightning_cnnviz.output.artifacts import Artifact, Note, Picture, Scalar
+from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar, Seen
+from lightning_cnnviz.training.outlet import Sinks
 from lightning_cnnviz.training.progress import ProgressBar
 from lightning_cnnviz.training.request_only import RequestOnly
 from lightning_cnnviz.training.weight_averaging import drawn_weights
 from lightning_cnnviz.views import View
+from lightning_cnnviz.views.base import how_to_read
 
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
@@ -91,15 +94,44 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
         for view in _views(callback, due, session):
             groups.setdefault(_pass_key(callback), {})[view] = callback
     monitored: dict[str, float] = {}
+    seen: dict[int, list[Seen]] = {}
     for owners in groups.values():
         drawn = _look_at_once(session, pl_module, owners, plan.epoch)
         with session.costs.stage("write"):
-            for artifact, callback in drawn:
+            for _, artifact, callback in drawn:
                 if isinstance(artifact, Scalar) and artifact.monitored:
                     monitored[artifact.tag] = artifact.value
                 else:
                     session.outlet.submit(artifact, plan.step, callback.sinks)
+            for callback in dict.fromkeys(owners.values()):
+                ours = [(view, artifact) for view, artifact, owner in drawn if owner is callback]
+                seen.setdefault(session.callbacks.index(callback), []).append(_seen(callback, ours))
+    _submit_records(session, plan, seen)
     return monitored
+
+
+def _submit_records(session: Session, plan: Plan, seen: Mapping[int, Sequence[Seen]]) -> None:
+    """One record for each set of sinks, since all of a look has one step."""
+    by_sinks: dict[tuple[int, ...] | None, tuple[Sinks, list[Seen]]] = {}
+    for number, ours in seen.items():
+        sinks = session.callbacks[number].sinks
+        key = None if sinks is None else tuple(map(id, sinks))
+        by_sinks.setdefault(key, (sinks, []))[1].extend(ours)
+    for destination, together in by_sinks.values():
+        record = Look("record", time.time(), plan.epoch, tuple(together))
+        session.outlet.submit(record, plan.step, destination)
+
+
+def _seen(callback: CNNVisualizer, drawn: Sequence[tuple[View, Artifact]]) -> Seen:
+    samples = callback.samples
+    assert samples is not None
+    return Seen(
+        pictures=tuple(samples.display_pictures()[: callback.show]),
+        labels=None if samples.labels is None else tuple(samples.labels.tolist()),
+        class_names=None if samples.class_names is None else tuple(samples.class_names),
+        artifacts=tuple((view.name, artifact) for view, artifact in drawn if not isinstance(artifact, Look)),
+        descriptions={view.name: how_to_read(view) for view, _ in drawn},
+    )
 
 
 def _views(callback: CNNVisualizer, due: Mapping[int, Mapping[str, Any]], session: Session) -> list[View]:
@@ -117,7 +149,7 @@ def _pass_key(callback: CNNVisualizer) -> tuple[object, ...]:
 
 def _look_at_once(
     session: Session, pl_module: LightningModule, owners: Mapping[View, CNNVisualizer], epoch: int | None
-) -> list[tuple[Artifact, CNNVisualizer]]:
+) -> list[tuple[View, Artifact, CNNVisualizer]]:
     def failed(view: View, error: Exception) -> None:
         if session.ranks.is_main:  # who also leaves it out of the next plan, on all ranks
             owners[view].failures.give_up([view], error)
@@ -144,7 +176,9 @@ def _look_at_once(
         return []
     finally:
         progress.close()
-    return [(_adopted(artifact, owners[view]), owners[view]) for view, artifacts in drawn for artifact in artifacts]
+    return [
+        (view, _adopted(artifact, owners[view]), owners[view]) for view, artifacts in drawn for artifact in artifacts
+    ]
 
 
 def _adopted(artifact: Artifact, callback: CNNVisualizer) -> Artifact:

@@ -71,7 +71,7 @@ def record(epoch: int | None, *, alarm: bool = False) -> Record:
             planes=3,
         ),
     ]
-    return Record("record", 1000.0 + at, epoch, [Group(setup(), right, [0, 1, 2, 0, 1, 2])], maps, scalars, notes)
+    return Record(1000.0 + at, epoch, [Group(setup(), right, [0, 1, 2, 0, 1, 2])], maps, scalars, notes)
 
 
 def run_record(name: str, epochs: int) -> RunRecord:

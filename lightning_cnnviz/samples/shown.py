@@ -23,7 +23,7 @@ from lightning_cnnviz.samples.checks import (
     checked_originals,
     checked_regions,
 )
-from lightning_cnnviz.samples.datasets import BYTES, find_class_names, find_normalization
+from lightning_cnnviz.samples.datasets import BYTES, Normalization, find_class_names, find_normalization
 from lightning_cnnviz.samples.geometry import Box
 from lightning_cnnviz.samples.origin import Origin
 from lightning_cnnviz.samples.perturbations import Perturbation
@@ -186,6 +186,33 @@ class ShownSamples:
             origin=replace(self.origin, raw=None, form=Form(), notes=(*self.origin.notes, *notes)),
         )
 
+    def hooked(self, images: Tensor, normalization: Normalization | None, *, keep_originals: bool) -> Self:
+        """Returns these samples as batch hooks changed them.
+
+        Args:
+            images: (N, C, H, W) as the model takes them.
+            normalization: what undoes the values for display, where that is known.
+            keep_originals: whether every pixel is where it was.
+        """
+        same = images.shape == self.images.shape
+        if same and torch.equal(images, self.images):
+            return self._with(origin=replace(self.origin, raw=None))
+        mean, std = normalization or (None, None)
+        perturbed = {}
+        if normalization is not None:
+            perturbed = {name: normalized(self.denormalized_copy(name), normalization) for name in self.perturbed}
+        return self._with(
+            images=images,
+            mean=mean,
+            std=std,
+            originals=self.originals if keep_originals else None,
+            original_boxes=self.original_boxes if keep_originals else None,
+            regions=self.regions if same else None,
+            bands=self.bands if images.shape[1] == self.images.shape[1] else None,
+            perturbed=perturbed,
+            origin=replace(self.origin, raw=None, form=Form()),
+        )
+
     def class_name(self, index: int) -> str:
         """Returns the name of a class, or its index as text where it has no name."""
         if self.class_names is None or not 0 <= index < len(self.class_names):
@@ -208,6 +235,10 @@ class ShownSamples:
     def denormalized(self) -> Tensor:
         """Returns the images (N, C, H, W) with the normalisation undone as far as it is known, not clipped."""
         return denormalized(self.images, self._normalization)
+
+    def denormalized_copy(self, name: str) -> Tensor:
+        """Returns the perturbed copies of a name with the normalisation undone as far as it is known."""
+        return denormalized(self.perturbed[name], self._normalization)
 
     def normalized(self, images: Tensor) -> Tensor:
         """Returns images (N, C, H, W) in the values of a picture as the model takes them; undoes `denormalized`."""

@@ -9,6 +9,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.samples import FixedSamples, SampleSource, same_samples
+from lightning_cnnviz.training.batch_hooks import through_batch_hooks
 
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
@@ -121,7 +122,7 @@ class Sampling:
         if error is not None:
             raise error
         try:
-            return self.source.choose(
+            samples = self.source.choose(
                 _dataset(trainer),
                 getattr(trainer, "datamodule", None),
                 model=trainer.lightning_module,
@@ -131,6 +132,16 @@ class Sampling:
             if self._has_display:
                 raise ArgumentError(str(error)) from error
             raise
+        return None if samples is None else self._hooked(trainer, samples)
+
+    def _hooked(self, trainer: Any, samples: FixedSamples) -> FixedSamples:
+        try:
+            hooked, told = through_batch_hooks(trainer, trainer.lightning_module, samples)
+        except Exception as error:
+            hooked, told = samples, f"the batch hooks refuse the samples, which are taken as they are: {error}"
+        if told:
+            self.source.remarks.append(told)
+        return hooked
 
 
 def _dataset(trainer: Any) -> object:

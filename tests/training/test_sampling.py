@@ -39,6 +39,7 @@ def sorted_set(per_class: int = 10, classes: int = 4) -> TensorDataset:
 
 
 def fitted(tmp_path: Path, callback: CNNVisualizer, val: Any, train: Any = None, **options: Any) -> LightningModule:
+    model = options.pop("model", None) or Lit()
     trainer = Trainer(
         **{"max_epochs": 1, "limit_train_batches": 2, **options},
         accelerator="cpu",
@@ -47,7 +48,6 @@ def fitted(tmp_path: Path, callback: CNNVisualizer, val: Any, train: Any = None,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    model = options.pop("model", None) or Lit()
     trainer.fit(model, train or DataLoader(sorted_set(), 4), val)
     return model
 
@@ -106,6 +106,44 @@ def test_names_of_another_number_of_classes_are_not_taken(tmp_path, names, shown
 
     fitted(tmp_path, CNNVisualizer([Spy()]), DataLoader(Named(list(names)), 8))
     assert set(seen) == {shown}
+
+
+class Hooked(Lit):
+    """Normalises on the device, and augments while training."""
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        images = (batch[0] - 0.25) / 0.5
+        return (images + torch.rand_like(images) if self.trainer.training else images), *batch[1:]
+
+
+@pytest.mark.parametrize("apply", [True, False])
+def test_given_samples_go_through_the_batch_hooks_once_as_in_validation(tmp_path, apply):
+    samples = FixedSamples.from_dataset(sorted_set(), [0, 15, 30], apply_batch_hooks=apply).with_patch()
+    callback = CNNVisualizer([Predictions()], samples)
+    model = Hooked()
+    before = torch.get_rng_state()
+    fitted(tmp_path, callback, DataLoader(sorted_set(), 8), model=model, max_epochs=2)
+    assert not torch.equal(before, torch.get_rng_state())
+    found = callback.samples
+    expected = (samples.images - 0.25) / 0.5 if apply else samples.images
+    assert torch.allclose(found.images, expected)
+    assert (found.pictures()[2] == samples.pictures()[2]).all()
+    assert found.labels.tolist() == [0, 1, 3]
+    patched = samples.perturbed["patch"]
+    assert torch.allclose(found.perturbed["patch"], (patched - 0.25) / 0.5 if apply else patched, atol=1e-5)
+
+
+def test_hooks_that_refuse_leave_the_samples_as_they_are(tmp_path):
+    class Refusing(Lit):
+        def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+            if len(batch[0]) == 3:
+                raise RuntimeError("not three")
+            return batch
+
+    samples = FixedSamples.from_dataset(sorted_set(), [0, 15, 30])
+    callback = CNNVisualizer([Predictions()], samples)
+    fitted(tmp_path, callback, DataLoader(sorted_set(), 8), model=Refusing())
+    assert torch.equal(callback.samples.images, samples.images)
 
 
 def test_a_resume_with_other_samples_begins_anew(tmp_path):

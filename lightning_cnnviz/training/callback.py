@@ -51,6 +51,7 @@ class CNNVisualizer(Callback):
         mean: what the images were normalised with, by channel; None: found in the dataset's transforms.
         std: as ``mean``.
         class_names: None: the dataset's ``classes``.
+        bands: the three channels shown as red, green and blue where images have more than three, counted from 0.
         tag_prefix: put before every tag, to tell several of these callbacks apart.
         max_overhead: the share of the training time, above 0 and at most 1, that looks may take; beyond it the last of
             the views are left out until there is room again, but never in the first and the last epoch.
@@ -83,6 +84,7 @@ class CNNVisualizer(Callback):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         class_names: Sequence[str] | None = None,
+        bands: Sequence[int] | None = None,
         tag_prefix: str = "",
         max_overhead: float | None = None,
         sinks: Sequence[Sink] | None = None,
@@ -113,9 +115,10 @@ class CNNVisualizer(Callback):
                     class_names=class_names,
                     mean=mean,
                     std=std,
+                    bands=bands,
                 ),
                 has_keys=image_key != DEFAULT_IMAGE_KEY or label_key not in (DEFAULT_LABEL_KEY, None),
-                has_display=any(given is not None for given in (class_names, mean, std)),
+                has_display=any(given is not None for given in (class_names, mean, std, bands)),
             )
         except (ValueError, TypeError) as error:
             raise MisconfigurationException(f"{type(self).__name__}: {error}") from error
@@ -202,6 +205,7 @@ class CNNVisualizer(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Lets views watch the batches of the first epoch."""
         self._watching.see(trainer, batch)
+        self.sampling.see_training(trainer, batch)
 
     @entry
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,15 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lightning_cnnviz.look import UNMETERED, run_views
-from lightning_cnnviz.output.artifacts import Artifact, Note, Picture, Scalar
+from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar, Seen
 from lightning_cnnviz.training.checks import check_artifact
+from lightning_cnnviz.training.outlet import Sinks
 from lightning_cnnviz.training.progress import ProgressBar
 from lightning_cnnviz.training.request_only import RequestOnly
 from lightning_cnnviz.training.tags import Occurrences
 from lightning_cnnviz.training.weight_averaging import drawn_weights
 from lightning_cnnviz.views import View
+from lightning_cnnviz.views.base import how_to_read
 
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
@@ -51,7 +54,7 @@ def look(session: Session, pl_module: LightningModule, *, untrained: bool = Fals
     if trainer.state.fn == TrainerFn.FITTING and not untrained:
         session.steps.validations += 1
     for callback in session.callbacks:
-        callback.sampling.try_to_choose(session)
+        callback.sampling.try_to_choose(session, early=untrained)
     plan = session.ranks.broadcast_decision(lambda: _plan(session, untrained))
     monitored: dict[str, float] = {}
     if plan is not None:
@@ -116,17 +119,27 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
             groups.setdefault(_pass_key(callback), []).extend(shown)
     monitored: dict[str, float] = {}
     occurrences = Occurrences()
+    seen: dict[int, list[Seen]] = {}
     for group in groups.values():
         drawn = _look_at_once(session, pl_module, group, plan.epoch)
+        written: dict[int, list[tuple[View, Artifact]]] = {}
         with session.costs.stage("write"):
             for shown_view, artifacts in drawn:
+                number = session.callbacks.index(shown_view.callback)
+                ours = written.setdefault(number, [])
                 with shown_view.callback.failures.of(shown_view.view):
                     for artifact in artifacts:
-                        _hand_over(
-                            session, shown_view, artifact, step=plan.step, occurrences=occurrences, monitored=monitored
-                        )
+                        placed = _placed(session, shown_view, artifact, occurrences)
+                        if isinstance(placed, Scalar) and placed.monitored:
+                            monitored[placed.tag] = shown_view.callback.monitored[placed.tag] = placed.value
+                        else:
+                            session.outlet.submit(placed, plan.step, shown_view.callback.sinks)
+                        ours.append((shown_view.view, placed))
                 monitoring = any(isinstance(artifact, Scalar) and artifact.monitored for artifact in artifacts)
                 session.note_drawn(shown_view.view, monitoring=monitoring)
+            for number, ours in written.items():
+                seen.setdefault(number, []).append(_seen(session.callbacks[number], ours))
+    _submit_records(session, plan, seen)
     return monitored
 
 
@@ -136,6 +149,30 @@ class _Shown:
 
     view: View
     callback: CNNVisualizer
+
+
+def _submit_records(session: Session, plan: Plan, seen: Mapping[int, Sequence[Seen]]) -> None:
+    """One record for each set of sinks, since all of a look has one step."""
+    by_sinks: dict[tuple[int, ...] | None, tuple[Sinks, list[Seen]]] = {}
+    for number, ours in seen.items():
+        sinks = session.callbacks[number].sinks
+        key = None if sinks is None else tuple(map(id, sinks))
+        by_sinks.setdefault(key, (sinks, []))[1].extend(ours)
+    for destination, together in by_sinks.values():
+        record = Look("record", time.time(), plan.epoch, tuple(together))
+        session.outlet.submit(record, plan.step, destination)
+
+
+def _seen(callback: CNNVisualizer, drawn: Sequence[tuple[View, Artifact]]) -> Seen:
+    samples = callback.samples
+    assert samples is not None
+    return Seen(
+        pictures=tuple(samples.display_pictures()[: callback.show]),
+        labels=None if samples.labels is None else tuple(samples.labels.tolist()),
+        class_names=None if samples.class_names is None else tuple(samples.class_names),
+        artifacts=tuple((view.name, artifact) for view, artifact in drawn if not isinstance(artifact, Look)),
+        descriptions={view.name: how_to_read(view) for view, _ in drawn},
+    )
 
 
 def _views(callback: CNNVisualizer, due: Mapping[int, Mapping[str, Any]], session: Session) -> list[View]:
@@ -185,16 +222,8 @@ def _look_at_once(
     return [(owners[id(view)], artifacts) for view, artifacts in drawn]
 
 
-def _hand_over(
-    session: Session,
-    shown: _Shown,
-    artifact: Artifact,
-    *,
-    step: int,
-    occurrences: Occurrences,
-    monitored: dict[str, float],
-) -> None:
-    """Writes an artifact of a view as its callback wants it written, or notes the number that Lightning is to log."""
+def _placed(session: Session, shown: _Shown, artifact: Artifact, occurrences: Occurrences) -> Artifact:
+    """An artifact of a view as its callback wants it written, under a tag that no other view writes."""
     check_artifact(artifact)
     callback, kind = shown.callback, type(artifact).__name__
     tag = callback.tag_prefix + artifact.tag
@@ -205,11 +234,8 @@ def _hand_over(
             f"{free}: give one of them another tag_prefix",
             about=f"the tag of {shown.view.name} {id(callback)}",
         )
-    if isinstance(artifact, Scalar) and artifact.monitored:
-        monitored[free] = callback.monitored[free] = float(artifact.value)
-    elif isinstance(artifact, Picture):
-        session.outlet.submit(
-            dataclasses.replace(artifact, tag=free, format=callback.picture_format), step, callback.sinks
-        )
-    else:
-        session.outlet.submit(dataclasses.replace(artifact, tag=free), step, callback.sinks)
+    if isinstance(artifact, Scalar):
+        return dataclasses.replace(artifact, tag=free, value=float(artifact.value))
+    if isinstance(artifact, Picture):
+        return dataclasses.replace(artifact, tag=free, format=callback.picture_format)
+    return dataclasses.replace(artifact, tag=free)

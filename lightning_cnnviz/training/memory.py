@@ -138,6 +138,7 @@ def restore(callback: CNNVisualizer, session: Session | None, state: Mapping[str
     _try(callback, "what the views remember", lambda: callback.memory.load_state_dict(state["memory"]))
     _try(callback, "monitored numbers", lambda: callback.monitored.update(state["monitored"]))
     if session is not None:
+        callback.sampling.tell(session)
         _try(callback, "the last step", lambda: session.steps.load_state_dict(state["steps"]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -133,3 +134,10 @@ def fraction(name: str, value: float) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"{name} must lie between 0 and 1, got {value!r}")
     return value
+
+
+def how_to_read(view: View) -> str:
+    """What the documentation of a view says on how to read it and when it misleads; empty where it says nothing."""
+    paragraphs = (inspect.getdoc(type(view)) or "").split("\n\n")
+    told = [" ".join(text.split()) for text in paragraphs if text.startswith(("How to read it:", "When it misleads:"))]
+    return "\n\n".join(told)

@@ -11,11 +11,12 @@ export async function showSamples(view) {
   return Promise.all(view.runs.map((run) => (view.state.sample === "" ? table(view, run) : one(view, run, Number(view.state.sample)))));
 }
 
-/** All tags of a run with maps of samples, in the order of the newest look that has them. */
+/** All items of a run by tag; what lies over the pictures comes first, since it says where the model looks. */
 export function tagsOf(run, ofSamples) {
   const tags = new Map();
   for (const look of run.looks) for (const item of look.items) if ((item.group !== null) === ofSamples) tags.set(item.tag, item);
-  return [...tags.values()];
+  const rank = (item) => (item.over ? (item.smooth ? 0 : 1) : 2);
+  return [...tags.values()].sort((one, other) => rank(one) - rank(other));
 }
 
 function section(view, run, ...children) {

@@ -3,12 +3,10 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import pytest
+import jsonargparse
 import torch
 from lightning.pytorch import Callback
 from PIL import Image
-
-jsonargparse = pytest.importorskip("jsonargparse")
 
 TENSOR = {"class_path": "torchvision.transforms.ToTensor"}
 

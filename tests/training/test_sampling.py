@@ -148,6 +148,7 @@ def test_hooks_that_refuse_leave_the_samples_as_they_are(tmp_path):
 
 def test_a_resume_with_other_samples_begins_anew(tmp_path):
     class Remembering(Predictions):
+        remembers_samples = True
         _memory = 0
 
         def state_dict(self):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lightning_cnnviz.look import check_classes, check_views, run_views
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.targets import Target, check_target
-from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Note, Picture, Scalar
+from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Look, Note, Picture, Scalar
 from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.files import write_file, write_table
 from lightning_cnnviz.output.sink import Sink, encodable, kinds_taken
@@ -48,7 +48,7 @@ class Explanation:
         """
         folder = Path(directory)
         for artifact in self.artifacts():
-            if not isinstance(artifact, Scalar):
+            if not isinstance(artifact, (Scalar, Look)):
                 write_file(folder, artifact)
         if self.scalars:
             write_table(folder / "scalars.csv", [("tag", "value"), *self.scalars.items()])
@@ -87,7 +87,7 @@ class Explanation:
             self.arrays[artifact.tag] = artifact.values
         elif isinstance(artifact, Scalar):
             self.scalars[artifact.tag] = artifact.value
-        else:
+        elif isinstance(artifact, Note):
             self.notes[artifact.tag] = artifact.text
             self.remarks += artifact.remarks
 

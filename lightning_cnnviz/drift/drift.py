@@ -116,7 +116,12 @@ class Drift(View):
         self._looked = False
 
     @property
-    def monitors(self) -> bool:
+    def monitored_tags(self) -> tuple[str, ...]:
+        every = tags(Scope(("…",), ("…",), ("…",), self.maps), self.reference)
+        return tuple(sorted(tag for tag in every if tag.partition("/")[0] in ("drift", "health", "shortcuts")))
+
+    @property
+    def remembers_samples(self) -> bool:
         return True
 
     @property

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lightning_cnnviz.output.artifacts import Array, Artifact, Note, Picture, Scalar
+from lightning_cnnviz.output.artifacts import Array, Artifact, Look, Note, Picture, Scalar
 from lightning_cnnviz.output.disk import check_room, write_whole
 from lightning_cnnviz.output.encoding import encode, file_extension
 from lightning_cnnviz.output.sink import Sink
@@ -44,7 +44,7 @@ class FileSink(Sink):
         check_room(self.directory)
         if isinstance(artifact, Scalar):
             self._append(artifact, step)
-        else:
+        elif not isinstance(artifact, Look):
             write_file(self.directory, artifact, f"_{step:06d}")
 
     def _append(self, scalar: Scalar, step: int) -> None:

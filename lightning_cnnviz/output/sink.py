@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from lightning_cnnviz.output.artifacts import Array, Artifact, Note, Picture, Scalar
+from lightning_cnnviz.output.artifacts import Array, Artifact, Look, Note, Picture, Scalar
 
-KINDS = (Picture, Scalar, Note, Array)
+KINDS = (Picture, Scalar, Note, Array, Look)
 
 
 class Sink(ABC):

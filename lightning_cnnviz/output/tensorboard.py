@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lightning_cnnviz.output.artifacts import Artifact, Note, Picture, Scalar
+from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar
 from lightning_cnnviz.output.disk import check_room, is_remote
 from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.event_records import use_fast_checksums
+from lightning_cnnviz.output.look_record import record_of
+from lightning_cnnviz.output.record_events import RecordEvents
 from lightning_cnnviz.output.sink import ClientSink
 
 if TYPE_CHECKING:
@@ -17,11 +19,17 @@ if TYPE_CHECKING:
 
 
 class TensorBoardSink(ClientSink):
-    """Writes to an open TensorBoard writer: pictures to Images, scalars to Scalars, notes to Text.
+    """Writes to an open TensorBoard writer: pictures to Images, scalars to Scalars, notes to Text, looks to CNN Viz.
 
     Args:
         client: the ``SummaryWriter`` of the Trainer's own logger.
     """
+
+    takes = (Picture, Scalar, Note, Look)
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)
+        self._records = RecordEvents()
 
     def write(self, artifact: Artifact, step: int) -> None:
         """Hands the artifact to TensorBoard's own queue, pictures as finished PNG or JPEG.
@@ -35,6 +43,10 @@ class TensorBoardSink(ClientSink):
             case Picture():
                 use_fast_checksums(file_writer)
                 file_writer.add_summary(_image_summary(artifact), global_step=step)
+            case Look():
+                use_fast_checksums(file_writer)
+                for summary in self._records.summaries(record_of(artifact), step):
+                    file_writer.add_summary(summary, global_step=step)
             case Scalar():
                 self.client.add_scalar(artifact.tag, artifact.value, step)
             case Note():

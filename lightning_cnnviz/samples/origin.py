@@ -32,8 +32,10 @@ class Origin:
         form: how the batch held the images.
         raw: what the model's batch hooks are still to be applied to; None where they need not be.
         notes: what a reader should be told once.
+        names_found: whether nobody gave the class names, and a dataset or datamodule had some.
     """
 
     form: Form = field(default_factory=Form)
     raw: RawBatch | None = None
     notes: tuple[str, ...] = ()
+    names_found: bool = False

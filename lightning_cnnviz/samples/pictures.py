@@ -69,6 +69,19 @@ def normalized(images: Tensor, normalization: Normalization | None) -> Tensor:
     return (images - mean) / std
 
 
+def affine(shades: Tensor, images: Tensor) -> Normalization | None:
+    """The mean and std by which `images` are normalised `shades`, channel by channel; None where they are not."""
+    means, deviations = [], []
+    for before, after in zip(shades.transpose(0, 1).double(), images.transpose(0, 1).double(), strict=True):
+        x, y = before - before.mean(), after - after.mean()
+        slope = float((x * y).sum() / (x * x).sum().clamp_min(1e-12))
+        if not slope > 0 or float((y - slope * x).abs().max()) > 1e-3 * float(y.abs().max()):
+            return None
+        means.append(float(before.mean() - after.mean() / slope))
+        deviations.append(1 / slope)
+    return tuple(means), tuple(deviations)
+
+
 def picture_note(
     images: Tensor, normalization: Normalization | None, bands: tuple[int, int, int] | None = None
 ) -> str | None:

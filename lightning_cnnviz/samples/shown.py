@@ -23,7 +23,8 @@ from lightning_cnnviz.samples.checks import (
     checked_originals,
     checked_regions,
 )
-from lightning_cnnviz.samples.datasets import BYTES, find_class_names, find_normalization
+from lightning_cnnviz.samples.datasets import BYTES, Normalization, find_class_names, find_normalization
+from lightning_cnnviz.samples.geometry import Box
 from lightning_cnnviz.samples.origin import Origin
 from lightning_cnnviz.samples.perturbations import Perturbation
 from lightning_cnnviz.samples.pictures import denormalized, normalized, picture_note, to_pictures
@@ -139,15 +140,39 @@ class ShownSamples:
             bands=bands if self.bands is None else self.bands,
         )
 
-    def with_display_from(self, thing: object) -> Self:
-        """Returns a copy in which what is missing is filled in from a dataset or transform, as far as it fits."""
-        class_names = find_class_names(thing)
-        if class_names is not None and self.labels is not None and int(self.labels.max()) >= len(class_names):
-            class_names = None
-        mean, std = find_normalization(thing) or (None, None)
-        if mean is not None and std is not None and not {len(mean), len(std)} <= {1, self.images.shape[1]}:
-            mean = std = None
-        return self.with_display_defaults(class_names=class_names, mean=mean, std=std)
+    def with_display_from(self, *things: object, model: object = None) -> Self:
+        """Returns a copy in which what is missing is filled in, as far as it fits.
+
+        Args:
+            *things: datasets, transforms, datamodules: class names and normalisation come from the first that has them.
+            model: asked for class names only, because a normalisation of its own is still to be applied.
+        """
+        sources = map(find_class_names, (*things, model))
+        class_names = next((names for names in sources if self._could_name(names)), None)
+        found = next((one for one in map(find_normalization, things) if one is not None), None)
+        if found is not None and not {len(found[0]), len(found[1])} <= {1, self.images.shape[1]}:
+            found = None
+        mean, std = found or (None, None)
+        filled = self.with_display_defaults(class_names=class_names, mean=mean, std=std)
+        if self.class_names is None and class_names is not None:
+            filled.origin = replace(filled.origin, names_found=True)
+        return filled
+
+    def _could_name(self, names: tuple[str, ...] | None) -> bool:
+        return names is not None and (self.labels is None or int(self.labels.max()) < len(names))
+
+    def fitting(self, classes: int) -> Self:
+        """Returns samples for a model of so many classes: without class names that were found and are of other classes.
+
+        Names that the user gave stay. The very same object for the same number.
+        """
+        if not self.origin.names_found or self.class_names is None or len(self.class_names) == classes:
+            return self
+        return self._unnamed
+
+    @cached_property
+    def _unnamed(self) -> Self:
+        return self._with(class_names=None, origin=replace(self.origin, names_found=False))
 
     def with_images(self, images: Tensor, *notes: str) -> Self:
         """Returns a copy with other images of the same samples, which are shown themselves instead of the originals."""
@@ -159,6 +184,33 @@ class ShownSamples:
             regions=self.regions if same else None,
             perturbed=None,
             origin=replace(self.origin, raw=None, form=Form(), notes=(*self.origin.notes, *notes)),
+        )
+
+    def hooked(self, images: Tensor, normalization: Normalization | None, *, keep_originals: bool) -> Self:
+        """Returns these samples as batch hooks changed them.
+
+        Args:
+            images: (N, C, H, W) as the model takes them.
+            normalization: what undoes the values for display, where that is known.
+            keep_originals: whether every pixel is where it was.
+        """
+        same = images.shape == self.images.shape
+        if same and torch.equal(images, self.images):
+            return self._with(origin=replace(self.origin, raw=None))
+        mean, std = normalization or (None, None)
+        perturbed = {}
+        if normalization is not None:
+            perturbed = {name: normalized(self.denormalized_copy(name), normalization) for name in self.perturbed}
+        return self._with(
+            images=images,
+            mean=mean,
+            std=std,
+            originals=self.originals if keep_originals else None,
+            original_boxes=self.original_boxes if keep_originals else None,
+            regions=self.regions if same else None,
+            bands=self.bands if images.shape[1] == self.images.shape[1] else None,
+            perturbed=perturbed,
+            origin=replace(self.origin, raw=None, form=Form()),
         )
 
     def class_name(self, index: int) -> str:
@@ -184,6 +236,10 @@ class ShownSamples:
         """Returns the images (N, C, H, W) with the normalisation undone as far as it is known, not clipped."""
         return denormalized(self.images, self._normalization)
 
+    def denormalized_copy(self, name: str) -> Tensor:
+        """Returns the perturbed copies of a name with the normalisation undone as far as it is known."""
+        return denormalized(self.perturbed[name], self._normalization)
+
     def normalized(self, images: Tensor) -> Tensor:
         """Returns images (N, C, H, W) in the values of a picture as the model takes them; undoes `denormalized`."""
         return normalized(images, self._normalization)
@@ -203,6 +259,16 @@ class ShownSamples:
             return self.original_boxes.clone()
         sizes = [(picture.shape[1], picture.shape[0]) for picture in self.display_pictures()]
         return torch.tensor([(0, 0, width, height) for width, height in sizes], dtype=torch.float32)
+
+    def parts_shown(self) -> list[Box | None]:
+        """Returns `display_boxes` as tuples, None where the model sees the whole picture as it is."""
+        if self.original_boxes is None or self.originals is None:
+            return [None] * len(self)
+        boxes: list[Box | None] = []
+        for (left, top, right, bottom), picture in zip(self.original_boxes.tolist(), self.originals, strict=True):
+            whole = (0.0, 0.0, float(picture.shape[1]), float(picture.shape[0]))
+            boxes.append(None if (left, top, right, bottom) == whole else (left, top, right, bottom))
+        return boxes
 
     def display_note(self) -> str | None:
         """Returns what a reader should be told once about `display_pictures`: own scaling, which channels are shown."""

@@ -48,8 +48,8 @@ def test_sinks_are_accepted(sinks: object) -> None:
         ("pictures", "sinks must hold sinks such as FileSink"),
         ([FileSink], "sinks must hold sinks such as FileSink"),
         ([None], "sinks must hold sinks such as FileSink"),
-        ([Typo()], r"Typo.takes must be a tuple of Picture, Scalar, Note, Array, got \('picture',\)"),
-        ([Whole()], "Whole.takes must be a tuple of Picture, Scalar, Note, Array, got <class"),
+        ([Typo()], r"Typo.takes must be a tuple of Picture, Scalar, Note, Array, Look, got \('picture',\)"),
+        ([Whole()], "Whole.takes must be a tuple of Picture, Scalar, Note, Array, Look, got <class"),
     ],
 )
 def test_what_is_no_sink_is_refused_by_name(sinks: Any, message: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import random
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,7 +15,8 @@ from torchvision import tv_tensors
 from torchvision.datasets import FakeData
 from torchvision.transforms import v2
 
-from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.samples import FixedSamples, SampleSource
+from lightning_cnnviz.samples.state import _as_bytes, unbounded
 
 
 def constant_images(*values: float, channels: int = 1) -> Tensor:
@@ -558,3 +560,55 @@ def test_from_files_refuses(tmp_path):
         FixedSamples.from_files([path], v2.PILToTensor())
     with pytest.raises(ValueError, match=r"labels must have the shape \(1,\)"):
         FixedSamples.from_files([path], TO_SMALL, labels=[0, 1])
+
+
+def test_a_source_keeps_no_more_than_is_bearable():
+    def source(size: int, count: int = 2, dtype=torch.float32):
+        taking = SampleSource(count, image_key=0, label_key=1, class_names=None, mean=None, std=None)
+        images = torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0)).to(dtype)
+        taking.add((images, torch.arange(count)))
+        taking.choose()
+        return taking, images
+
+    for size, kept in ((64, "exactly"), (1100, "as bytes"), (2000, "not")):
+        taking, images = source(size)
+        state = taking.state_dict()
+        saved = io.BytesIO()
+        torch.save(state, saved)
+        assert saved.tell() < 17 * 2**20
+        assert len(taking.remarks) == (kept != "exactly")
+        taking.state_dict()
+        assert len(taking.remarks) == (kept != "exactly")
+        again = SampleSource(2, image_key=0, label_key=1, class_names=None, mean=None, std=None)
+        saved.seek(0)
+        assert again.load_state_dict(torch.load(saved, weights_only=True))
+        if kept == "not":
+            assert again.samples is None
+            again.add((images + 1, torch.arange(2)))
+            again.choose()
+            assert again.differ
+        else:
+            difference = (again.samples.images - images).abs().max()
+            assert difference <= (0 if kept == "exactly" else 0.5 / 255 + 1e-6)
+            assert again.state_dict()["fingerprint"] == state["fingerprint"]
+
+
+def test_bytes_of_normalised_pictures_come_back_exactly():
+    codes = torch.arange(256).view(1, 1, 16, 16).expand(2, 3, 16, 16)
+    samples = FixedSamples((codes / 255 - 0.5) / 0.25, mean=[0.5] * 3, std=[0.25] * 3)
+    restored = unbounded({"images": _as_bytes(samples)})["images"]
+    assert torch.allclose(restored, samples.images, atol=1e-6)
+
+
+def test_what_is_given_on_resume_wins_and_another_number_begins_anew():
+    first = SampleSource(2, image_key=0, label_key=1, class_names=["a", "b"], mean=None, std=None)
+    first.add((torch.rand(4, 1, 4, 4), torch.tensor([0, 1, 0, 1])))
+    first.choose()
+    named = SampleSource(2, image_key=0, label_key=1, class_names=["x", "y"], mean=None, std=None)
+    assert named.load_state_dict(first.state_dict())
+    assert named.samples.class_names == ("x", "y")
+    assert "class_names given now" in named.remarks[0]
+    more = SampleSource(4, image_key=0, label_key=1, class_names=None, mean=None, std=None)
+    assert not more.load_state_dict(first.state_dict())
+    assert more.samples is None
+    assert "samples=4 replaces the 2 samples" in more.remarks[0]

@@ -217,10 +217,11 @@ def test_given_samples_need_no_validation(tmp_path: Path) -> None:
     assert image_steps(tmp_path)["predictions"] == [0, 6, 12]
 
 
-def test_no_validation_and_no_samples_warns(tmp_path: Path) -> None:
+def test_without_validation_it_takes_training_images_and_says_so(tmp_path: Path) -> None:
     run = trainer(tmp_path, [CNNVisualizer()], limit_val_batches=0, max_epochs=1)
-    with pytest.warns(UserWarning, match="no validation to take samples from"):
+    with pytest.warns(UserWarning, match="no validation to take samples from, so they are training images"):
         run.fit(SmallCNN(), loader())
+    assert image_steps(tmp_path).keys() == set(DEFAULT_TAGS)
 
 
 @pytest.mark.parametrize("method", ["validate", "test"])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from lightning_cnnviz.methods.backward_rules import Rule
 from lightning_cnnviz.model.evidence import Request
@@ -44,5 +45,8 @@ def check_request(request: object, modules: Mapping[str, nn.Module]) -> None:
 
 def has_kernels(module: nn.Module) -> bool:
     """Whether a module has a weight of at least two dimensions, as convolutions and linear layers have."""
-    weight: Any = getattr(module, "weight", None)
+    # Reading a reparametrised weight would compute it, and take a step of spectral normalisation.
+    weight: Any = vars(module).get("weight", module._parameters.get("weight"))
+    if is_parametrized(module, "weight"):
+        return True
     return isinstance(weight, Tensor) and weight.ndim >= 2

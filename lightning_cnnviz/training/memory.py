@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,13 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.samples.state import fingerprint
 from lightning_cnnviz.training.failures import Failures, described, warn
 from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
     from lightning_cnnviz.training.session import Session
-
-_HASHED_SAMPLES = 64
 
 
 class Memory:
@@ -72,7 +70,7 @@ class Memory:
 
     def meet(self, samples: FixedSamples) -> None:
         """These are the samples from now on; what was remembered of others is compared with nothing."""
-        met = _fingerprint(samples)
+        met = fingerprint(samples)
         if self._samples and self._samples != met:
             forgetful = [key for key, view in self._views.items() if view.remembers_samples]
             for key in forgetful:
@@ -160,9 +158,3 @@ def _check_plain(value: Any) -> None:
             _check_plain(entry)
     elif type(value) not in (type(None), bool, int, float, str) and not isinstance(value, Tensor):
         raise TypeError(f"state_dict() must hold tensors, numbers, strings and containers of them, got {type(value)}")
-
-
-def _fingerprint(samples: FixedSamples) -> str:
-    digest = hashlib.sha256(str(tuple(samples.images.shape)).encode())
-    digest.update(samples.images[:_HASHED_SAMPLES].contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -77,8 +77,11 @@ class Session:
                 self.warn_once(f"{tag} is not logged: {described(error)}", about=tag)
 
     def may_monitor(self, view: View) -> bool:
-        """Whether a view gave numbers for Lightning to log, or was not drawn yet."""
-        return self._monitoring.get(id(view), True)
+        """Whether a view gave numbers for Lightning to log, or may give some: of a user's own the first look tells."""
+        if self.trainer.fast_dev_run or getattr(self.trainer, "barebones", False):
+            return False  # nobody monitors anything there
+        is_ours = type(view).__module__.startswith(f"{__package__.partition('.')[0]}.")
+        return self._monitoring.get(id(view), bool(view.monitored_tags) or not is_ours)
 
     def note_drawn(self, view: View, *, monitoring: bool) -> None:
         """A view was drawn."""

@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lightning_cnnviz.look import UNMETERED, run_views
+from lightning_cnnviz.model.evidence import Training
 from lightning_cnnviz.output.artifacts import Artifact, Note, Picture, Scalar
 from lightning_cnnviz.training.progress import ProgressBar
 from lightning_cnnviz.training.request_only import RequestOnly
@@ -52,7 +53,7 @@ def look(session: Session, pl_module: LightningModule, *, untrained: bool = Fals
         return {}
     session.steps.looked(plan.step, trainer)
     with session.costs.look():
-        monitored = _look_by_group(session, pl_module, plan)
+        monitored = _look_by_group(session, pl_module, plan, session.pace.take())
     for scalar in session.costs.scalars():
         session.outlet.submit(scalar, plan.step)
     session.outlet.flush()
@@ -79,7 +80,7 @@ def _due(callback: CNNVisualizer, session: Session, untrained: bool) -> dict[int
     return {callback.views.index(view): view.state_dict() if session.ranks.sharded else {} for view in due}
 
 
-def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> dict[str, float]:
+def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan, training: Training) -> dict[str, float]:
     trainer, first = session.trainer, session.callbacks[0]
     weights = drawn_weights(trainer.callbacks, first)
     if weights is not None and trainer.state.fn == TrainerFn.FITTING and trainer.validating:
@@ -91,7 +92,7 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
             groups.setdefault(_pass_key(callback), {})[view] = callback
     monitored: dict[str, float] = {}
     for owners in groups.values():
-        artifacts = _look_at_once(session, pl_module, owners, plan.epoch)
+        artifacts = _look_at_once(session, pl_module, owners, plan.epoch, training)
         with session.costs.stage("write"):
             for artifact in artifacts:
                 if isinstance(artifact, Scalar) and artifact.monitored:
@@ -115,7 +116,11 @@ def _pass_key(callback: CNNVisualizer) -> tuple[object, ...]:
 
 
 def _look_at_once(
-    session: Session, pl_module: LightningModule, owners: Mapping[View, CNNVisualizer], epoch: int | None
+    session: Session,
+    pl_module: LightningModule,
+    owners: Mapping[View, CNNVisualizer],
+    epoch: int | None,
+    training: Training,
 ) -> list[Artifact]:
     def failed(view: View, error: Exception) -> None:
         if session.ranks.is_main:  # who also leaves it out of the next plan, on all ranks
@@ -133,6 +138,7 @@ def _look_at_once(
             first.target,
             shown=first.show,
             epoch=epoch,
+            training=training,
             meter=session.costs if session.ranks.is_main else UNMETERED,
             failed=failed,
         )

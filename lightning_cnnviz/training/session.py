@@ -15,6 +15,7 @@ from lightning_cnnviz.model.sharded import ProbeInStep
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.costs import Costs
 from lightning_cnnviz.training.outlet import Outlet
+from lightning_cnnviz.training.pace import Pace
 from lightning_cnnviz.training.ranks import Ranks
 from lightning_cnnviz.training.steps import Steps
 
@@ -34,6 +35,7 @@ class Session:
         outlet: where artifacts are written.
         costs: what the looks cost.
         steps: at which steps they are written.
+        pace: how training went since the last look.
     """
 
     def __init__(self, trainer: Any) -> None:
@@ -43,6 +45,7 @@ class Session:
         self.outlet = Outlet(trainer, lambda: self.ranks.is_main)
         self.costs = Costs()
         self.steps = Steps()
+        self.pace = Pace()
         self._layouts: WeakKeyDictionary[nn.Module, dict[tuple[int, int | str | None], Layout]] = WeakKeyDictionary()
 
     def probe(self, model: nn.Module, callback: CNNVisualizer, progress: Progress | None = None) -> Probe:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import base64
-import csv
 import html
-import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor, nn
 
 from lightning_cnnviz.look import check_classes, check_views, run_views
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.targets import Target, check_target
-from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Picture, Scalar
+from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Look, Note, Picture, Scalar
 from lightning_cnnviz.output.encoding import encode
-from lightning_cnnviz.output.sinks import file_path, write_whole
+from lightning_cnnviz.output.files import write_file, write_table
+from lightning_cnnviz.output.sink import Sink, encodable, kinds_taken
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views import View, default_views
 
@@ -49,14 +47,36 @@ class Explanation:
         it. Numbers go to ``scalars.csv`` with the columns tag and value, a note to ``<tag>.md``.
         """
         folder = Path(directory)
-        for tag, image in self.pictures.items():
-            write_whole(file_path(folder, tag, ".png"), encode(image))
-        for tag, values in self.arrays.items():
-            write_whole(file_path(folder, tag, ".npy"), _npy(values))
-        for tag, text in self.notes.items():
-            write_whole(file_path(folder, tag, ".md"), text.encode())
+        for artifact in self.artifacts():
+            if not isinstance(artifact, (Scalar, Look)):
+                write_file(folder, artifact)
         if self.scalars:
-            write_whole(folder / "scalars.csv", _csv([("tag", "value"), *self.scalars.items()]))
+            write_table(folder / "scalars.csv", [("tag", "value"), *self.scalars.items()])
+
+    def write(self, sink: Sink, step: int) -> None:
+        """Writes everything that a sink takes, for a training loop without a Trainer.
+
+        Args:
+            sink: a :class:`~lightning_cnnviz.FileSink`, or any other.
+            step: how far training has come.
+
+        Raises:
+            OSError: or whatever else the sink raises.
+        """
+        for artifact in self.artifacts():
+            if isinstance(artifact, kinds_taken(sink)):
+                sink.write(artifact, step)
+        sink.flush()
+
+    def artifacts(self) -> Iterator[Artifact]:
+        """Everything found, as sinks take it."""
+        found: list[Artifact] = [
+            *(Picture(tag, image) for tag, image in self.pictures.items()),
+            *(Array(tag, values) for tag, values in self.arrays.items()),
+            *(Scalar(tag, value) for tag, value in self.scalars.items()),
+            *(Note(tag, text) for tag, text in self.notes.items()),
+        ]
+        return map(encodable, found)
 
     def add(self, artifact: Artifact) -> None:
         """Takes in what a view drew."""
@@ -67,7 +87,7 @@ class Explanation:
             self.arrays[artifact.tag] = artifact.values
         elif isinstance(artifact, Scalar):
             self.scalars[artifact.tag] = artifact.value
-        else:
+        elif isinstance(artifact, Note):
             self.notes[artifact.tag] = artifact.text
             self.remarks += artifact.remarks
 
@@ -130,15 +150,3 @@ def _raise(view: View, error: Exception) -> None:
 
 def _png_base64(image: RGB) -> str:
     return base64.b64encode(encode(image)).decode()
-
-
-def _npy(values: Tensor) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, values.numpy())
-    return buffer.getvalue()
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue().encode()

@@ -58,6 +58,7 @@ def run_views(
     A view that raises is reported to ``failed`` and left out; the others go on. What the shared pass itself raises is
     raised.
     """
+    samples = samples.fitting(layout.classes)  # no names of other classes
     requests: dict[View, Request] = {}
     for number, view in enumerate(views):
         try:

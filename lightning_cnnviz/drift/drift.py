@@ -126,7 +126,12 @@ class Drift(View):
         self._looked = False
 
     @property
-    def monitors(self) -> bool:
+    def monitored_tags(self) -> tuple[str, ...]:
+        every = tags(Scope(("…",), ("…",), ("…",), self.maps), self.reference)
+        return tuple(sorted(tag for tag in every if tag.partition("/")[0] in ("drift", "health", "shortcuts")))
+
+    @property
+    def remembers_samples(self) -> bool:
         return True
 
     @property
@@ -218,8 +223,9 @@ class Drift(View):
         if moved is None:
             self._monitor.remember(signals)
             return
-        signals |= {one.tag: one.value for one in moved}
-        exceeded = self._monitor.check(numbers, signals, len(now.classes))
+        exceeded = self._monitor.check(
+            {**numbers, **signals}, signals | {one.tag: one.value for one in moved}, len(now.classes)
+        )
         if not exceeded:
             return
         before, earlier = self._snapshots[self._watched], self._epochs.get(self._watched)

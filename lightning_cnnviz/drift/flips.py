@@ -47,6 +47,10 @@ class Flips(View):
         self._before: Snapshot | None = None
         self._epoch: int | None = None
 
+    @property
+    def remembers_samples(self) -> bool:
+        return True
+
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
 
@@ -91,7 +95,7 @@ def before_and_after(
 ) -> Sheet:
     """One row for each chosen sample: its map at an earlier look and now, with prediction and probability."""
     tag, samples = next(iter(now.maps)), evidence.samples
-    pictures = samples.display_pictures()
+    pictures, boxes = samples.display_pictures(), samples.parts_shown()
     columns = []
     for snapshot, heading in ((before, "before" if epoch is None else f"epoch {epoch}"), (now, _now(evidence.epoch))):
         kind = tag if tag in snapshot.maps else next(iter(snapshot.maps))  # another model may name its layers otherwise
@@ -99,7 +103,7 @@ def before_and_after(
         maps = to_numpy(snapshot.maps[kind][list(chosen)][:, None])
         columns.append(heat_map(maps, heading, laying="over", labels=labels))
     return Sheet(
-        tuple(Row(pictures[index], _caption(samples, now, index), index) for index in chosen),
+        tuple(Row(pictures[index], _caption(samples, now, index), index, boxes[index]) for index in chosen),
         tuple(columns),
         title,
         f"{tag.replace('grad_cam/', 'Grad-CAM of ')}, each map scaled by itself",

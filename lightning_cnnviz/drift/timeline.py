@@ -64,6 +64,10 @@ class Timeline(View):
         self._frames: list[Look] = []
         self._before: Snapshot | None = None
 
+    @property
+    def remembers_samples(self) -> bool:
+        return True
+
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
         check_names(model, self.feature_layers)

@@ -119,8 +119,9 @@ class Probe:
         same = dataclasses.replace(request, procedures={}, reference_checkpoints=frozenset())
         for checkpoint in sorted(request.reference_checkpoints):
             try:
-                probe = Probe(with_weights(self._model, checkpoint), output_key=self._output_key)
-                references[checkpoint] = probe.run(samples, layout, same, target)
+                with isolated(self._model):  # closures and patched methods of the copy write to the original
+                    probe = Probe(with_weights(self._model, checkpoint), output_key=self._output_key)
+                    references[checkpoint] = probe.run(samples, layout, same, target)
             except Exception as error:
                 missing[checkpoint] = f"{type(error).__name__}: {error}"
         return references

@@ -24,8 +24,9 @@ def to_numpy(tensor: Tensor) -> NDArray[np.float32]:
 
 def rows(evidence: Evidence) -> tuple[Row, ...]:
     """The samples to be drawn with their captions, in their own resolution where they have one."""
-    pictures = evidence.samples.display_pictures()
-    return tuple(Row(pictures[index], caption, index) for index, caption in enumerate(captions(evidence)))
+    samples = evidence.samples
+    pictures, boxes = samples.display_pictures(), samples.parts_shown()
+    return tuple(Row(pictures[index], caption, index, boxes[index]) for index, caption in enumerate(captions(evidence)))
 
 
 def captions(evidence: Evidence) -> list[Caption]:

@@ -138,7 +138,7 @@ class Prototypes(View):
         footer = (
             f"mean cost {sum(costs) / len(costs):.2g}, {self.optimizer}, pull to the class mean {self.regularization:g}"
         )
-        shown = FixedSamples(images, mean=samples.mean, std=samples.std)
+        shown = FixedSamples(images, mean=samples.mean, std=samples.std, bands=samples.bands)
         if images.shape[1] == 3:
             return picture_of("prototypes", Tiles(Images(tuple(shown.pictures())), tuple(labels), title, footer))
         grey = to_numpy(shown.denormalized().mean(dim=1, keepdim=True))

@@ -153,7 +153,7 @@ REGIMES = [
         "two validation loaders",
         loaders=lambda: (loader(shuffle=True), [loader(), loader(batch_size=3)]),
     ),
-    Regime("no_validation", "no validation at all: samples cannot be taken", {"limit_val_batches": 0}, looks=0),
+    Regime("no_validation", "no validation at all: samples are training images", {"limit_val_batches": 0}, looks=2),
     Regime(
         "averaging_before",
         "`WeightAveraging` before the visualizer: raw weights are drawn",

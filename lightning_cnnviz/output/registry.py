@@ -6,10 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from lightning_cnnviz.output.aim import AimSink
+from lightning_cnnviz.output.comet import CometSink
 from lightning_cnnviz.output.disk import is_remote
+from lightning_cnnviz.output.dvclive import DVCLiveSink
 from lightning_cnnviz.output.files import FileSink
+from lightning_cnnviz.output.mlflow import MLFlowSink
 from lightning_cnnviz.output.sink import Sink
+from lightning_cnnviz.output.swanlab import SwanLabSink
 from lightning_cnnviz.output.tensorboard import TensorBoardSink
+from lightning_cnnviz.output.wandb import WandbSink
 
 SinkFactory: TypeAlias = Callable[[Any], Sink]
 """Makes the sink that writes to a logger."""
@@ -51,6 +57,12 @@ def _beside_metrics(logger: Any) -> Sink:
 
 
 _FACTORIES: dict[str, SinkFactory] = {
-    "TensorBoardLogger": lambda logger: TensorBoardSink(logger.experiment),
+    "AimLogger": lambda logger: AimSink(logger.experiment),
     "CSVLogger": _beside_metrics,
+    "CometLogger": lambda logger: CometSink(logger.experiment),
+    "DVCLiveLogger": lambda logger: DVCLiveSink(logger.experiment),
+    "MLFlowLogger": lambda logger: MLFlowSink(logger.experiment, logger.run_id),
+    "SwanLabLogger": lambda logger: SwanLabSink(logger.experiment),
+    "TensorBoardLogger": lambda logger: TensorBoardSink(logger.experiment),
+    "WandbLogger": lambda logger: WandbSink(logger.experiment),
 }

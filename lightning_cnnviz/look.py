@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Protocol
 
 import torch
 
 from lightning_cnnviz.guard.process_state import process_state_preserved
-from lightning_cnnviz.model.evidence import Request
+from lightning_cnnviz.model.evidence import Request, Training
 from lightning_cnnviz.model.layers import ArgumentError, Layout
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.targets import Target, target_scores
@@ -49,6 +50,7 @@ def run_views(
     failed: Callable[[View, Exception], None],
     shown: int | None = None,
     epoch: int | None = None,
+    training: Training | None = None,
     meter: Meter = UNMETERED,
 ) -> list[tuple[View, list[Artifact]]]:
     """One look for several views: their requests merged, one pass, and what each drew of it.
@@ -71,6 +73,8 @@ def run_views(
         merged |= request
     with meter.stage("pass"):
         evidence = probe.run(samples, layout, merged, target, shown=shown, epoch=epoch)
+    if training is not None:
+        evidence = replace(evidence, training=training)
     drawn: list[tuple[View, list[Artifact]]] = []
     for number, view in enumerate(views):
         if view in requests:

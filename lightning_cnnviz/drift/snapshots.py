@@ -25,6 +25,7 @@ from lightning_cnnviz.model.evidence import Evidence
 
 _VARIANTS: dict[str, Variant] = {"grad_cam": "gradcam", "hirescam": "hirescam"}
 
+_LEAST_PROBABILITY = 1e-4
 _FEATURE_SIDE, _MAP_SIDE = 7, 14
 _KERNEL_WEIGHTS = 100_000  # of all layers together: 0.4 MB
 
@@ -51,6 +52,11 @@ class Snapshot:
     def classes(self) -> Tensor:
         """(N,) the predicted classes."""
         return self.probabilities.argmax(dim=1)
+
+    def losses(self, labels: Tensor) -> Tensor:
+        """(N,) the cross-entropy of each sample, at most 9.2; ``labels`` may be of more samples."""
+        right = self.probabilities.gather(1, labels[: len(self.probabilities), None])[:, 0]
+        return -right.nan_to_num(0.0).clamp_min(_LEAST_PROBABILITY).log()
 
     def fits(self, samples: int, classes: int) -> bool:
         """Whether it can be compared with a look at so many samples of so many classes."""

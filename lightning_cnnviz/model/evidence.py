@@ -97,6 +97,19 @@ class Request:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How training went since the last look.
+
+    Attributes:
+        learning_rate: mean over the batches of the sum over the optimizers' groups; None where nobody told.
+        loss: mean over the batches of what ``training_step`` returned; None where it returned none.
+    """
+
+    learning_rate: float | None = None
+    loss: float | None = None
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What one look at the model gave.
@@ -121,6 +134,7 @@ class Evidence:
         epoch: in which epoch the Trainer was, counted from 0; None before training and without a Trainer.
         shown: how many samples are to be drawn, counted from the first.
         remarks: what to tell the reader once, for example how the outputs were read.
+        training: how training went since the last look.
     """
 
     samples: FixedSamples
@@ -138,6 +152,7 @@ class Evidence:
     epoch: int | None = None
     shown: int = 8
     remarks: tuple[str, ...] = ()
+    training: Training = field(default_factory=Training)
     _computed: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, key: object, compute: Callable[[], _Value]) -> _Value:

@@ -206,6 +206,18 @@ class CNNVisualizer(Callback):
         """Lets views watch the batches of the first epoch."""
         self._watching.see(trainer, batch)
         self.sampling.see_training(trainer, batch)
+        session = self._led_session()
+        if session is not None:
+            session.pace.before_batch(trainer.optimizers)
+
+    @entry
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Notes the loss."""
+        session = self._led_session()
+        if session is not None:
+            session.pace.after_batch(outputs)
 
     @entry
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -59,6 +59,7 @@ def look(session: Session, pl_module: LightningModule, *, untrained: bool = Fals
     monitored: dict[str, float] = {}
     if plan is not None:
         session.steps.looked(plan.step, trainer)
+        session.training = session.pace.take()
         with session.costs.look():
             monitored = _look_by_group(session, pl_module, plan)
         for scalar in session.costs.scalars():
@@ -209,6 +210,7 @@ def _look_at_once(
             first.target,
             shown=first.show,
             epoch=epoch,
+            training=session.training,
             meter=session.costs if session.ranks.is_main else UNMETERED,
             failed=failed,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch import LightningModule
 from torch import nn
 
+from lightning_cnnviz.model.evidence import Training
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.probe import Probe, Progress
 from lightning_cnnviz.model.sharded import ProbeInStep
@@ -15,6 +16,7 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.costs import Costs
 from lightning_cnnviz.training.failures import described, warn
 from lightning_cnnviz.training.outlet import Outlet
+from lightning_cnnviz.training.pace import Pace
 from lightning_cnnviz.training.ranks import Ranks
 from lightning_cnnviz.training.steps import Steps
 from lightning_cnnviz.training.tags import Tags
@@ -39,6 +41,8 @@ class Session:
         costs: what the looks cost.
         steps: at which steps they are written.
         tags: who writes under which tag.
+        pace: what the batches since the last look tell.
+        training: how training went between the last two looks.
     """
 
     def __init__(self, trainer: Any) -> None:
@@ -49,6 +53,8 @@ class Session:
         self.costs = Costs()
         self.steps = Steps()
         self.tags = Tags()
+        self.pace = Pace()
+        self.training = Training()
         self._warned: set[str] = set()
         self._monitoring: dict[int, bool] = {}
         self._layouts: dict[tuple[int, int | str | None], tuple[_Layers, Layout]] = {}

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from torch import nn
+from torch import Tensor, distributed, nn
 
-from lightning_cnnviz.model.evidence import Evidence, Procedure, Request
+from lightning_cnnviz.model.evidence import Evidence, Model, Procedure, Request
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.probe import Probe, Progress
 from lightning_cnnviz.model.targets import Target
@@ -78,7 +78,14 @@ class ProbeInStep(Probe):
             )
 
     def _in_step(self, procedure: Procedure) -> Procedure:
-        return lambda model: self._recovering(lambda: procedure(model))
+        def run(model: Model) -> Any:
+            # Each rank has running statistics of its own, and a search that goes by scores would go different ways.
+            for buffer in self._model.buffers():
+                if type(buffer) is Tensor:
+                    distributed.broadcast(buffer, src=0)
+            return self._recovering(lambda: procedure(model))
+
+        return run
 
     def _recovering(self, action: Callable[[], T], **comparison: Callable[[T], object]) -> T:
         try:

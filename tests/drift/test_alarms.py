@@ -237,7 +237,7 @@ class TestReport:
 
         monkeypatch.setattr(logging.getLogger("lightning.pytorch"), "propagate", True)
         callback = DriftCallback(samples=samples(), alarm={"drift/filters": 0.0})
-        with caplog.at_level(logging.INFO):
+        with caplog.at_level(logging.INFO, logger="lightning.pytorch"):
             fit(tmp_path, [callback], max_epochs=7)
         said = [record.message for record in caplog.records if "drift alarm" in record.message]
         assert [sentence.partition(":")[0] for sentence in said] == ["drift alarm in epoch 5", "drift alarm in epoch 6"]

@@ -125,7 +125,7 @@ def _switches() -> Iterator[Switch]:
 
 def _settings() -> Iterator[Switch]:
     yield Switch("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype)
-    yield Switch("torch's default device", _default_device, torch.set_default_device)
+    yield Switch("torch's default device", _default_device, _set_default_device)
     yield Switch("torch's number of threads", torch.get_num_threads, torch.set_num_threads)
     yield Switch("flushing of denormal numbers", lambda: _TINY / 2 == 0, torch.set_flush_denormal)
     yield Switch(
@@ -211,6 +211,12 @@ def _set_numpy_state(state: bytes) -> None:
 def _default_device() -> torch.device | None:
     context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
     return None if context is None else context.device
+
+
+def _set_default_device(device: torch.device | None) -> None:
+    torch.set_default_device(device)
+    if device is None:  # torch 2.6 takes a remembered None for a device when it is asked for the default
+        del torch._GLOBAL_DEVICE_CONTEXT.device_context
 
 
 def _set_autocast(device: str, enabled: bool, dtype: torch.dtype) -> None:

@@ -63,7 +63,7 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "numpy's random numbers": (np.random.randn, lambda: str(np.random.get_state())),  # noqa: NPY002
     "torch's random numbers": (lambda: torch.rand(1), lambda: torch.get_rng_state().tolist()),
     "default dtype": (lambda: torch.set_default_dtype(torch.float64), torch.get_default_dtype),
-    "default device": (lambda: torch.set_default_device("meta"), lambda: str(torch.ones(1).device)),
+    "default device": (lambda: torch.set_default_device("meta"), lambda: str(torch.get_default_device())),
     "threads": (lambda: torch.set_num_threads(2), torch.get_num_threads),
     "denormal numbers": (lambda: torch.set_flush_denormal(True), lambda: sys.float_info.min / len("ab")),
     "determinism": (

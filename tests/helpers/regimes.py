@@ -14,7 +14,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import (
     EarlyStopping,
-    EMAWeightAveraging,
     LearningRateFinder,
     ModelCheckpoint,
     ModelPruning,
@@ -24,7 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tests.helpers import regime_models as models
-from tests.helpers.training import SmallCNN, loader, stripes
+from tests.helpers.training import SmallCNN, averaging, loader, stripes
 
 
 @dataclass(frozen=True)
@@ -157,12 +156,12 @@ REGIMES = [
     Regime(
         "averaging_before",
         "`WeightAveraging` before the visualizer: raw weights are drawn",
-        before=lambda directory: [EMAWeightAveraging(decay=0.5)],
+        before=lambda directory: [averaging()],
     ),
     Regime(
         "averaging_after",
         "`WeightAveraging` after the visualizer: averaged weights are drawn",
-        after=lambda directory: [EMAWeightAveraging(decay=0.5)],
+        after=lambda directory: [averaging()],
         fast=True,
     ),
     Regime(

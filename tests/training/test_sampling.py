@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from lightning_cnnviz import CNNVisualizer, FixedSamples, Predictions
+from tests.helpers.training import resuming
 
 
 class Lit(LightningModule):
@@ -176,5 +177,5 @@ def test_a_resume_with_other_samples_begins_anew(tmp_path):
 
     images = sorted_set().tensors[0]
     assert run(FixedSamples(images[:4]), max_epochs=1) == 7
-    assert run(FixedSamples(images[:4]), max_epochs=2, ckpt_path=tmp_path / "a.ckpt", weights_only=False) == 7
-    assert run(FixedSamples(images[4:8]), max_epochs=3, ckpt_path=tmp_path / "a.ckpt", weights_only=False) == 0
+    assert run(FixedSamples(images[:4]), max_epochs=2, **resuming(tmp_path / "a.ckpt", weights_only=False)) == 7
+    assert run(FixedSamples(images[4:8]), max_epochs=3, **resuming(tmp_path / "a.ckpt", weights_only=False)) == 0

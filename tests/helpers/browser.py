@@ -47,8 +47,8 @@ def tensorboard(
         _wait_for(f"{address}{ready}")
         yield f"{address}?darkMode=false#{page}"
     finally:
-        server.terminate()
-        server.wait(10)
+        server.kill()  # there is nothing that it could lose
+        server.wait()
 
 
 @contextlib.contextmanager
@@ -106,7 +106,7 @@ def open_group(driver: Any, name: str) -> None:
     driver.execute_script(ALL_NODES + _OPEN_GROUP, name)
 
 
-def read_pictures(driver: Any, wanted: int, timeout: float = 60.0) -> dict[str, tuple[int, int]]:
+def read_pictures(driver: Any, wanted: int, timeout: float = 120.0) -> dict[str, tuple[int, int]]:
     """Waits until that many pictures are loaded; gives natural width and width on the page by tag."""
     deadline = time.monotonic() + timeout
     while True:
@@ -116,11 +116,11 @@ def read_pictures(driver: Any, wanted: int, timeout: float = 60.0) -> dict[str, 
         time.sleep(0.5)
 
 
-def _wait_for(address: str, timeout: float = 60.0) -> None:
+def _wait_for(address: str, timeout: float = 120.0) -> None:
     deadline = time.monotonic() + timeout
     while True:
         try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
+            with urllib.request.urlopen(address, timeout=60) as answer:
                 if answer.read() not in (b"{}", b"[]"):
                     return
         except OSError:

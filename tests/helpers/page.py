@@ -23,7 +23,7 @@ def show(driver: Any, address: str, **state: str) -> None:
 
 
 def painted(driver: Any, before: str | None = None) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         turn = driver.execute_script("return document.querySelector('main')?.dataset.painted ?? null")
         if turn not in (None, before):

@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 from threading import Event
 
 import numpy as np
@@ -21,6 +22,7 @@ import pytest
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from lightning_cnnviz.output import worker
 from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Note, Picture, Scalar
 from lightning_cnnviz.output.files import FileSink
 from lightning_cnnviz.output.sink import Sink
@@ -94,7 +96,7 @@ def scalar(step: int, tag: str = "drift/cka") -> Scalar:
 
 def test_everything_arrives_in_order_on_one_other_thread() -> None:
     sink = RecordingSink()
-    writer = BackgroundWriter([sink], max_pending=2)
+    writer = BackgroundWriter([sink], max_pending=2, max_wait_s=300)
     for step in range(50):
         writer.submit(scalar(step, "a"), step)
         writer.submit(scalar(step, "b"), step)
@@ -244,17 +246,21 @@ def test_what_no_sink_takes_is_not_queued(held_sink: RecordingSink, picture: RGB
 def test_a_sink_that_is_held_up_takes_nothing_from_the_others(held_sink: RecordingSink) -> None:
     sound = RecordingSink()
     writer = BackgroundWriter([held_sink, sound], max_pending=2, max_wait_s=0.1)
+    writer._workers[1]._max_wait_s = 300.0  # however slow the machine is
     for step in range(20):
         writer.submit(scalar(step, "a"), step)
         if step == 0:
             assert held_sink.entered.wait(20)
     assert writer.dropped == 17
-    assert not writer.close(timeout=0.5)
+    flushed = writer._workers[1].request_flush(time.monotonic() + 300)
+    assert flushed is not None
+    assert flushed.wait(300)
+    assert not writer.close(timeout=0.1)
     assert sound.written == [("a", step) for step in range(20)]
     assert writer.dropped == 19
-    [abandoned] = writer_threads()
     held_sink.open.set()
-    abandoned.join(20)
+    for thread in writer_threads():
+        thread.join(300)
 
 
 def test_without_sinks_nothing_starts() -> None:
@@ -326,14 +332,25 @@ def test_submit_does_not_wait_for_the_sink(held_sink: RecordingSink) -> None:
     assert len(held_sink.written) == 20
 
 
-def test_a_full_queue_costs_at_most_max_wait_s_in_all(held_sink: RecordingSink) -> None:
+def test_a_full_queue_costs_at_most_max_wait_s_in_all(
+    held_sink: RecordingSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    class Watched(Queue[object]):
+        def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:
+            waits.append(-1.0 if timeout is None else timeout)
+            super().put(item, block, timeout)
+
+    monkeypatch.setattr(worker, "Queue", Watched)
     writer = BackgroundWriter([held_sink], max_pending=2, max_wait_s=0.3)
     writer.submit(scalar(0, "a"), 0)
     assert held_sink.entered.wait(20)
-    started = time.monotonic()
     for step in range(1, 9):  # 1 and 2 wait in the queue, six do not fit
         writer.submit(scalar(step, "a"), step)
-    assert 0.25 < time.monotonic() - started < 6 * 0.3  # not 0.3 s for each of the six
+    assert waits[:2] == [0.3, 0.3]
+    assert 0 <= waits[3] <= 0.3
+    assert waits[4:] == [0] * 5  # not 0.3 s for each of the six
     assert writer.dropped == 6
     assert writer.last_steps == {"a": 2}
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -262,6 +263,7 @@ def test_a_logger_that_takes_no_pictures_and_none_at_all_have_files(
     class MyLogger(DummyLogger):
         pass
 
+    caplog.set_level(logging.INFO, logger="lightning.pytorch")
     tags = {"predictions_000000.png", "predictions_000005.png"}
     for version, logger in enumerate((False, MyLogger())):
         run = trainer(

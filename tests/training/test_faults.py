@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import shutil
@@ -129,7 +130,7 @@ def without_us(
 
 
 def wait_for_the_writers(trainer: Trainer) -> None:
-    background_writer(trainer).flush(60)
+    assert background_writer(trainer).flush(300)
 
 
 def background_writer(trainer: Trainer) -> Any:
@@ -155,7 +156,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(volume: Path, trainer: Trainer) -> None:
-    background_writer(trainer).flush()
+    wait_for_the_writers(trainer)
     room = shutil.disk_usage(volume).free
     if room > 2 * SPARE_BYTES:  # somebody's real disk, which is full as soon as we think so
         disk.SPARE_BYTES = room * 2
@@ -176,7 +177,7 @@ def test_a_full_disk_costs_the_pictures_only(small_disk: Path, tmp_path: Path, m
 
 def test_without_its_directory_nothing_is_drawn(tmp_path: Path) -> None:
     def remove(trainer: Trainer) -> None:
-        background_writer(trainer).flush()
+        wait_for_the_writers(trainer)
         shutil.rmtree(tmp_path / "events")
 
     weights, [warning] = trained(tmp_path, CNNVisualizer([Filters()]), After(remove), model=Silent)
@@ -208,7 +209,7 @@ def test_a_dead_writer_thread_is_replaced(tmp_path: Path) -> None:
     def end_thread(trainer: Trainer) -> None:
         [thread] = [thread for thread in threading.enumerate() if thread.name == "lightning_cnnviz-writer"]
         background_writer(trainer)._workers[0]._thread.queue.put(None)
-        thread.join(10)
+        thread.join(300)
         assert not thread.is_alive()
 
     _, told = trained(tmp_path, CNNVisualizer([Filters()]), After(end_thread))
@@ -220,24 +221,29 @@ class Stuck(Sink):
     """Answers to nobody until the end."""
 
     def __init__(self) -> None:
-        self.released = threading.Event()
+        self.entered, self.released = threading.Event(), threading.Event()
 
     def write(self, artifact: Artifact, step: int) -> None:
-        assert self.released.wait(60)
+        self.entered.set()
+        assert self.released.wait(300)
 
 
 def test_what_a_slow_sink_left_out_is_said_once_and_counted_at_the_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    caplog.set_level(logging.INFO, logger="lightning.pytorch")
     monkeypatch.setattr(outlet, "BackgroundWriter", partial(BackgroundWriter, max_pending=8, max_wait_s=0.1))
     stuck = Stuck()
 
-    def last_of_all(trainer: Trainer) -> None:
-        if trainer.current_epoch >= 9:
-            stuck.released.set()
-            wait_for_the_writers(trainer)
+    class ReleasedInTheEnd(Callback):
+        def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            if trainer.current_epoch == 0:
+                assert stuck.entered.wait(300)
+            if trainer.current_epoch >= 9:
+                stuck.released.set()
+                wait_for_the_writers(trainer)
 
-    callbacks = [CNNVisualizer([Filters()], sinks=[stuck]), AfterEach(last_of_all)]
+    callbacks = [CNNVisualizer([Filters()], sinks=[stuck]), ReleasedInTheEnd()]
     weights, [warning] = trained(tmp_path, *callbacks, max_epochs=12)
     assert weights == without_us(tmp_path, max_epochs=12)
     assert warning.startswith(

@@ -46,7 +46,7 @@ def wait_for_the_writer(trainer: Trainer) -> None:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, CNNVisualizer) and callback._session is not None:
             assert callback._session.outlet._writers
-            assert callback._session.outlet._writers[None].flush(timeout=60)
+            assert callback._session.outlet._writers[None].flush(timeout=300)
 
 
 def least(some: dict[str, int], others: dict[str, int]) -> dict[str, int]:

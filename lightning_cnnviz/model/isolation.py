@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
-from operator import is_
 from typing import Any
 
 import torch
@@ -15,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from lightning_cnnviz.guard.process_state import process_state_preserved, seed
-from lightning_cnnviz.guard.restoring import Saved, restored
+from lightning_cnnviz.guard.restoring import restored
+from lightning_cnnviz.model.holdings import saved_modules
 
 _SEED = 0
 _LOGGING_METHODS = ("log", "log_dict")
@@ -50,7 +49,7 @@ def isolated(model: nn.Module) -> Iterator[None]:
         if "torch._dynamo" in sys.modules:  # importing it takes a second, and nothing is compiled without it
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(_scripted_modules_in_evaluation_mode(model))
-        stack.enter_context(restored(lambda: _saved_modules(model)))
+        stack.enter_context(restored(lambda: saved_modules(model)))
         for module in model.modules():
             _silence(module)
         _replace_inference_tensors(model)
@@ -138,90 +137,3 @@ def _replace_inference_tensors(model: nn.Module) -> None:
 
 def _log_nothing(*args: Any, **kwargs: Any) -> None:
     pass
-
-
-def _saved_modules(model: nn.Module) -> list[Saved]:
-    """Every module's attributes one level deep, and every byte of its tensors, parameters included."""
-    saved: list[Saved] = []
-    memories: set[int] = set()
-    for name, module in model.named_modules():
-        saved.append(_SavedAttributes(name, module))
-        for tensor in _tensors(module):
-            saved.append(_SavedTensor(name, tensor, with_memory=tensor.untyped_storage()._cdata not in memories))
-            memories.add(tensor.untyped_storage()._cdata)
-    return saved
-
-
-def _tensors(module: nn.Module) -> list[Tensor]:
-    values = list(module.__dict__.values())
-    entries = [value.values() if isinstance(value, dict) else value for value in values if type(value) in _CONTAINERS]
-    found = [entry for entry in chain(values, *entries) if isinstance(entry, Tensor)]
-    return [tensor for tensor in found if tensor.layout is torch.strided and not hasattr(tensor, "__tensor_flatten__")]
-
-
-class _SavedAttributes:
-    """A module's attributes, and the entries of those that are containers."""
-
-    def __init__(self, name: str, module: nn.Module) -> None:
-        self.name = f"the attributes of {name or 'the model'}"
-        self._module = module
-        self._attributes = dict(module.__dict__)
-        values = self._attributes.values()
-        self._containers = [(value, value.copy()) for value in values if type(value) in _CONTAINERS]
-
-    def differs(self) -> bool:
-        return not _same_entries(self._module.__dict__, self._attributes)
-
-    def restore(self) -> None:
-        _refill(self._module.__dict__, self._attributes)
-        for container, copy in self._containers:
-            _refill(container, copy)
-
-
-class _SavedTensor:
-    """Where a tensor lies and every byte of it: versions miss ``.data``, fused kernels and NumPy."""
-
-    def __init__(self, name: str, tensor: Tensor, *, with_memory: bool) -> None:
-        self.name = f"a tensor of {name or 'the model'}"
-        self._tensor = tensor
-        self._place = tensor.detach()
-        self._storage = tensor.untyped_storage()
-        self._bytes = self._storage.nbytes()
-        has_memory = with_memory and self._bytes > 0 and tensor.device.type != "meta"
-        self._copy = self._memory().clone() if has_memory else None
-
-    def differs(self) -> bool:
-        return False  # too dear to look at twice
-
-    def restore(self) -> None:
-        tensor, place = self._tensor, self._place
-        moved = tensor.untyped_storage()._cdata != self._storage._cdata
-        if moved or tensor.shape != place.shape or tensor.stride() != place.stride() or tensor.dtype != place.dtype:
-            tensor.data = place
-        if self._copy is None:
-            return
-        if self._storage.nbytes() != self._bytes:
-            self._storage.resize_(self._bytes)
-        memory = self._memory()
-        if not torch.equal(memory, self._copy):
-            memory.copy_(self._copy)
-
-    def _memory(self) -> Tensor:
-        memory = torch.empty(0, dtype=torch.uint8, device=self._storage.device).set_(self._storage)
-        return memory.view(torch.int64) if self._bytes % 8 == 0 else memory
-
-
-_CONTAINERS = (dict, OrderedDict, defaultdict, Counter, list, set, deque)
-
-
-def _refill(container: Any, copy: Any) -> None:
-    if not _same_entries(container, copy):
-        container.clear()
-        (container.update if isinstance(container, (dict, set)) else container.extend)(copy)
-
-
-def _same_entries(container: Any, copy: Any) -> bool:
-    if len(container) != len(copy):
-        return False
-    same = all(map(is_, container, copy))
-    return same and (not isinstance(container, dict) or all(map(is_, container.values(), copy.values())))

@@ -45,7 +45,7 @@ class Watching:
             if labels is None:
                 raise ValueError(f"the training batches have no class labels under label_key={self._label_key!r}")
             for view in views:
-                view.observe(images, labels)
+                view.observe(images.clone(), labels.clone())  # what a view does with them, the training must not see
 
     def finish(self) -> None:
         """A training epoch is over."""

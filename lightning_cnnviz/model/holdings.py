@@ -123,6 +123,8 @@ class _SavedEntries:
         self._keys, self._values = _entries(container)
 
     def differs(self) -> bool:
+        if not self._container and not self._values:  # as most dicts of hooks
+            return False
         return not all(map(_same, _entries(self._container), (self._keys, self._values)))
 
     def restore(self) -> None:

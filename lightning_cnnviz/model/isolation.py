@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from typing import Any
@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from lightning_cnnviz.guard.process_state import process_state_preserved, seed
-from lightning_cnnviz.guard.restoring import restored
-from lightning_cnnviz.model.holdings import saved_modules
+from lightning_cnnviz.guard.reachable import Reachable, reachable
+from lightning_cnnviz.guard.restoring import Saved, restored
+from lightning_cnnviz.guard.saved_objects import saved_objects
+from lightning_cnnviz.guard.saved_tensors import SavedTensor, saved_tensors
 
 _SEED = 0
 _LOGGING_METHODS = ("log", "log_dict")
@@ -27,11 +29,9 @@ def isolated(model: nn.Module) -> Iterator[None]:
 
     Inside, the model is in evaluation mode, gradients can be taken under ``no_grad`` and under ``inference_mode``,
     autocast and anomaly detection are off, compiled code runs eagerly and random numbers come from a fixed seed.
-    Afterwards, also after an exception, all of the following is as it was: each module's own mode, attributes, hooks
-    and buffers, the random number generators of torch, numpy and Python, metrics logged by the model, and torch's
-    global flags.
-
-    Parameters and their gradients are never written; take gradients with ``torch.autograd.grad``, not ``backward()``.
+    Afterwards, also after an exception, all of the following is as it was: whatever can be reached from the model's
+    modules (modes, hooks, parameters with their gradients, buffers, other tensors and arrays, containers, plain
+    objects, generators of random numbers), metrics logged by the model, and the state of the process.
 
     Raises:
         ValueError: lazy modules are not initialized yet, which their first call would do with our random numbers.
@@ -49,10 +49,9 @@ def isolated(model: nn.Module) -> Iterator[None]:
         if "torch._dynamo" in sys.modules:  # importing it takes a second, and nothing is compiled without it
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(_scripted_modules_in_evaluation_mode(model))
-        stack.enter_context(restored(lambda: saved_modules(model)))
-        for module in model.modules():
-            _silence(module)
-        _replace_inference_tensors(model)
+        found = reachable(model)
+        saved = [*saved_tensors(found), *saved_objects(found)]
+        stack.enter_context(restored(lambda: saved, lambda: _prepare(model, found, saved)))
         yield
 
 
@@ -111,10 +110,20 @@ def _scripted_modules_in_evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
+def _prepare(model: nn.Module, found: Reachable, saved: Sequence[Saved]) -> None:
+    """Changes what the guard takes back."""
+    for module in model.modules():
+        # Not through eval(): a model may do more than set flags there, such as merging weights.
+        module.__dict__["training"] = False
+    for module in found.modules.values():  # also those that validation would not put into evaluation mode
+        _silence(module)
+    for entry in saved:
+        if isinstance(entry, SavedTensor):
+            entry.set_aside()
+    _replace_inference_tensors(model)
+
+
 def _silence(module: nn.Module) -> None:
-    """Sets attributes that the guard takes back."""
-    # Not through eval(): a model may do more than set flags there, such as merging weights.
-    module.__dict__["training"] = False
     # A model that logs inside forward() would overwrite the metrics that its callbacks monitor.
     for method in _LOGGING_METHODS:
         if callable(getattr(type(module), method, None)):

@@ -220,6 +220,22 @@ def test_each_of_the_writes_would_be_seen(write: str) -> None:
         torch.set_default_dtype(torch.float32)
 
 
+def test_a_backward_inside_a_forward_neither_sees_the_trainings_gradients_nor_steps_its_optimizer() -> None:
+    model = SmallCNN()
+    weight, stepped = model.stem[0].weight, []
+    kept = weight.grad = torch.ones_like(weight)
+    weight.register_post_accumulate_grad_hook(stepped.append)
+    weight.register_hook(stepped.append)
+    with isolated(model):
+        assert weight.grad is None
+        backward(model)
+    assert weight.grad is kept
+    assert torch.equal(kept, torch.ones_like(weight))
+    assert stepped == []
+    backward(model)
+    assert len(stepped) == 2
+
+
 def test_the_environment_is_as_before_the_model_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEPT", "before")
     monkeypatch.setenv("REMOVED", "before")

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from lightning_cnnviz.guard.process_state import SavedSwitch, Switch
 from lightning_cnnviz.guard.reachable import Reachable, slots
 from lightning_cnnviz.guard.restoring import Saved
+from lightning_cnnviz.guard.switches import SavedSwitch, Switch
 
 _MISSING = object()
 

@@ -17,6 +17,8 @@ from lightning_cnnviz.guard.reachable import Reachable, reachable
 from lightning_cnnviz.guard.restoring import Saved, restored
 from lightning_cnnviz.guard.saved_objects import saved_objects
 from lightning_cnnviz.guard.saved_tensors import SavedTensor, saved_tensors
+from lightning_cnnviz.guard.settings import ENVIRONMENT
+from lightning_cnnviz.guard.switches import SavedSwitch
 
 _SEED = 0
 _LOGGING_METHODS = ("log", "log_dict")
@@ -39,6 +41,7 @@ def isolated(model: nn.Module) -> Iterator[None]:
     _check_initialized(model)
     with ExitStack() as stack:
         stack.enter_context(process_state_preserved())
+        stack.enter_context(restored(lambda: [SavedSwitch(ENVIRONMENT)]))
         seed(_SEED)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.nn.modules import module
 
-from lightning_cnnviz.guard import process_state
+from lightning_cnnviz.guard import settings
 from lightning_cnnviz.guard.process_state import process_state_preserved, seed
 
 
@@ -92,7 +92,7 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         lambda: enter_for_good(torch.autocast("cpu", torch.bfloat16)),
         lambda: torch.is_autocast_enabled("cpu"),
     ),
-    "autocast's nesting": (lambda: enter_for_good(torch.autocast("cpu")), process_state._autocast_nesting),
+    "autocast's nesting": (lambda: enter_for_good(torch.autocast("cpu")), settings._autocast_nesting),
     "autocast's dtype": (
         lambda: torch.set_autocast_dtype("cpu", torch.float16),
         lambda: torch.get_autocast_dtype("cpu"),

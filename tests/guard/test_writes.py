@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import os
 import random
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -217,6 +218,16 @@ def test_each_of_the_writes_would_be_seen(write: str) -> None:
         assert described(model, {}) != before or torch.get_default_dtype() is not torch.float32
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+def test_the_environment_is_as_before_the_model_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEPT", "before")
+    monkeypatch.setenv("REMOVED", "before")
+    before = dict(os.environ)
+    with isolated(SmallCNN()):
+        os.environ.update(KEPT="after", ADDED="after")
+        del os.environ["REMOVED"]
+    assert dict(os.environ) == before
 
 
 def test_a_large_state_is_copied_to_the_memory_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,8 @@ class Sink(ABC):
 
     For a destination of your own, say in :meth:`write` how one artifact gets there, and give an instance to
     ``CNNVisualizer(sinks=[...])``. Each sink has a thread of its own, on which both methods are called: training never
-    waits for it. What it raises costs that artifact and one warning.
+    waits for it. What it raises costs that artifact and one warning. Because it runs beside the training, it must not
+    draw from the global random number generators nor set what holds for the whole process; ``random.Random()`` is fine.
 
     Attributes:
         takes: the kinds of artifacts that are handed to :meth:`write`; nothing else is even queued.

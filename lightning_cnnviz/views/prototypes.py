@@ -52,6 +52,8 @@ class Prototypes(View):
         3.
     """
 
+    chapter = "classes"
+
     def __init__(
         self,
         classes: Sequence[int] | None = None,

@@ -131,7 +131,8 @@ def explain(
     Args:
         model: takes images (N, C, H, W), returns class scores before softmax.
         samples: the images, as the model takes them; a plain tensor has no labels and no class names.
-        views: what to look at; those of :class:`~lightning_cnnviz.CNNVisualizer` if None.
+        views: what to look at; those of :class:`~lightning_cnnviz.CNNVisualizer` if None, and a remark for each of them
+            that cannot work on this model.
         target: which class score is explained.
         output_key: where the scores are if the model returns a tuple, a mapping or an object, ``"a.b"`` in nested ones;
             None: found by the number of classes, a common name such as ``"logits"``, else the first tensor.
@@ -142,7 +143,7 @@ def explain(
 
     Raises:
         TypeError: an argument is of the wrong kind.
-        ValueError: a view cannot work on this model, or target and samples do not fit together.
+        ValueError: a view that was named cannot work on this model, or target and samples do not fit together.
     """
     check_target(target)
     check_views(views)
@@ -150,20 +151,26 @@ def explain(
         samples = FixedSamples(samples)
     one_of("output", output, get_args(OutputKind))
     probe = Probe(model, output_key=output_key, output=output, forward=forward)
-    views = default_views() if views is None else list(views)
-    for view in views:
-        view.check(model)
+    explanation = Explanation()
+
+    def failed(view: View, error: Exception) -> None:
+        if views is not None:
+            raise error
+        explanation.say(f"{view.name} is left out: {error}")
+
+    chosen = []
+    for view in default_views() if views is None else views:
+        try:
+            view.check(model)
+            chosen.append(view)
+        except ValueError as error:
+            failed(view, error)
     layout = probe.survey(samples)
     check_classes(layout, samples, target)
-    explanation = Explanation()
-    for _, artifacts in run_views(probe, layout, samples, views, target, failed=_raise, say=explanation.say):
+    for _, artifacts in run_views(probe, layout, samples, chosen, target, failed=failed, say=explanation.say):
         for artifact in artifacts:
             explanation.add(artifact)
     return explanation
-
-
-def _raise(view: View, error: Exception) -> None:
-    raise error
 
 
 def _png_base64(image: RGB) -> str:

@@ -17,7 +17,8 @@ from lightning_cnnviz.model.isolation import placement
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import named_layers
 from lightning_cnnviz.model.outputs import Hints, at, select_output
-from lightning_cnnviz.model.readings import Known, OutputKind, Reading, read
+from lightning_cnnviz.model.readings import OutputKind, Reading
+from lightning_cnnviz.model.recognition import Known, read
 from lightning_cnnviz.model.survey import Survey
 from lightning_cnnviz.samples import FixedSamples
 

@@ -213,6 +213,7 @@ def _look_at_once(
             training=session.training,
             meter=session.costs if session.ranks.is_main else UNMETERED,
             failed=failed,
+            say=session.outlet.say,
         )
     except Exception as error:
         if session.ranks.is_main:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.model.readings import Known, Reading, ending_of, read
+from lightning_cnnviz.model.readings import Reading
+from lightning_cnnviz.model.recognition import Known, ending_of, read
 
 TWO = Known(2)
 

@@ -176,19 +176,20 @@ class _Walk:
 def attributes(value: Any) -> Iterator[Any]:
     """The values of an object's attributes, those in slots included."""
     yield from getattr(value, "__dict__", {}).values()
-    for name in slots(value):
+    for name in slots(type(value)):
         if hasattr(value, name):
             yield getattr(value, name)
 
 
-def slots(value: Any) -> list[str]:
-    """The names of an object's slots."""
+@functools.cache
+def slots(cls: type) -> tuple[str, ...]:
+    """The names of the slots that a class's objects have."""
     found: list[str] = []
-    for owner in type(value).__mro__:
+    for owner in cls.__mro__:
         names = vars(owner).get("__slots__", ())
         names = (names,) if isinstance(names, str) else names
         found += [name for name in names if isinstance(vars(owner).get(name), types.MemberDescriptorType)]
-    return found
+    return tuple(found)
 
 
 def _members(container: Any) -> Iterable[Any]:

@@ -28,7 +28,7 @@ def saved_objects(found: Reachable) -> Iterator[Saved]:
         attributes = getattr(value, "__dict__", None)
         if attributes:
             yield SavedMapping(name, attributes)
-        if slots(value):
+        if slots(type(value)):
             yield SavedSlots(name, value)
     for name, generator in found.generators:
         yield from saved_generator(name, generator)
@@ -144,7 +144,7 @@ class SavedSlots:
                 object.__delattr__(self._object, slot)
 
     def _read(self) -> dict[str, Any]:
-        return {slot: getattr(self._object, slot, _MISSING) for slot in slots(self._object)}
+        return {slot: getattr(self._object, slot, _MISSING) for slot in slots(type(self._object))}
 
 
 def saved_generator(name: str, generator: Any) -> Iterator[Saved]:

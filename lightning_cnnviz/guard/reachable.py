@@ -182,7 +182,7 @@ def attributes(value: Any) -> Iterator[Any]:
 
 
 @functools.cache
-def slots(cls: type) -> tuple[str, ...]:
+def slots(cls: Any) -> tuple[str, ...]:
     """The names of the slots that a class's objects have."""
     found: list[str] = []
     for owner in cls.__mro__:

@@ -176,14 +176,19 @@ class _Walk:
 def attributes(value: Any) -> Iterator[Any]:
     """The values of an object's attributes, those in slots included."""
     yield from getattr(value, "__dict__", {}).values()
-    for name in slots(type(value)):
+    for name in slots(value):
         if hasattr(value, name):
             yield getattr(value, name)
 
 
+def slots(value: Any) -> tuple[str, ...]:
+    """The names of an object's slots."""
+    cls: Any = type(value)
+    return _slots_of(cls)
+
+
 @functools.cache
-def slots(cls: Any) -> tuple[str, ...]:
-    """The names of the slots that a class's objects have."""
+def _slots_of(cls: Any) -> tuple[str, ...]:
     found: list[str] = []
     for owner in cls.__mro__:
         names = vars(owner).get("__slots__", ())

@@ -23,7 +23,7 @@ def saved_objects(found: Reachable) -> Iterator[Saved]:
         attributes = getattr(value, "__dict__", None)
         if attributes:
             yield SavedMapping(name, attributes)
-        if slots(type(value)):
+        if slots(value):
             yield SavedSlots(name, value)
     for name, generator in found.generators:
         switch = generator_switch(name, generator)
@@ -141,4 +141,4 @@ class SavedSlots:
                 object.__delattr__(self._object, slot)
 
     def _read(self) -> dict[str, Any]:
-        return {slot: getattr(self._object, slot, _MISSING) for slot in slots(type(self._object))}
+        return {slot: getattr(self._object, slot, _MISSING) for slot in slots(self._object)}

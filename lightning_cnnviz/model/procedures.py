@@ -34,8 +34,7 @@ class ProcedureModel:
 
     def log_probabilities(self, images: Tensor) -> Tensor:
         """(N, classes) logarithms of the class probabilities, differentiable."""
-        if not self.layout.classes:
-            raise ValueError(self.layout.reading.reason or "the model's output has no classes")
+        self.layout.reading.check_classes()
         return self.layout.reading.log_probabilities(self._output(images))
 
     def target_scores(self, images: Tensor) -> Tensor:

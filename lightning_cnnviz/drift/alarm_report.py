@@ -15,7 +15,7 @@ from lightning_cnnviz.drift.snapshots import Snapshot
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Artifact, Note, Picture
 from lightning_cnnviz.render import format_number
-from lightning_cnnviz.views.common import percent
+from lightning_cnnviz.views.captions import percent
 
 _SAMPLES = 4
 

@@ -164,7 +164,7 @@ class Drift(View):
         return Request(
             activations=frozenset(scope.features),
             gradients=frozenset(scope.attention),
-            input_gradient="saliency" in self.maps,
+            input_gradient="saliency" in scope.maps,
             weights=frozenset(scope.filters),
             reference_checkpoints=frozenset(
                 path for name, path in self._checkpoints.items() if name not in self._snapshots
@@ -208,11 +208,12 @@ class Drift(View):
         self._epochs = dict(state["epochs"])
 
     def _scope(self, layout: Layout) -> Scope:
+        maps = () if layout.reading.reason else self.maps  # without a score there is no place that it depends on
         return Scope(
             features=layout.maps(self.layers),
             filters=filters(layout, self.layers),
-            attention=layout.maps("last") if {"grad_cam", "hirescam"} & set(self.maps) else (),
-            maps=self.maps,
+            attention=layout.maps("last") if {"grad_cam", "hirescam"} & set(maps) else (),
+            maps=maps,
             samples=self.samples,
         )
 
@@ -220,6 +221,8 @@ class Drift(View):
         self, evidence: Evidence, now: Snapshot, moved: Sequence[Measurement] | None, numbers: Mapping[str, float]
     ) -> Iterator[Artifact]:
         labels, training = evidence.samples.labels, evidence.training
+        if evidence.layout.reading.meaning != "classes":
+            labels = None
         losses = None if labels is None else now.losses(labels)
         known = {
             SAMPLES_LOSS: None if losses is None else float(losses.mean()),

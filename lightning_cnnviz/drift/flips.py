@@ -15,7 +15,8 @@ from lightning_cnnviz.output.artifacts import Artifact, Picture
 from lightning_cnnviz.render import Caption, Row, Sheet
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, positive
-from lightning_cnnviz.views.common import heat_map, percent, to_numpy
+from lightning_cnnviz.views.captions import percent
+from lightning_cnnviz.views.common import heat_map, to_numpy
 
 
 class Flips(View):
@@ -57,6 +58,7 @@ class Flips(View):
         check_names(model, self.layers)
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        layout.reading.check_classes()
         return Request(gradients=frozenset(layout.maps(self.layers)[-1:]))
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:

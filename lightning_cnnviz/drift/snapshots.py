@@ -50,7 +50,9 @@ class Snapshot:
 
     @property
     def classes(self) -> Tensor:
-        """(N,) the predicted classes."""
+        """(N,) the predicted classes; all 0 of a model without classes."""
+        if not self.probabilities.shape[1]:
+            return torch.zeros(len(self.probabilities), dtype=torch.long)
         return self.probabilities.argmax(dim=1)
 
     def losses(self, labels: Tensor) -> Tensor:
@@ -136,6 +138,8 @@ def movements(now: Snapshot, before: Snapshot, reference: str = "previous") -> I
         kind, _, layer = tag.partition("/")
         yield _of_samples(kind, layer, jensen_shannon(now.maps[tag], before.maps[tag]), reference)
         yield _of_samples(f"{kind}_focus_shift", layer, focus_shift(now.maps[tag], before.maps[tag]), reference)
+    if not now.probabilities.shape[1]:
+        return
     yield _of_samples("predictions", None, jensen_shannon(now.probabilities, before.probabilities), reference)
     yield _of_samples("flips", None, (now.classes != before.classes).float(), reference)
 

@@ -12,7 +12,7 @@ import torch
 
 from lightning_cnnviz.guard.restoring import Saved, restored
 from lightning_cnnviz.guard.settings import modes, settings
-from lightning_cnnviz.guard.switches import SavedSwitch, Switch
+from lightning_cnnviz.guard.switches import SavedSwitch, Switch, generator_switch
 
 
 def process_state_preserved() -> AbstractContextManager[None]:
@@ -50,11 +50,10 @@ def _switches() -> Iterator[Switch]:
     yield Switch("the random numbers of Python", random.getstate, random.setstate)
     yield Switch("the random numbers of NumPy", _numpy_state, _set_numpy_state)
     for number, generator in enumerate(_torch_generators()):
-        yield Switch(
-            f"random numbers of torch, generator {number} on {generator.device}",
-            lambda generator=generator: _state_of(generator),  # type: ignore[misc]
-            lambda state, generator=generator: _set_state_of(generator, state),  # type: ignore[misc]
-        )
+        name = f"random numbers of torch, generator {number} on {generator.device}"
+        switch = generator_switch(name, generator)
+        if switch is not None:
+            yield switch
     yield from settings()
     yield from modes()
 
@@ -66,14 +65,6 @@ def _torch_generators() -> Sequence[torch.Generator]:
     if torch.backends.mps.is_available():
         generators.append(torch.mps._get_default_mps_generator())
     return generators
-
-
-def _state_of(generator: torch.Generator) -> bytes:
-    return generator.get_state().numpy().tobytes()
-
-
-def _set_state_of(generator: torch.Generator, state: bytes) -> None:
-    generator.set_state(torch.frombuffer(bytearray(state), dtype=torch.uint8))
 
 
 def _numpy_state() -> bytes:

@@ -181,14 +181,20 @@ def attributes(value: Any) -> Iterator[Any]:
             yield getattr(value, name)
 
 
-def slots(value: Any) -> list[str]:
+def slots(value: Any) -> tuple[str, ...]:
     """The names of an object's slots."""
+    cls: Any = type(value)
+    return _slots_of(cls)
+
+
+@functools.cache
+def _slots_of(cls: Any) -> tuple[str, ...]:
     found: list[str] = []
-    for owner in type(value).__mro__:
+    for owner in cls.__mro__:
         names = vars(owner).get("__slots__", ())
         names = (names,) if isinstance(names, str) else names
         found += [name for name in names if isinstance(vars(owner).get(name), types.MemberDescriptorType)]
-    return found
+    return tuple(found)
 
 
 def _members(container: Any) -> Iterable[Any]:

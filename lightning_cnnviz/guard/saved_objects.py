@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import array
-import pickle
-import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from operator import is_
 from typing import Any
 
-import numpy as np
-import torch
-
 from lightning_cnnviz.guard.reachable import Reachable, slots
 from lightning_cnnviz.guard.restoring import Saved
-from lightning_cnnviz.guard.switches import SavedSwitch, Switch
+from lightning_cnnviz.guard.switches import SavedSwitch, generator_switch
 
 _MISSING = object()
 
@@ -31,7 +26,9 @@ def saved_objects(found: Reachable) -> Iterator[Saved]:
         if slots(value):
             yield SavedSlots(name, value)
     for name, generator in found.generators:
-        yield from saved_generator(name, generator)
+        switch = generator_switch(name, generator)
+        if switch is not None:
+            yield SavedSwitch(switch)
 
 
 class SavedMapping:
@@ -145,30 +142,3 @@ class SavedSlots:
 
     def _read(self) -> dict[str, Any]:
         return {slot: getattr(self._object, slot, _MISSING) for slot in slots(self._object)}
-
-
-def saved_generator(name: str, generator: Any) -> Iterator[Saved]:
-    """A generator of random numbers as it is now; nothing if it has no state."""
-    if isinstance(generator, torch.Generator):
-        yield SavedSwitch(
-            Switch(
-                name,
-                lambda: generator.get_state().numpy().tobytes(),
-                lambda state: generator.set_state(torch.frombuffer(bytearray(state), dtype=torch.uint8)),
-            )
-        )
-    elif isinstance(generator, np.random.Generator):
-        bits: Any = generator.bit_generator
-        yield SavedSwitch(
-            Switch(name, lambda: pickle.dumps(bits.state), lambda state: setattr(bits, "state", pickle.loads(state)))
-        )
-    elif isinstance(generator, np.random.RandomState):
-        yield SavedSwitch(
-            Switch(
-                name,
-                lambda: pickle.dumps(generator.get_state(legacy=False)),
-                lambda state: generator.set_state(pickle.loads(state)),
-            )
-        )
-    elif not isinstance(generator, random.SystemRandom):
-        yield SavedSwitch(Switch(name, generator.getstate, generator.setstate))

@@ -133,9 +133,10 @@ class SavedMemory:
 
     def restore(self) -> None:
         """Writes what differs, each storage whatever happens with the others."""
-        with suppress(Exception):
-            if self._same(self._read(), self._copy):
-                return
+        if len(self._storages) > 1:  # many small ones are compared in one go
+            with suppress(Exception):
+                if self._same(self._read(), self._copy):
+                    return
         failed: list[Exception] = []
         start = 0
         for storage, size in self._storages:
@@ -154,7 +155,8 @@ class SavedMemory:
     def _read(self) -> Tensor:
         if any(storage.nbytes() != size for storage, size in self._storages):
             raise ValueError("a storage has another size")
-        return torch.cat([_bytes(storage) for storage, _ in self._storages])
+        parts = [_bytes(storage) for storage, _ in self._storages]
+        return torch.cat(parts) if len(parts) > 1 else parts[0].clone()
 
     @staticmethod
     def _same(now: Tensor, kept: Tensor) -> bool:

@@ -1,10 +1,15 @@
-"""One thing that a process has once, read and written."""
+"""One thing that a process or a generator has once, read and written."""
 
 from __future__ import annotations
 
+import pickle
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+import torch
 
 
 @dataclass(frozen=True)
@@ -38,3 +43,25 @@ class SavedSwitch:
         """Sets it, if it is set otherwise."""
         if self.differs():
             self._switch.write(self._value)
+
+
+def generator_switch(name: str, generator: Any) -> Switch | None:
+    """Where a generator of random numbers is; None if it has no state."""
+    if isinstance(generator, torch.Generator):
+        return Switch(
+            name,
+            lambda: generator.get_state().numpy().tobytes(),
+            lambda state: generator.set_state(torch.frombuffer(bytearray(state), dtype=torch.uint8)),
+        )
+    if isinstance(generator, np.random.Generator):
+        bits: Any = generator.bit_generator
+        return Switch(name, lambda: pickle.dumps(bits.state), lambda state: setattr(bits, "state", pickle.loads(state)))
+    if isinstance(generator, np.random.RandomState):
+        return Switch(
+            name,
+            lambda: pickle.dumps(generator.get_state(legacy=False)),
+            lambda state: generator.set_state(pickle.loads(state)),
+        )
+    if isinstance(generator, random.SystemRandom):
+        return None
+    return Switch(name, generator.getstate, generator.setstate)

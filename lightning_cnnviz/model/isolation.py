@@ -47,8 +47,9 @@ def isolated(model: nn.Module) -> Iterator[None]:
         stack.enter_context(torch.enable_grad())
         stack.enter_context(torch.autograd.set_detect_anomaly(False))
         stack.enter_context(torch.autocast(device_type=placement(model)[0].type, enabled=False))
-        stack.enter_context(_default_dtype(placement(model)[1]))
-        stack.enter_context(_tolerated_nondeterminism())
+        # Models trained in true half or double precision make their new tensors in that precision.
+        torch.set_default_dtype(placement(model)[1])
+        _tolerate_nondeterminism()
         if "torch._dynamo" in sys.modules:  # importing it takes a second, and nothing is compiled without it
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(_scripted_modules_in_evaluation_mode(model))
@@ -74,30 +75,10 @@ def _check_initialized(model: nn.Module) -> None:
             raise ValueError(f"{name} is not initialized yet: call the model once before it is looked at")
 
 
-@contextmanager
-def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Models trained in true half or double precision make their new tensors in that precision."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-@contextmanager
-def _tolerated_nondeterminism() -> Iterator[None]:
+def _tolerate_nondeterminism() -> None:
     """On CUDA some backward passes have no deterministic kernel and would refuse to run."""
-    enabled = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    if not (enabled and torch.cuda.is_initialized()):
-        yield
-        return
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+    if torch.are_deterministic_algorithms_enabled() and torch.cuda.is_initialized():
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 @contextmanager

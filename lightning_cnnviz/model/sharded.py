@@ -11,7 +11,7 @@ from torch import Tensor, distributed, nn
 
 from lightning_cnnviz.model.evidence import Evidence, Model, Procedure, Request
 from lightning_cnnviz.model.layers import Layout
-from lightning_cnnviz.model.probe import Probe, Progress
+from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.targets import Target
 from lightning_cnnviz.samples import FixedSamples
 
@@ -41,14 +41,11 @@ class ProbeInStep(Probe):
     Args:
         model: as for :class:`~lightning_cnnviz.model.probe.Probe`.
         ranks: those that hold the shards.
-        output_key: as for :class:`~lightning_cnnviz.model.probe.Probe`.
-        progress: as for :class:`~lightning_cnnviz.model.probe.Probe`.
+        options: as for :class:`~lightning_cnnviz.model.probe.Probe`.
     """
 
-    def __init__(
-        self, model: nn.Module, ranks: Ranks, *, output_key: int | str | None = None, progress: Progress | None = None
-    ) -> None:
-        super().__init__(model, output_key=output_key, progress=progress)
+    def __init__(self, model: nn.Module, ranks: Ranks, **options: Any) -> None:
+        super().__init__(model, **options)
         self._ranks = ranks
 
     def survey(self, samples: FixedSamples) -> Layout:

@@ -10,6 +10,8 @@ from typing import Any, get_args
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from lightning_cnnviz.model.entry import Forward, check_forward
+from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import PictureFormat
 from lightning_cnnviz.output.sink import Sink, check_sinks
@@ -48,6 +50,10 @@ class CNNVisualizer(Callback):
         image_key: where the images are in a validation batch: an index, a key, or ``"a.b"`` for nested batches.
         label_key: where the labels are; None if there are none.
         output_key: where the class scores are in what the model returns; None: the tensor itself, or a common name.
+        output: what the scores are: ``"logits"`` or ``"probabilities"`` of classes of which one is true,
+            ``"multilabel"`` for independent ones, ``"regression"`` for values; ``"auto"``: what model and data tell.
+        forward: what to call if not the model itself: the name of a module of it, or a function of the images (N, C, H,
+            W), or of the model and the images.
         mean: what the images were normalised with, by channel; None: found in the dataset's transforms.
         std: as ``mean``.
         class_names: None: the dataset's ``classes``.
@@ -81,6 +87,8 @@ class CNNVisualizer(Callback):
         image_key: int | str = 0,
         label_key: int | str | None = 1,
         output_key: int | str | None = None,
+        output: OutputKind = "auto",
+        forward: Forward | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         class_names: Sequence[str] | None = None,
@@ -98,6 +106,8 @@ class CNNVisualizer(Callback):
             one_of("on_error", on_error, get_args(OnError))
             one_of("picture_format", picture_format, get_args(PictureFormat))
             check_share("max_overhead", max_overhead)
+            one_of("output", output, get_args(OutputKind))
+            check_forward(forward)
             check_target(target)
             check_views(views)
             check_distinct(views)
@@ -125,7 +135,7 @@ class CNNVisualizer(Callback):
         self.views = default_views() if views is None else list(views)
         self.target = target
         self.log_untrained = log_untrained
-        self.output_key = output_key
+        self.reading: dict[str, Any] = {"output_key": output_key, "output": output, "forward": forward}
         self.class_names = class_names
         self.tag_prefix = tag_prefix
         self.sinks = None if sinks is None else list(sinks)

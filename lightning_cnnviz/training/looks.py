@@ -186,7 +186,7 @@ def _views(callback: CNNVisualizer, due: Mapping[int, Mapping[str, Any]], sessio
 def _pass_key(callback: CNNVisualizer) -> tuple[object, ...]:
     """Callbacks with the same key are answered by the same pass."""
     target = callback.target if callable(callback.target) else repr(callback.target)
-    return id(callback.samples), target, callback.output_key, callback.show
+    return id(callback.samples), target, callback.show, *callback.reading.values()
 
 
 def _look_at_once(
@@ -213,6 +213,7 @@ def _look_at_once(
             training=session.training,
             meter=session.costs if session.ranks.is_main else UNMETERED,
             failed=failed,
+            say=session.outlet.say,
         )
     except Exception as error:
         if session.ranks.is_main:

@@ -57,17 +57,17 @@ class Session:
         self.training = Training()
         self._warned: set[str] = set()
         self._monitoring: dict[int, bool] = {}
-        self._layouts: dict[tuple[int, int | str | None], tuple[_Layers, Layout]] = {}
+        self._layouts: dict[tuple[object, ...], tuple[_Layers, Layout]] = {}
 
     def probe(self, model: nn.Module, callback: CNNVisualizer, progress: Progress | None = None) -> Probe:
         """Looks at the model as the callback wants it called."""
         if self.ranks.sharded:
-            return ProbeInStep(model, self.ranks, output_key=callback.output_key, progress=progress)
-        return Probe(model, output_key=callback.output_key, progress=progress)
+            return ProbeInStep(model, self.ranks, **callback.reading, progress=progress)
+        return Probe(model, **callback.reading, progress=progress)
 
     def survey(self, model: nn.Module, callback: CNNVisualizer, samples: FixedSamples) -> Layout:
         """The model's layers; found once, and again when it is another model or has other layers."""
-        key = (id(samples), callback.output_key)
+        key = (id(samples), *callback.reading.values())
         layers = tuple((name, type(module), id(module)) for name, module in model.named_modules())
         known = self._layouts.get(key)
         if known is None or known[0] != layers:

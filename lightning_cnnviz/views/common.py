@@ -11,9 +11,8 @@ from torch import Tensor
 
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Picture
-from lightning_cnnviz.render import Caption, Kind, Laying, Maps, Row, Scale, Sheet, Tiles
-
-__all__ = ["captions", "heat_map", "overlay_sheet", "percent", "picture_of", "rows", "to_numpy", "with_remark"]
+from lightning_cnnviz.render import Kind, Laying, Maps, Row, Scale, Sheet, Tiles
+from lightning_cnnviz.views.captions import captions
 
 
 def to_numpy(tensor: Tensor) -> NDArray[np.float32]:
@@ -27,30 +26,6 @@ def rows(evidence: Evidence) -> tuple[Row, ...]:
     samples = evidence.samples
     pictures, boxes = samples.display_pictures(), samples.parts_shown()
     return tuple(Row(pictures[index], caption, index, boxes[index]) for index, caption in enumerate(captions(evidence)))
-
-
-def captions(evidence: Evidence) -> list[Caption]:
-    """Predicted class and probability, true class, and the class explained where it is another."""
-    samples = evidence.samples
-    highest, best = evidence.probabilities[: evidence.shown].max(dim=1)
-    result = []
-    for index, (predicted, probability) in enumerate(zip(best.tolist(), highest.tolist(), strict=True)):
-        lines = [samples.class_name(predicted), percent(probability)]
-        truth = None if samples.labels is None else int(samples.labels[index])
-        if truth is not None:
-            lines.append(f"true {samples.class_name(truth)}")
-        explained = None if evidence.target_classes is None else int(evidence.target_classes[index])
-        if explained is not None and explained != predicted:
-            lines.append(f"maps {samples.class_name(explained)}")
-        result.append(Caption(tuple(lines), None if truth is None else truth == predicted))
-    return result
-
-
-def percent(probability: float) -> str:
-    """A probability as it is read: 98%, 0.4%, or a question mark if it is not finite."""
-    if not np.isfinite(probability):
-        return "? %"
-    return f"{100 * probability:.1f}%" if 0 < probability < 0.01 else f"{100 * probability:.0f}%"
 
 
 def picture_of(tag: str, figure: Sheet | Tiles) -> Picture:

@@ -94,7 +94,7 @@ class Prototypes(View):
             start = means if self._last is None or self._last.shape != means.shape else self._last
             dtype = torch.float64 if model.images.dtype == torch.float64 else torch.float32
             return synthesis.class_prototypes(
-                lambda images: model.scores(images.to(model.images.dtype)),
+                lambda images: model.log_probabilities(images.to(model.images.dtype)),
                 torch.tensor(classes, device=model.images.device),
                 means.to(model.images.device, dtype),
                 start=start.to(model.images.device, dtype),

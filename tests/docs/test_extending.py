@@ -9,10 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from lightning_cnnviz.methods.cam import CAM_VARIANTS
-from lightning_cnnviz.methods.pixel_methods import PIXEL_METHODS
-from lightning_cnnviz.output import registry
-from tests.docs.test_code import ROOT, blocks, known
+from tests.docs.test_code import ROOT, blocks, known, tables_restored
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -22,16 +19,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What the blocks of the page define."""
     namespace = known()
     namespace["untrained"] = copy.deepcopy(namespace["model"]).eval()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, tables_restored():
         patch.chdir(tmp_path_factory.mktemp("extending"))
-        for table in (CAM_VARIANTS, PIXEL_METHODS, registry._FACTORIES):
-            for key in ("signcam", "occlusion", "MyLogger"):
-                patch.delitem(table, key, raising=False)
         exec("\n".join(blocks(ROOT / "docs" / "extending.md")), namespace)
         yield namespace
-        for table in (CAM_VARIANTS, PIXEL_METHODS, registry._FACTORIES):
-            for key in ("signcam", "occlusion", "MyLogger"):
-                table.pop(key, None)  # type: ignore[attr-defined]
 
 
 def test_eigen_cam_equals_that_of_pytorch_grad_cam(page: dict[str, Any]) -> None:

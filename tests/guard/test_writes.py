@@ -246,13 +246,34 @@ def test_the_environment_is_as_before_the_model_was_called(monkeypatch: pytest.M
     assert dict(os.environ) == before
 
 
-def test_a_large_state_is_copied_to_the_memory_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_lies_beyond_the_bound_of_copies_on_the_device_is_put_back_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("lightning_cnnviz.guard.saved_tensors._COPIED_ON_DEVICE", 0)
     model = SmallCNN()
     model.register_buffer("large", torch.zeros(100_000))
     with isolated(model):
         model.large[5] = 1.0
     assert not model.large.any()
+
+
+def test_what_only_the_closure_of_a_hook_knows_is_put_back() -> None:
+    model, norm, seen = SmallCNN(), nn.BatchNorm2d(4), torch.zeros(2)
+
+    def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        seen.add_(1)
+        normalised: Tensor = norm(output)
+        return normalised
+
+    model.stem.register_forward_hook(hook)
+    before = norm.running_mean.clone()
+    with isolated(model):
+        model(torch.randn(4, 1, 8, 8))
+        assert seen.tolist() == [1, 1]
+        assert not torch.equal(norm.running_mean, before), "a module that is not registered keeps its own mode"
+    assert seen.tolist() == [0, 0]
+    assert torch.equal(norm.running_mean, before)
+    assert norm.num_batches_tracked == 0
 
 
 class Writes(SmallCNN):

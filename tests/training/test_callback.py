@@ -132,7 +132,7 @@ def test_several_callbacks_share_one_pass(tmp_path: Path) -> None:
         Counting(),
         max_epochs=1,
     )
-    assert calls == [8, 8]  # one pass untrained and one after the epoch
+    assert calls == [3, 8, 8]  # the survey looks at three samples, then one pass untrained and one after the epoch
     assert {"again/saliency/gradient", "grad_cam/stem", "grad_cam/body"} <= image_steps(tmp_path).keys()
 
 

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from lightning_cnnviz.render.bars import ColorBar
 from lightning_cnnviz.render.captions import Caption
+from lightning_cnnviz.render.charts import Bar
 from lightning_cnnviz.render.columns import Column, Images, Maps, SignedImages
 from lightning_cnnviz.render.film import Still, film_strip, heat_table
-from lightning_cnnviz.render.layout import sheet, tiles
+from lightning_cnnviz.render.layout import bar_sheet, sheet, tiles
 from lightning_cnnviz.render.text import using_font
 
 if TYPE_CHECKING:
@@ -80,6 +81,30 @@ class Sheet:
     def summary(self) -> str | None:
         """One sentence if some of the maps have nothing to show."""
         return next(filter(None, (column.summary() for column in self.columns)), None)
+
+
+@dataclass(frozen=True, eq=False)
+class BarSheet:
+    """One row per sample: the sample, then its bars over the whole width.
+
+    Attributes:
+        rows: the samples; captions are not drawn, for the bars say the same.
+        charts: for each sample its bars, from top to bottom.
+        title: what is shown.
+        footer: how to read it.
+    """
+
+    rows: tuple[Row, ...]
+    charts: tuple[tuple[Bar, ...], ...]
+    title: str = ""
+    footer: str = ""
+
+    summary = None
+
+    def draw(self, font: str | None = None) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB, its text set in a font file; None is DejaVu Sans."""
+        with using_font(font):
+            return bar_sheet([row.picture for row in self.rows], self.charts, title=self.title, footer=self.footer)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_cnnviz.render.bars import ColorBar, vertical_bar
-from lightning_cnnviz.render.blocks import Mosaic, beside, grid, stacked
+from lightning_cnnviz.render.blocks import Block, Mosaic, beside, grid, padded, stacked
 from lightning_cnnviz.render.captions import Caption, caption_blocks, label_blocks
+from lightning_cnnviz.render.charts import Bar, bar_chart
 from lightning_cnnviz.render.geometry import (
     GAP,
+    NARROWEST_CELL,
+    WIDTH,
     balanced_columns,
     box_height,
     cell_block,
@@ -26,8 +30,11 @@ from lightning_cnnviz.render.text import DARK, MUTED
 if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB
 
-_NARROWEST_CAPTION = 200
+_CAPTION = 208
+_SIDE = 136  # of the column of samples with their captions below
+_FEW = 4  # cells beside which there is room for captions
 _NARROWEST_LABELLED = 40
+_BESIDE_BARS = 200
 _PIXEL_ART = 64  # samples up to this width are enlarged pixel by pixel
 
 
@@ -57,39 +64,97 @@ def sheet(
         smooth: how small cells are enlarged: bilinearly, or pixel by pixel.
 
     Returns:
-        (H, W, 3) uint8 RGB, about 600 to 1,400 pixels wide. Cells are 96 to 224 pixels wide; pictures keep
-        their aspect ratio.
+        (H, W, 3) uint8 RGB, at most 1,000 pixels wide. Cells are 96 to 224 pixels wide; more than fit beside a sample
+        take several lines. Pictures keep their aspect ratio.
 
     Raises:
         TypeError: if a picture is not uint8.
         ValueError: if a shape or a number of items does not fit.
     """
     _check_sheet(samples, captions, cells, columns, cell_labels)
-    count = len(cells[0])
-    width = cell_width(count + 1, samples[0].shape[1])
-    pictures_width = (count + 1) * (width + GAP)
-    size = text_size(pictures_width)
+    count, beneath = len(cells[0]), len(cells[0]) > _FEW
+    lines = math.ceil(count / ((WIDTH - _SIDE) // (NARROWEST_CELL + GAP))) if beneath else 1
+    per_line = math.ceil(count / lines)
+    if beneath:
+        side, width = _SIDE, cell_width((WIDTH - _SIDE) / per_line - GAP, samples[0].shape[1])
+    else:
+        side = width = cell_width(_room(captions) / (count + 1) - GAP, samples[0].shape[1])
+    size = text_size(side + per_line * (width + GAP) + WIDTH - (WIDTH if beneath else _room(captions)))
+    heads = _heads(samples, captions, side, size, beneath=beneath)
     heights = [box_height(sample, width) for sample in samples]
-
-    rows = [
-        [cell_block(sample, height, width, smooth=sample.shape[1] > _PIXEL_ART)]
-        for sample, height in zip(samples, heights, strict=True)
+    blocks = [
+        [cell_block(cell, height, width, smooth=smooth) for cell in row]
+        for row, height in zip(cells, heights, strict=True)
     ]
-    if captions:
-        widest = max(_NARROWEST_CAPTION, 0.22 * pictures_width)
-        for row, caption in zip(rows, caption_blocks(captions, heights, widest, size), strict=True):
-            row.append(caption)
-    before = len(rows[0])
-    for row, pictures, height in zip(rows, cells, heights, strict=True):
-        row.extend(cell_block(picture, height, width, smooth=smooth) for picture in pictures)
     if cell_labels:
         texts = [text for labels in cell_labels for text in labels]
         below = iter(label_blocks(texts, width, size * 4 // 5, MUTED))
-        for row in rows:
-            row[before:] = [stacked([cell, next(below)]) for cell in row[before:]]
-    if columns:
-        rows.insert(0, [*[Mosaic((1, 1))] * before, *label_blocks(columns, width, size, DARK)])
-    return framed(grid(rows, GAP), title, footer, bar)
+        blocks = [[stacked([cell, next(below)]) for cell in row] for row in blocks]
+    headings = label_blocks(columns, width, size, DARK) if columns else []
+
+    rows: list[Block] = []
+    if lines == 1 and columns:
+        rows.append(beside([Mosaic((1, heads[0].shape[1])), beside(headings, GAP)], GAP))
+    for head, row in zip(heads, blocks, strict=True):
+        chunks = []
+        for start in range(0, count, per_line):
+            chunks += [headings[start : start + per_line]] if lines > 1 and columns else []
+            chunks.append(row[start : start + per_line])
+        rows.append(beside([head, grid(chunks, GAP)], GAP, down=0) if count else head)
+    return framed(stacked(rows, GAP), title, footer, bar)
+
+
+def bar_sheet(samples: Sequence[RGB], charts: Sequence[Sequence[Bar]], *, title: str = "", footer: str = "") -> RGB:
+    """Draw one row per sample: the sample, then its bars over the rest of the width.
+
+    Args:
+        samples: (H, W, 3) uint8 RGB each; their sizes may differ.
+        charts: the bars of each sample, from top to bottom.
+        title: what is shown.
+        footer: how to read it.
+
+    Returns:
+        (H, W, 3) uint8 RGB, 1,000 pixels wide.
+
+    Raises:
+        TypeError: if a picture is not uint8.
+        ValueError: if a shape or a number of items does not fit.
+    """
+    _check_pictures("samples", samples)
+    _check_count("charts", charts, "samples", len(samples))
+    size = text_size(WIDTH)
+    rows = []
+    for sample, bars in zip(samples, charts, strict=True):
+        needed = len(bars) * (size * 5 // 4)
+        height = max(needed, min(_BESIDE_BARS * sample.shape[0] // sample.shape[1], _BESIDE_BARS))
+        cell = cell_block(sample, height, _BESIDE_BARS, smooth=sample.shape[1] > _PIXEL_ART)
+        chart = bar_chart(bars, width=WIDTH - _BESIDE_BARS - 2 * GAP, height=needed, size=size)
+        rows.append(beside([cell, chart], 2 * GAP))
+    return framed(stacked(rows, 2 * GAP), title, footer, None)
+
+
+def _room(captions: Sequence[Caption] | None) -> int:
+    return WIDTH - (_CAPTION if captions else 0)
+
+
+def _heads(
+    samples: Sequence[RGB], captions: Sequence[Caption] | None, width: int, size: int, *, beneath: bool
+) -> list[Block]:
+    """The samples with their captions beside them, or beneath them where cells need the room."""
+    heights = [box_height(sample, width) for sample in samples]
+    heads: list[Block] = [
+        cell_block(sample, height, width, smooth=sample.shape[1] > _PIXEL_ART)
+        for sample, height in zip(samples, heights, strict=True)
+    ]
+    if not captions:
+        return heads
+    if beneath:
+        texts = caption_blocks(captions, [width] * len(captions), width, size)
+        return [
+            padded(stacked([head, text], GAP // 2), 0, width, across=0) for head, text in zip(heads, texts, strict=True)
+        ]
+    texts = caption_blocks(captions, heights, _CAPTION - GAP, size)
+    return [beside([head, text], GAP) for head, text in zip(heads, texts, strict=True)]
 
 
 def tiles(
@@ -116,7 +181,7 @@ def tiles(
         smooth: how small cells are enlarged: bilinearly, or pixel by pixel.
 
     Returns:
-        (H, W, 3) uint8 RGB, about 600 to 1,400 pixels wide: many cells become small ones.
+        (H, W, 3) uint8 RGB, at most 1,000 pixels wide: many cells become small ones.
 
     Raises:
         TypeError: if a picture is not uint8.
@@ -126,7 +191,8 @@ def tiles(
     slot_share = 0.7 if bars else 1.0
     aspect = cells[0].shape[0] / cells[0].shape[1]
     columns = columns or balanced_columns(len(cells), aspect * slot_share)
-    width = cell_width(columns, cells[0].shape[1], share=slot_share, narrowest=1)
+    slot = WIDTH / columns
+    width = cell_width(slot_share * max(slot - GAP, slot / 1.1), cells[0].shape[1], narrowest=1)
     height = box_height(cells[0], width)
     size = text_size(columns * width / slot_share)
 

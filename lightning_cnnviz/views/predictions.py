@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
-from lightning_cnnviz.render import Bar, Bars, Sheet
+from lightning_cnnviz.render import Bar, BarSheet
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, positive
 from lightning_cnnviz.views.common import percent, rows
@@ -16,8 +16,9 @@ from lightning_cnnviz.views.common import percent, rows
 class Predictions(View):
     """The most probable classes of every sample, right or wrong.
 
-    How to read it: a green bar is the true class, a red one a wrong answer that came first. Probabilities are those of
-    the softmax, which modern networks overstate.
+    How to read it: blue with a tick is the true class, orange with a cross a wrong answer that came first. A true class
+    that is not among the most probable ones stands below them with its rank. Probabilities are those of the softmax,
+    which modern networks overstate.
 
     Tags and arrays: ``predictions``, (N, classes) probabilities.
 
@@ -38,16 +39,25 @@ class Predictions(View):
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         yield Array("predictions", evidence.probabilities)
-        samples, count = evidence.samples, min(self.top, evidence.probabilities.shape[1])
-        charts: list[tuple[Bar, ...]] = []
-        for index in range(evidence.shown):
-            best = evidence.probabilities[index].topk(count)
-            truth = None if samples.labels is None else int(samples.labels[index])
-            bars = []
-            for rank, (value, label) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
-                wrong_winner = rank == 0 and truth is not None and label != truth
-                correct = True if label == truth else False if wrong_winner else None
-                bars.append(Bar(samples.class_name(label), value, percent(value), correct))
-            charts.append(tuple(bars))
-        sheet = Sheet(rows(evidence), (Bars(tuple(charts)),), f"Predictions, {count} most probable classes")
-        yield Picture("predictions", sheet, evidence.remarks)
+        count = min(self.top, evidence.probabilities.shape[1])
+        charts = tuple(answer_bars(evidence, index, count) for index in range(evidence.shown))
+        figure = BarSheet(rows(evidence), charts, f"Predictions, {count} most probable classes")
+        yield Picture("predictions", figure, evidence.remarks)
+
+
+def answer_bars(evidence: Evidence, index: int, count: int) -> tuple[Bar, ...]:
+    """The most probable classes of a sample, and its true class with its rank where that is not among them."""
+    samples, probabilities = evidence.samples, evidence.probabilities[index]
+    truth = None if samples.labels is None else int(samples.labels[index])
+    bars = []
+    best = probabilities.topk(count).indices.tolist()
+    for rank, label in enumerate(best):
+        correct = True if label == truth else False if rank == 0 and truth is not None else None
+        bars.append(
+            Bar(samples.class_name(label), float(probabilities[label]), percent(float(probabilities[label])), correct)
+        )
+    if truth is not None and truth not in best:
+        rank = int((probabilities > probabilities[truth]).sum()) + 1
+        share = float(probabilities[truth])
+        bars.append(Bar(samples.class_name(truth), share, f"{percent(share)}, no. {rank}", True))
+    return tuple(bars)

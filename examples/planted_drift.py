@@ -187,21 +187,21 @@ def train(seed: int, disturbance: Disturbance, directory: Path) -> Run:
 
 SIGNALS: dict[Disturbance, dict[str, str]] = {
     "patch": {
-        "HiResCAM": "concerned/shortcuts/hirescam/attention_in_region",
-        "saliency": "concerned/shortcuts/saliency/attention_in_region",
-        "Grad-CAM": "concerned/shortcuts/grad_cam/attention_in_region",
+        "HiResCAM": "concerned/shortcuts/hirescam_attention_in_region",
+        "saliency": "concerned/shortcuts/saliency_attention_in_region",
+        "Grad-CAM": "concerned/shortcuts/grad_cam_attention_in_region",
     },
     "swapped labels": {
-        f"digits {SWAPPED[0]} and {SWAPPED[1]}": "concerned/drift/flips/previous",
-        "other digits": "others/drift/flips/previous",
+        f"digits {SWAPPED[0]} and {SWAPPED[1]}": "concerned/drift_layers/flips/previous",
+        "other digits": "others/drift_layers/flips/previous",
     },
     "learning rate 0": {
         "filters": "others/drift/filters",
         "Grad-CAM": "others/drift/grad_cam",
         "predictions": "others/drift/predictions",
     },
-    "new weights": {f"stage{i}.conv": f"others/drift/filters/stage{i}.conv/previous" for i in (2, 3, 1)},
-    "nothing": {f"stage{i}.conv": f"others/drift/filters/stage{i}.conv/previous" for i in (2, 3, 1)},
+    "new weights": {f"stage{i}.conv": f"others/drift_layers/filters/stage{i}.conv/previous" for i in (2, 3, 1)},
+    "nothing": {f"stage{i}.conv": f"others/drift_layers/filters/stage{i}.conv/previous" for i in (2, 3, 1)},
 }
 """What the figure shows of each disturbance: the number that has to notice comes first."""
 
@@ -233,19 +233,19 @@ def judge(disturbance: Disturbance, run: Run) -> Verdict:
     before, after = around(next(iter(SIGNALS[disturbance].values())))
     if disturbance == "patch":
         # The focus moves in one epoch and rests then; the attention stays in the patch.
-        elsewhere = max(run.numbers["others/drift/hirescam/focus_shift"][MIDWAY:])
-        shift_before, shift = around("concerned/drift/hirescam/focus_shift")
+        elsewhere = max(run.numbers["others/drift/hirescam_focus_shift"][MIDWAY:])
+        shift_before, shift = around("concerned/drift/hirescam_focus_shift")
         return Verdict(before, after, elsewhere, after > 3 * before and shift > max(shift_before, 2 * elsewhere))
     if disturbance == "swapped labels":
-        elsewhere = run.numbers["others/drift/flips/previous"][MIDWAY]
+        elsewhere = run.numbers["others/drift_layers/flips/previous"][MIDWAY]
         return Verdict(before, after, elsewhere, after > 0.8 and before < 0.2 and elsewhere < 0.2)
     if disturbance == "learning rate 0":
-        drifts = [values for tag, values in run.numbers.items() if "/drift/" in tag and "/first" not in tag]
+        drifts = [values for tag, values in run.numbers.items() if "/drift" in tag and "/first" not in tag]
         elsewhere = max(max(values[MIDWAY:]) for values in drifts)
         return Verdict(before, after, elsewhere, elsewhere == 0.0 < before)
-    elsewhere = max(around(f"others/drift/filters/{stage}.conv/previous")[1] for stage in ("stage1", "stage3"))
+    elsewhere = max(around(f"others/drift_layers/filters/{stage}.conv/previous")[1] for stage in ("stage1", "stage3"))
     if disturbance == "new weights":
-        features_before, features = around("others/drift/features/stage2/previous")
+        features_before, features = around("others/drift_layers/features/stage2/previous")
         return Verdict(before, after, elsewhere, after > 2 * max(before, elsewhere) and features > 5 * features_before)
     return Verdict(before, after, elsewhere, not run.alarms)
 

@@ -25,14 +25,14 @@ def compare(
 ) -> Explanation:
     """How far a second model is from a first one: the numbers of :class:`Drift`, and both maps of each sample.
 
-    The tags are those of a run whose first look was at ``model_a``, for example ``drift/features/layer4/first``; health
-    and shortcut signs are those of ``model_b``. Layers are compared by name: what only one of the models has is left
-    out. Both models are left as they were, to the bit.
+    The tags are those of a run whose first look was at ``model_a``, for example
+    ``drift_layers/features/layer4/first``; health and shortcut signs are those of ``model_b``. Layers are compared by
+    name: what only one of the models has is left out. Both models are left as they were, to the bit.
 
     Args:
         model_a: takes images (N, C, H, W), returns class scores before softmax.
         model_b: as ``model_a``, with the same classes.
-        samples: at least 4 images, as both models take them.
+        samples: at least 8 images, as both models take them.
         layers: whose activations are compared, see :class:`Drift`.
         target: which class score the maps explain.
 
@@ -46,7 +46,7 @@ def compare(
     Example:
         >>> import torch
         >>> model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        >>> compare(model, model, torch.rand(4, 1, 8, 8)).scalars["drift/features"]
+        >>> compare(model, model, torch.rand(8, 1, 8, 8)).scalars["drift/features"]
         0.0
     """
     check_target(target)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import torch
 
+from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.evidence import Request
 from lightning_cnnviz.model.layers import ArgumentError, Layout
 from lightning_cnnviz.model.probe import Probe
@@ -58,7 +59,8 @@ def run_views(
     requests: dict[View, Request] = {}
     for number, view in enumerate(views):
         try:
-            request = view.request(layout, samples)
+            with process_state_preserved():
+                request = view.request(layout, samples)
             probe.check(request)
             requests[view] = meter.timed(view, request.owned_by(number))
         except Exception as error:
@@ -72,7 +74,7 @@ def run_views(
     for number, view in enumerate(views):
         if view in requests:
             try:
-                with meter.stage("draw", view):
+                with meter.stage("draw", view), process_state_preserved():
                     drawn.append((view, list(view.draw(evidence.owned_by(number)))))
             except Exception as error:
                 failed(view, error)

@@ -16,7 +16,7 @@ def test_a_model_is_zero_away_from_itself() -> None:
 
 def test_is_symmetric_where_the_numbers_are() -> None:
     there, back = compare(small_cnn(1), small_cnn(2), samples()), compare(small_cnn(2), small_cnn(1), samples())
-    for tag in ("drift/features/body/first", "drift/grad_cam", "drift/predictions", "drift/flips"):
+    for tag in ("drift_layers/features/body/first", "drift/grad_cam", "drift/predictions", "drift/flips"):
         assert there.scalars[tag] == pytest.approx(back.scalars[tag], abs=1e-6)
         assert there.scalars[tag] > 0
 
@@ -48,7 +48,7 @@ def test_layers_that_only_one_model_has_are_left_out() -> None:
     other = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3))
     numbers = compare(small_cnn(), other, samples()).scalars
     assert not any(tag.startswith("drift/features") for tag in numbers)
-    assert "drift/predictions/first" in numbers
+    assert "drift_layers/predictions/first" in numbers
 
 
 def test_different_classes_are_refused() -> None:
@@ -57,5 +57,5 @@ def test_different_classes_are_refused() -> None:
 
 
 def test_too_few_samples_are_refused() -> None:
-    with pytest.raises(ValueError, match="samples must be at least 4, got 3"):
-        compare(SmallCNN(), SmallCNN(), samples(3))
+    with pytest.raises(ValueError, match="samples must be at least 8, got 7"):
+        compare(SmallCNN(), SmallCNN(), samples(7))

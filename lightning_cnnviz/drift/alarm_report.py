@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from lightning_cnnviz.drift.alarms import Alarm, Exceeded
 from lightning_cnnviz.drift.flips import before_and_after
-from lightning_cnnviz.drift.snapshots import Movement, Snapshot
+from lightning_cnnviz.drift.measurement import Measurement
+from lightning_cnnviz.drift.snapshots import Snapshot
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Artifact, Note, Picture
 from lightning_cnnviz.render import format_number
@@ -15,9 +16,9 @@ from lightning_cnnviz.views.common import percent
 _SAMPLES = 4
 
 
-def make_alarm(epoch: int | None, exceeded: Sequence[Exceeded], moved: Sequence[Movement], reference: str) -> Alarm:
+def make_alarm(epoch: int | None, exceeded: Sequence[Exceeded], moved: Sequence[Measurement]) -> Alarm:
     """The alarm with the samples that moved most in what alarmed, or in their maps where nothing can be told apart."""
-    of_samples = {one.tag(reference): one for one in moved if one.by_sample is not None}
+    of_samples = {one.tag: one for one in moved if one.by_sample is not None}
     named = [of_samples[one.tag] for one in exceeded if one.tag in of_samples]
     maps_first = sorted(of_samples.values(), key=lambda one: one.layer is None)
     ranking = (named or maps_first)[0].by_sample
@@ -31,7 +32,7 @@ def report(
     evidence: Evidence,
     before: Snapshot,
     now: Snapshot,
-    moved: Sequence[Movement],
+    moved: Sequence[Measurement],
     *,
     earlier_epoch: int | None,
 ) -> Iterator[Artifact]:
@@ -42,7 +43,7 @@ def report(
         yield Picture("alarms", before_and_after(evidence, before, now, alarm.samples, earlier_epoch, title=title))
 
 
-def _text(alarm: Alarm, evidence: Evidence, before: Snapshot, now: Snapshot, moved: Sequence[Movement]) -> str:
+def _text(alarm: Alarm, evidence: Evidence, before: Snapshot, now: Snapshot, moved: Sequence[Measurement]) -> str:
     lines = [f"**{alarm.sentence}**", "", "| number | value | limit |", "|---|---|---|"]
     lines += [f"| {one.tag} | {format_number(one.value)} | {format_number(one.limit)} |" for one in alarm.exceeded]
     maps = [one for one in moved if one.by_sample is not None and one.layer is not None]
@@ -55,8 +56,8 @@ def _text(alarm: Alarm, evidence: Evidence, before: Snapshot, now: Snapshot, mov
     return "\n".join(lines)
 
 
-def _heading(movement: Movement) -> str:
-    return f"{movement.short_tag} of {movement.layer}"
+def _heading(measurement: Measurement) -> str:
+    return f"{measurement.short_tag} of {measurement.layer}"
 
 
 def _truth(evidence: Evidence, index: int) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lightning_cnnviz.drift.snapshots import Scope, Snapshot, take
+from lightning_cnnviz.drift.scope import Scope
+from lightning_cnnviz.drift.snapshots import Snapshot, take
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Artifact, Picture
@@ -55,7 +56,7 @@ class Flips(View):
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         scope = Scope(attention=evidence.layout.maps(self.layers)[-1:], samples=len(evidence.samples))
         now, before = take(evidence, scope), self._before
-        if before is not None:
+        if before is not None and before.fits(*now.probabilities.shape):
             chosen = self._chosen(before, now)
             if chosen:
                 yield self._picture(evidence, before, now, chosen)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lightning_cnnviz.drift.numbers import centres
+from lightning_cnnviz.drift.numbers import centres, diagonal
 
 _BORDER = 1 / 8
 
@@ -38,7 +38,7 @@ def entropy(maps: Tensor) -> float:
 
 
 def centre_spread(maps: Tensor) -> float:
-    """Root mean squared distance of the maps' centres from their common centre, as a fraction of the diagonal.
+    """Root mean squared distance of the maps' centres from their common centre, from 0 to 0.5 of the diagonal.
 
     Near 0 the model looks at one place in all samples, whatever they show. Objects that are all centred do that too.
     """
@@ -46,8 +46,7 @@ def centre_spread(maps: Tensor) -> float:
     places = places[places.isfinite().all(dim=1)]
     if not len(places):
         return 0.0
-    height, width = maps.shape[1:]
-    return float((places - places.mean(dim=0)).square().sum(dim=1).mean().sqrt()) / math.hypot(height, width)
+    return float((places - places.mean(dim=0)).square().sum(dim=1).mean().sqrt()) / diagonal(maps)
 
 
 def attention_in_region(maps: Tensor, regions: Tensor) -> Tensor:

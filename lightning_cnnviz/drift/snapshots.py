@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.drift.measurement import Measurement
 from lightning_cnnviz.drift.numbers import (
     feature_drift,
     focus_shift,
@@ -17,11 +18,10 @@ from lightning_cnnviz.drift.numbers import (
     relative_change,
     similarity_profile,
 )
+from lightning_cnnviz.drift.scope import Scope
 from lightning_cnnviz.methods.cam import Variant, activation_map
 from lightning_cnnviz.methods.gradients import reduce_channels
 from lightning_cnnviz.model.evidence import Evidence
-
-MapKind: TypeAlias = Literal["grad_cam", "hirescam", "saliency"]
 
 _VARIANTS: dict[str, Variant] = {"grad_cam": "gradcam", "hirescam": "hirescam"}
 
@@ -30,35 +30,16 @@ _KERNEL_WEIGHTS = 100_000  # of all layers together: 0.4 MB
 
 
 @dataclass(frozen=True)
-class Scope:
-    """What a snapshot is taken of.
-
-    Attributes:
-        features: layers whose activations are compared.
-        filters: convolutions whose weights are compared.
-        attention: layers for whose output class activation maps are compared.
-        maps: which kinds of maps are compared.
-        samples: how many samples count, from the first.
-    """
-
-    features: Sequence[str] = ()
-    filters: Sequence[str] = ()
-    attention: Sequence[str] = ()
-    maps: Sequence[MapKind] = ("grad_cam",)
-    samples: int = 64
-
-
-@dataclass(frozen=True)
 class Snapshot:
     """One look, as far as later looks are compared with it.
 
     Attributes:
-        profiles: layer to the (N, N) profile of its features, see
+        profiles: layer to the profile of its features, (N (N - 1) / 2,), see
             :func:`~lightning_cnnviz.drift.numbers.similarity_profile`.
         maps: for example ``grad_cam/<layer>`` and ``saliency/input`` to (N, h, w) float32, not negative, at most 14 by
             14.
         probabilities: (N, classes).
-        kernels: convolution to its weights, (n,); of large layers a fixed random choice.
+        kernels: convolution or linear layer to its weights, (n,); of large layers a fixed random choice.
     """
 
     profiles: Mapping[str, Tensor]
@@ -71,37 +52,13 @@ class Snapshot:
         """(N,) the predicted classes."""
         return self.probabilities.argmax(dim=1)
 
+    def fits(self, samples: int, classes: int) -> bool:
+        """Whether it can be compared with a look at so many samples of so many classes."""
+        return self.probabilities.shape == (samples, classes)
+
     def state_dict(self) -> dict[str, Any]:
         """Tensors under their names."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
-
-
-@dataclass(frozen=True)
-class Movement:
-    """How far one thing moved between two snapshots.
-
-    Attributes:
-        family: ``"features"``, ``"filters"``, the kind of a map, ``"predictions"`` or ``"flips"``.
-        layer: of which layer, ``"input"`` for the images, None for the model's output.
-        value: 0 if nothing moved.
-        by_sample: (N,) what each sample adds to the mean; None where samples cannot be told apart.
-        detail: what of the family, ``"focus_shift"`` or nothing.
-    """
-
-    family: str
-    layer: str | None
-    value: float
-    by_sample: Tensor | None = None
-    detail: str | None = None
-
-    def tag(self, reference: str) -> str:
-        """The full name, for example ``drift/grad_cam/layer4/previous/focus_shift``."""
-        return "/".join(part for part in ("drift", self.family, self.layer, reference, self.detail) if part)
-
-    @property
-    def short_tag(self) -> str:
-        """The name of the mean over all layers, for example ``drift/grad_cam/focus_shift``."""
-        return "/".join(part for part in ("drift", self.family, self.detail) if part)
 
 
 def take(evidence: Evidence, scope: Scope) -> Snapshot:
@@ -112,27 +69,44 @@ def take(evidence: Evidence, scope: Scope) -> Snapshot:
         ValueError: there are fewer samples than features can be compared on.
     """
     first = slice(scope.samples)
-    profiles = {
-        layer: similarity_profile(pooled(evidence.activation(layer)[first].float(), _FEATURE_SIDE))
-        for layer in scope.features
-    }
-    maps = {tag: pooled(values[first], _MAP_SIDE).cpu() for tag, values in attention_maps(evidence, scope).items()}
+    profiles = {layer: _profile(evidence, layer, scope.samples) for layer in scope.features}
+    maps = {tag: small_map(values[first]) for tag, values in attention_maps(evidence, scope).items()}
     each = _KERNEL_WEIGHTS // max(1, len(scope.filters))
     kernels = {layer: chosen_weights(evidence.weight(layer), each) for layer in scope.filters}
     return Snapshot(profiles, maps, evidence.probabilities[first].clone(), kernels)
 
 
+def small_map(maps: Tensor) -> Tensor:
+    """Maps (N, h, w) as they are kept: at most 14 by 14, on the CPU."""
+    return pooled(maps, _MAP_SIDE).cpu()
+
+
 def attention_maps(evidence: Evidence, scope: Scope) -> dict[str, Tensor]:
     """The maps in their own resolution, (N, h, w) not negative: ``grad_cam/<layer>``, ``saliency/input``."""
     maps = {
-        f"{kind}/{layer}": activation_map(evidence.activation(layer), evidence.gradient(layer), _VARIANTS[kind])
+        f"{kind}/{layer}": _activation_map(evidence, layer, _VARIANTS[kind])
         for kind in scope.maps
         if kind in _VARIANTS
         for layer in scope.attention
     }
     if "saliency" in scope.maps:
-        maps["saliency/input"] = reduce_channels(evidence.image_gradient().float(), "absolute")
+        maps["saliency/input"] = evidence.once(
+            "absolute saliency", lambda: reduce_channels(evidence.image_gradient().float(), "absolute")
+        )
     return maps
+
+
+def _activation_map(evidence: Evidence, layer: str, variant: Variant) -> Tensor:
+    return evidence.once(
+        (variant, layer), lambda: activation_map(evidence.activation(layer), evidence.gradient(layer), variant)
+    )
+
+
+def _profile(evidence: Evidence, layer: str, samples: int) -> Tensor:
+    return evidence.once(
+        ("profile", layer, min(samples, len(evidence.samples))),
+        lambda: similarity_profile(pooled(evidence.activation(layer)[:samples].float(), _FEATURE_SIDE)),
+    )
 
 
 def chosen_weights(weights: Tensor, most: int) -> Tensor:
@@ -144,22 +118,24 @@ def chosen_weights(weights: Tensor, most: int) -> Tensor:
     return flat[order[:most]]
 
 
-def movements(now: Snapshot, before: Snapshot) -> Iterator[Movement]:
+def movements(now: Snapshot, before: Snapshot, reference: str = "previous") -> Iterator[Measurement]:
     """Everything that can be compared, layers in order of execution; what only one of the two has is left out."""
     for layer in _common(now.profiles, before.profiles):
-        yield Movement("features", layer, feature_drift(now.profiles[layer], before.profiles[layer]))
+        value = feature_drift(now.profiles[layer], before.profiles[layer])
+        yield Measurement("drift", "features", layer, value, reference=reference)
     for layer in _common(now.kernels, before.kernels):
-        yield Movement("filters", layer, relative_change(now.kernels[layer], before.kernels[layer]))
+        value = relative_change(now.kernels[layer], before.kernels[layer])
+        yield Measurement("drift", "filters", layer, value, reference=reference)
     for tag in _common(now.maps, before.maps):
-        family, _, layer = tag.partition("/")
-        distance = jensen_shannon(now.maps[tag], before.maps[tag])
-        yield Movement(family, layer, float(distance.mean()), distance)
-        shift = focus_shift(now.maps[tag], before.maps[tag])
-        yield Movement(family, layer, float(shift.nanmean().nan_to_num()), shift.nan_to_num(), "focus_shift")
-    changed = jensen_shannon(now.probabilities, before.probabilities)
-    yield Movement("predictions", None, float(changed.mean()), changed)
-    flipped = (now.classes != before.classes).float()
-    yield Movement("flips", None, float(flipped.mean()), flipped)
+        kind, _, layer = tag.partition("/")
+        yield _of_samples(kind, layer, jensen_shannon(now.maps[tag], before.maps[tag]), reference)
+        yield _of_samples(f"{kind}_focus_shift", layer, focus_shift(now.maps[tag], before.maps[tag]), reference)
+    yield _of_samples("predictions", None, jensen_shannon(now.probabilities, before.probabilities), reference)
+    yield _of_samples("flips", None, (now.classes != before.classes).float(), reference)
+
+
+def _of_samples(name: str, layer: str | None, by_sample: Tensor, reference: str) -> Measurement:
+    return Measurement("drift", name, layer, float(by_sample.mean()), by_sample, reference)
 
 
 def _common(now: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> list[str]:

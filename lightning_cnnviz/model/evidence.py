@@ -138,10 +138,18 @@ class Evidence:
     epoch: int | None = None
     shown: int = 8
     remarks: tuple[str, ...] = ()
+    _computed: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, key: object, compute: Callable[[], _Value]) -> _Value:
+        """What ``compute`` gives, computed for the first view of this look that asks under this key."""
+        if key not in self._computed:
+            self._computed[key] = compute()
+        value: _Value = self._computed[key]
+        return value
 
     def reshaped(self, size: tuple[int, int] | None) -> Evidence:
         """The same evidence with tokens read as maps of the given height and width where they fit."""
-        return replace(self, layout=self.layout.reshaped(size))
+        return self if size is None else replace(self, layout=self.layout.reshaped(size), _computed={})
 
     def activation(self, layer: str) -> Tensor:
         """The output of a layer as maps, (N, K, h, w).

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from lightning_cnnviz.samples import random_numbers
+from lightning_cnnviz.guard.process_state import process_state_preserved, seed
 
 _SEED = 0
 _LOGGING_METHODS = ("log", "log_dict")
@@ -38,8 +38,8 @@ def isolated(model: nn.Module) -> Iterator[None]:
     """
     _check_initialized(model)
     with ExitStack() as stack:
-        stack.enter_context(random_numbers.preserved())
-        random_numbers.seed(_SEED)
+        stack.enter_context(process_state_preserved())
+        seed(_SEED)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(torch.autograd.set_detect_anomaly(False))

@@ -1,4 +1,4 @@
-"""Reading images from datasets and files, without disturbing the random states."""
+"""Reading images from datasets and files, without disturbing the training."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.output.artifacts import RGB
-from lightning_cnnviz.samples import random_numbers
 from lightning_cnnviz.samples.batches import DEFAULT_LABEL_KEY, class_indices, describe, find_image, find_label
 from lightning_cnnviz.samples.datasets import attribute, find_class_names
 
@@ -36,7 +36,7 @@ def read_items(
         ValueError: if there are no indices, one is out of range, or the items are not images of one shape.
     """
     indices = _checked_indices(indices, len(dataset))
-    with random_numbers.preserved():
+    with process_state_preserved():
         items = [dataset[index] for index in indices]
     names = [f"item {index} of dataset, image_key={image_key!r}" for index in indices]
     images = _stack(names, [find_image(item, image_key) for item in items])
@@ -58,7 +58,7 @@ def read_files(
     if not paths:
         raise ValueError("paths must name at least one file, got none")
     pictures = [_read_picture(path) for path in paths]
-    with random_numbers.preserved():
+    with process_state_preserved():
         images = [transform(picture) for picture in pictures]
     return _stack([f"transform of {os.fspath(path)}" for path in paths], images), [np.asarray(p) for p in pictures]
 
@@ -76,7 +76,7 @@ def first_per_class(dataset: MapDataset, per_class: int, label_key: int | str | 
     taken: Counter[int] = Counter()
     chosen: list[tuple[int, int, int]] = []
     complete = 0
-    with random_numbers.preserved():
+    with process_state_preserved():
         for index, label in enumerate(_labels(dataset, label_key)):
             if taken[label] < per_class:
                 chosen.append((taken[label], label, index))

@@ -84,16 +84,20 @@ class CNNVisualizer(Callback):
     ) -> None:
         super().__init__()
         try:
-            self.show = positive("show", show)
+            positive("show", show)
             positive("every_n_epochs", every_n_epochs)
             one_of("on_error", on_error, get_args(OnError))
             one_of("picture_format", picture_format, get_args(PictureFormat))
             check_share("max_overhead", max_overhead)
             check_target(target)
-            source = SampleSource(
-                samples, image_key=image_key, label_key=label_key, class_names=class_names, mean=mean, std=std
-            )
             check_views(views)
+            self.show, taken = show, samples
+            if isinstance(samples, int) and samples > 0:
+                # Numbers may want more samples than are to be drawn.
+                self.show, taken = min(show, samples), max([samples, *(view.wanted_samples for view in views or ())])
+            source = SampleSource(
+                taken, image_key=image_key, label_key=label_key, class_names=class_names, mean=mean, std=std
+            )
         except (ValueError, TypeError) as error:
             raise MisconfigurationException(f"{type(self).__name__}: {error}") from error
         self.views = default_views() if views is None else list(views)

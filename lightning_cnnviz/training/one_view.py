@@ -8,7 +8,7 @@ from typing import Any
 from lightning_cnnviz.drift import Drift, Flips, Timeline
 from lightning_cnnviz.drift.alarms import AlarmAction, AlarmRule
 from lightning_cnnviz.drift.drift import Reference
-from lightning_cnnviz.drift.snapshots import MapKind
+from lightning_cnnviz.drift.scope import DEFAULT_SAMPLES, MOST_SAMPLES, MapKind
 from lightning_cnnviz.methods.cam import Variant
 from lightning_cnnviz.methods.synthesis import Optimizer
 from lightning_cnnviz.model.layers import LayerSpec
@@ -131,8 +131,9 @@ class DriftCallback(CNNVisualizer):
         maps: Sequence[MapKind] = ("grad_cam", "saliency"),
         alarm: AlarmRule = None,
         on_alarm: AlarmAction | None = None,
-        samples: FixedSamples | int = 32,
+        samples: FixedSamples | int = DEFAULT_SAMPLES,
         **options: Any,
     ) -> None:
-        drift = Drift(layers, reference, maps=maps, alarm=alarm, on_alarm=on_alarm)
+        count = samples if isinstance(samples, int) else min(len(samples), MOST_SAMPLES)
+        drift = Drift(layers, reference, maps=maps, alarm=alarm, on_alarm=on_alarm, samples=count)
         super().__init__([drift, Timeline(feature_layers=layers), Flips()], samples, **options)

@@ -41,6 +41,11 @@ class View(ABC):
         return False
 
     @property
+    def wanted_samples(self) -> int:
+        """How many samples :meth:`draw` wants to see when the callback takes them from batches; 0 is any number."""
+        return 0
+
+    @property
     def watches_training(self) -> bool:
         """Whether :meth:`observe` wants to see the training batches."""
         return False

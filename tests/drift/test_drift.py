@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def look(views: list[View], model: nn.Module, judged: FixedSamples, epoch: int |
 
 
 def moved(found: Explanation) -> dict[str, float]:
-    return {tag: value for tag, value in found.scalars.items() if tag.startswith("drift/")}
+    return {tag: value for tag, value in found.scalars.items() if tag.startswith(("drift/", "drift_layers/"))}
 
 
 class TestNumbers:
@@ -50,7 +51,7 @@ class TestNumbers:
         drift, model = Drift(), small_cnn()
         look([drift], model, samples())
         numbers = moved(look([drift], model, samples()))
-        assert len(numbers) == 28
+        assert len(numbers) == 30
         assert set(numbers.values()) == {0.0}
 
     def test_one_changed_layer_is_told_from_the_others(self) -> None:
@@ -61,11 +62,11 @@ class TestNumbers:
             model.body[0].weight.mul_(torch.linspace(-1, 2, 6)[:, None, None, None])
         numbers = moved(look([drift], model, samples()))
         change = (model.body[0].weight.detach() - weight).norm() / weight.norm()
-        assert numbers["drift/filters/body.0/previous"] == pytest.approx(float(change), rel=1e-6)
-        assert numbers["drift/filters/stem.0/previous"] == 0
-        assert numbers["drift/features/stem/previous"] == 0
-        assert numbers["drift/features/body/previous"] > 0.01
-        assert numbers["drift/filters"] == pytest.approx(float(change) / 2, rel=1e-6)
+        assert numbers["drift_layers/filters/body.0/previous"] == pytest.approx(float(change), rel=1e-6)
+        assert numbers["drift_layers/filters/stem.0/previous"] == 0
+        assert numbers["drift_layers/features/stem/previous"] == 0
+        assert numbers["drift_layers/features/body/previous"] > 0.01
+        assert numbers["drift/filters"] == pytest.approx(float(change) / 3, rel=1e-6)
 
     def test_flips_are_the_share_of_samples_with_another_class(self) -> None:
         drift, model, judged = Drift(reference="previous"), small_cnn(), samples()
@@ -82,12 +83,12 @@ class TestNumbers:
         one, other = small_cnn(1), small_cnn(2)
         look([drift], one, judged)
         away = moved(look([drift], other, judged))
-        assert away["drift/features/body/previous"] == away["drift/features/body/first"] > 0
+        assert away["drift_layers/features/body/previous"] == away["drift_layers/features/body/first"] > 0
         rest = moved(look([drift], other, judged))
-        assert rest["drift/features/body/previous"] == 0
-        assert rest["drift/features/body/first"] == away["drift/features/body/first"]
+        assert rest["drift_layers/features/body/previous"] == 0
+        assert rest["drift_layers/features/body/first"] == away["drift_layers/features/body/first"]
         back = moved(look([drift], one, judged))
-        assert back["drift/features/body/first"] == 0
+        assert back["drift_layers/features/body/first"] == 0
 
     def test_the_first_look_says_zero_under_the_short_tags_and_nothing_else(self) -> None:
         numbers = moved(look([Drift()], small_cnn(), samples()))
@@ -101,39 +102,47 @@ class TestNumbers:
         with torch.no_grad():
             model.body[0].weight.fill_(math.nan)
         numbers = moved(look([drift], model, judged))
-        assert numbers["drift/features/body/previous"] == 1
+        assert numbers["drift_layers/features/body/previous"] == 1
         assert numbers["drift/predictions"] == 1
         assert all(map(math.isfinite, numbers.values()))
 
     def test_signs_of_health_and_of_shortcuts(self) -> None:
         boxes = torch.tensor([[0, 0, 8, 8]] * 12)
         numbers = look([Drift()], small_cnn(), samples(regions=boxes)).scalars
-        assert numbers["shortcuts/grad_cam/body/attention_in_region"] == pytest.approx(1)
-        assert numbers["shortcuts/saliency/attention_in_region"] == pytest.approx(1)
-        assert {"health/dead_channels/stem", "health/saturation/body", "health/duplicate_filters/stem.0"} < set(numbers)
+        assert numbers["shortcuts_layers/grad_cam_attention_in_region/body"] == pytest.approx(1)
+        assert numbers["shortcuts/saliency_attention_in_region"] == pytest.approx(1)
+        assert {f"health_layers/{name}" for name in ("dead_channels/stem", "saturation/body")} < set(numbers)
         assert all(0 <= value <= 1 for tag, value in numbers.items() if tag.startswith(("health", "shortcuts")))
 
     def test_a_dead_channel_is_seen(self) -> None:
         model = small_cnn()
         with torch.no_grad():
             model.body[1].bias[:] = -100
-        assert look([Drift()], model, samples()).scalars["health/dead_channels/body"] == 1
+        assert look([Drift()], model, samples()).scalars["health_layers/dead_channels/body"] == 1
 
     def test_keywords_mean_all_filters_and_names_those_inside(self) -> None:
         model = small_cnn()
         every = look([Drift("last")], model, samples()).scalars
         inside = look([Drift("body")], model, samples()).scalars
         assert {tag for tag in every if "filters/" in tag} == {
-            "health/duplicate_filters/stem.0",
-            "health/duplicate_filters/body.0",
+            "health_layers/duplicate_filters/stem.0",
+            "health_layers/duplicate_filters/body.0",
         }
-        assert {tag for tag in inside if "filters/" in tag} == {"health/duplicate_filters/body.0"}
+        assert {tag for tag in inside if "filters/" in tag} == {"health_layers/duplicate_filters/body.0"}
 
 
 class TestArguments:
-    def test_three_samples_are_refused_before_training(self, tmp_path: Path) -> None:
-        with pytest.raises(MisconfigurationException, match="drift needs at least 4 samples, got 3"):
-            fit(tmp_path, [DriftCallback(samples=samples(3))])
+    @pytest.mark.parametrize("few", [7, samples(7)])
+    def test_seven_samples_are_refused(self, few: Any) -> None:
+        with pytest.raises(ValueError, match="samples must be at least 8, got 7"):
+            DriftCallback(samples=few)
+
+    def test_a_validation_set_of_seven_samples_costs_the_drift_and_not_the_run(self, tmp_path: Path) -> None:
+        callback = DriftCallback()
+        run = trainer(tmp_path, [callback])
+        with pytest.warns(UserWarning, match="without Drift: ValueError: drift needs at least 8 samples, got 7"):
+            run.fit(SmallCNN(), loader(count=7), loader(count=7))
+        assert run.global_step == 4
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -141,7 +150,7 @@ class TestArguments:
             ({"reference": []}, "at least one"),
             ({"reference": ["previous", "previous"]}, "'previous' twice"),
             ({"maps": ["cam"]}, "'grad_cam', 'hirescam', 'saliency'"),
-            ({"samples": 3}, "at least 4, got 3"),
+            ({"samples": 7}, "at least 8, got 7"),
             ({"alarm": {"drift/flips": math.nan}}, "finite"),
             ({"warm_up": 0}, "warm_up must be a positive integer"),
         ],
@@ -150,14 +159,128 @@ class TestArguments:
         with pytest.raises(ValueError, match=message):
             Drift(**options)
 
+    @pytest.mark.parametrize(
+        ("tag", "near"),
+        [
+            ("drift/typo", "drift/"),
+            ("drift/grad_cam/focus_shift", "drift/grad_cam_focus_shift"),
+            ("drift_layers/features/bodi/previous", "drift_layers/features/body/previous"),
+            ("shortcuts/hirescam_border", "shortcuts/grad_cam_border"),
+            ("drift_layers/features/head/previous", "drift_layers/features/body/previous"),  # has no maps
+        ],
+    )
+    def test_a_limit_for_no_number_is_refused_before_training(self, tmp_path: Path, tag: str, near: str) -> None:
+        callback = DriftCallback(samples=samples(16), alarm={tag: 0.5})
+        with pytest.raises(MisconfigurationException, match="there is no such number") as caught:
+            fit(tmp_path, [callback])
+        assert near in str(caught.value)
+        assert not (tmp_path / "events").exists() or "drift/features" not in events(tmp_path).Tags()["scalars"]
+
+    def test_every_number_of_a_look_can_have_a_limit(self) -> None:
+        judged, model = samples(16, regions=torch.tensor([[0, 0, 8, 8]] * 16)), small_cnn()
+        drift = Drift()
+        look([drift], model, judged)
+        numbers = look([drift], model, judged).scalars
+        assert len(numbers) > 50
+        look([Drift(alarm=dict.fromkeys(numbers, 9.0))], model, judged)
+
+    def test_what_cannot_be_called_is_refused(self) -> None:
+        with pytest.raises(TypeError, match="on_alarm must be a function that takes the alarm, got 'print'"):
+            Drift(on_alarm="print")  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("reference", ["previous", ["previous", "first"]])
+    def test_a_command_line_builds_the_callback(self, tmp_path: Path, reference: str | list[str]) -> None:
+        from lightning.pytorch.cli import LightningCLI
+
+        config = {
+            "trainer.callbacks": [
+                {"class_path": "lightning_cnnviz.DriftCallback", "init_args": {"reference": reference, "alarm": "auto"}}
+            ]
+        }
+        arguments = [f"--{key}={json.dumps(value)}" for key, value in config.items()]
+        built = LightningCLI(SmallCNN, run=False, args=arguments, save_config_callback=None).trainer
+        (callback,) = (one for one in built.callbacks if isinstance(one, DriftCallback))
+        drift = callback.views[0]
+        assert isinstance(drift, Drift)
+        assert drift.reference == ((reference,) if isinstance(reference, str) else tuple(reference))
+
+
+class TestSamples:
+    def test_the_numbers_see_many_and_the_pictures_few(self, tmp_path: Path) -> None:
+        bare, few = CNNVisualizer([Drift()]), CNNVisualizer([Drift()], 4)
+        run = trainer(tmp_path, [bare], num_sanity_val_steps=4)
+        run.fit(SmallCNN(), loader(count=64), loader(count=64, batch_size=16))
+        assert bare.samples is not None
+        assert len(bare.samples) == 32
+        assert (bare.show, few.show) == (8, 4)
+
+    @pytest.mark.parametrize("count", [65, 300])
+    def test_more_samples_than_are_compared(self, count: int) -> None:
+        views: list[View] = [Drift(samples=64), Timeline(), Flips()]
+        for epoch in range(2):
+            found = look(views, small_cnn(epoch), samples(count), epoch=epoch)
+        assert {"timeline/grad_cam", "timeline/features"} <= set(found.pictures)
+        assert 0 < found.scalars["drift/features"] <= 1
+
+    def test_another_number_than_remembered_starts_anew_and_says_so(self) -> None:
+        views: list[View] = [Drift(), Timeline(), Flips()]
+        look(views, small_cnn(1), samples(16), epoch=0)
+        states = [through_file(view.state_dict()) for view in views]
+        resumed: list[View] = [Drift(), Timeline(), Flips()]
+        for view, state in zip(resumed, states, strict=True):
+            view.load_state_dict(state)
+        found = look(resumed, small_cnn(2), samples(20), epoch=1)
+        assert moved(found) == dict.fromkeys(moved(found), 0.0)
+        assert "16 samples and 3 classes, now there are 20 and 3" in found.notes["drift_remarks"]
+        found = look(resumed, small_cnn(3), samples(20), epoch=2)
+        assert found.scalars["drift_layers/features/body/first"] > 0
+        assert "drift_remarks" not in found.notes
+
+    def test_few_samples_are_remarked_upon_once(self) -> None:
+        drift = Drift()
+        first, second = (look([drift], small_cnn(), samples(15)) for _ in range(2))
+        assert first.remarks == ["drift of 15 samples is noisy: give at least 16"]
+        assert not second.remarks
+        assert not look([Drift()], small_cnn(), samples(16)).remarks
+
+
+def test_no_tag_is_the_beginning_of_another() -> None:
+    judged = samples(16, regions=torch.tensor([[0, 0, 8, 8]] * 16))
+    views: list[View] = [
+        Drift(maps=["grad_cam", "hirescam", "saliency"], alarm={"drift/flips": 0.0}, warm_up=1),
+        Timeline(),
+        Flips(),
+    ]
+    tags: set[str] = set()
+    for seed in range(4):
+        found = look(views, small_cnn(seed), judged, epoch=seed)
+        tags |= {*found.scalars, *found.pictures, *found.notes, *found.arrays}
+    assert {"drift/flips", "flips", "alarms", "timeline/features"} <= tags
+    clashes = [(one, other) for one in tags for other in tags if other.startswith(f"{one}/")]
+    assert not clashes
+
+
+def test_what_views_share_is_computed_once_in_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lightning_cnnviz.drift import snapshots
+
+    calls: list[str] = []
+    for name in ("activation_map", "similarity_profile", "reduce_channels"):
+        true = getattr(snapshots, name)
+        monkeypatch.setattr(snapshots, name, lambda *a, _n=name, _t=true, **k: (calls.append(_n), _t(*a, **k))[1])
+    callback = DriftCallback(samples=samples(16))
+    for epoch in range(2):
+        calls.clear()
+        look(callback.views, small_cnn(epoch), samples(16), epoch=epoch)
+        assert sorted(calls) == ["activation_map", "reduce_channels", "similarity_profile", "similarity_profile"]
+
 
 class TestBaseline:
     def test_a_checkpoint_of_the_same_weights_is_zero_away(self, tmp_path: Path) -> None:
         model = small_cnn()
         torch.save(model.state_dict(), tmp_path / "deployed.pt")
         numbers = moved(look([Drift(reference=tmp_path / "deployed.pt")], model, samples()))
-        assert numbers["drift/features/body/deployed"] == 0
-        assert numbers["drift/grad_cam/body/deployed"] == 0
+        assert numbers["drift_layers/features/body/deployed"] == 0
+        assert numbers["drift_layers/grad_cam/body/deployed"] == 0
 
     def test_equals_a_look_at_the_other_model_itself(self, tmp_path: Path) -> None:
         model, other = small_cnn(1), small_cnn(2)
@@ -167,8 +290,8 @@ class TestBaseline:
         drift = Drift(reference="previous")
         look([drift], other, samples())
         by_model = moved(look([drift], model, samples()))
-        assert by_path["drift/features/body/deployed"] == by_model["drift/features/body/previous"] > 0
-        assert by_path["drift/saliency/input/deployed"] == by_model["drift/saliency/input/previous"]
+        assert by_path["drift_layers/features/body/deployed"] == by_model["drift_layers/features/body/previous"] > 0
+        assert by_path["drift_layers/saliency/input/deployed"] == by_model["drift_layers/saliency/input/previous"]
         assert sha(model) == before
 
     def test_the_file_is_read_once(self, tmp_path: Path) -> None:
@@ -195,7 +318,7 @@ class TestBaseline:
         torch.save(small_cnn(2).state_dict(), tmp_path / "deployed.pt")
         callback = DriftCallback(reference=["previous", tmp_path / "deployed.pt"], samples=samples())
         assert sha(fit(tmp_path / "a", [])) == sha(fit(tmp_path / "b", [callback]))
-        assert len(events(tmp_path / "b").Scalars("drift/features/body/deployed")) == 3
+        assert len(events(tmp_path / "b").Scalars("drift_layers/features/body/deployed")) == 3
 
 
 class TestFlips:
@@ -241,11 +364,11 @@ class TestInTraining:
         options = {"accumulate_grad_batches": 4, "max_epochs": 3}
         assert sha(fit(tmp_path / "a", [], **options)) == sha(fit(tmp_path / "b", [callback], **options))
         found = events(tmp_path / "b")
-        features = [event.value for event in found.Scalars("drift/features/body/previous")]
+        features = [event.value for event in found.Scalars("drift_layers/features/body/previous")]
         assert len(features) == 3
         assert all(0 < value <= 1 for value in features)
         short = [event.value for event in found.Scalars("drift/grad_cam")]
-        layer = [event.value for event in found.Scalars("drift/grad_cam/body/previous")]
+        layer = [event.value for event in found.Scalars("drift_layers/grad_cam/body/previous")]
         assert short == pytest.approx(layer)
         assert {"timeline/grad_cam", "timeline/features"} <= set(found.Tags()["images"])
 
@@ -286,7 +409,7 @@ class TestInTraining:
         train("resumed", ckpt_path=tmp_path / "wholeepoch=1.ckpt", weights_only=True)
         whole, resumed = events(tmp_path / "whole"), events(tmp_path / "resumed")
         tags = [tag for tag in whole.Tags()["scalars"] if tag.startswith("drift/")]
-        assert len(tags) == 28
+        assert len(tags) == 30
         for tag in tags:
             expected = [(event.step, pytest.approx(event.value, abs=1e-5)) for event in whole.Scalars(tag)][-2:]
             assert [(event.step, event.value) for event in resumed.Scalars(tag)] == expected

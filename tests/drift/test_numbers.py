@@ -94,6 +94,15 @@ class TestFeatureDrift:
         assert drift(features, constant) == 1.0
         assert drift(constant, 3 * constant) == 0.0
 
+    def test_a_layer_that_one_sample_drives_stands_still(self) -> None:
+        features = torch.zeros(32, 6, 7, 7)
+        features[5] = normal(6, 7, 7).abs().float()
+        before = features.clone()
+        features[5] *= 1.7  # the other samples are told apart by nothing, before as after
+        assert drift(features, before) == 0.0
+        assert drift(features + 0.3, before + 0.3) == 0.0
+        assert drift(features, normal(32, 6, 7, 7, seed=1)) == 1.0
+
     @pytest.mark.parametrize("bad", [math.nan, math.inf])
     def test_a_layer_that_is_not_finite_moved_entirely(self, bad: float) -> None:
         features = normal(8, 5)
@@ -158,11 +167,20 @@ class TestFocusShift:
     def test_fraction_of_the_diagonal(self) -> None:
         first, second = torch.zeros(1, 3, 4), torch.zeros(1, 3, 4)
         first[0, 0, 0] = second[0, 2, 3] = 1
-        assert focus_shift(first, second).item() == pytest.approx(math.hypot(2, 3) / 5)
+        assert focus_shift(first, second).item() == 1
         assert focus_shift(first, first).item() == 0
 
-    def test_a_blank_map_has_no_centre(self) -> None:
-        assert focus_shift(torch.zeros(1, 3, 3), torch.ones(1, 3, 3)).isnan().all()
+    def test_by_hand(self) -> None:
+        first, second = torch.zeros(1, 3, 4), torch.zeros(1, 3, 4)
+        first[0, 0, 0], second[0, 0, 0], second[0, 2, 0] = 1, 1, 3  # the centre goes 1.5 rows down
+        assert focus_shift(first, second).item() == pytest.approx(1.5 / math.hypot(2, 3))
+        assert focus_shift(torch.ones(1, 1, 1), torch.ones(1, 1, 1)).item() == 0
+
+    def test_maps_that_went_blank_or_broke_moved_entirely(self) -> None:
+        blank, other = torch.zeros(1, 3, 3), torch.ones(1, 3, 3)
+        assert focus_shift(blank, other).item() == focus_shift(other, blank).item() == 1
+        assert focus_shift(blank, blank).item() == 0
+        assert focus_shift(torch.full((1, 3, 3), math.nan), other).item() == 1
 
 
 def test_relative_change() -> None:
@@ -228,7 +246,9 @@ class TestShortcuts:
     def test_spread_of_two_places(self) -> None:
         maps = torch.zeros(2, 3, 4)
         maps[0, 0, 0] = maps[1, 2, 0] = 1
-        assert centre_spread(maps) == pytest.approx(1 / 5)
+        assert centre_spread(maps) == pytest.approx(1 / math.hypot(2, 3))
+        maps[1, 2] = torch.tensor([0.0, 0.0, 0.0, 1.0])
+        assert centre_spread(maps) == pytest.approx(0.5)
 
     def test_each_map_counts_the_same_and_blank_ones_do_not(self) -> None:
         maps = torch.zeros(3, 5, 5)

@@ -22,8 +22,8 @@ def test_the_right_number_notices_at_the_right_epoch(disturbance: planted_drift.
 def test_a_disturbance_that_did_not_happen_is_not_found() -> None:
     flat = dict.fromkeys(
         [tag for signals in planted_drift.SIGNALS.values() for tag in signals.values()]
-        + [f"others/drift/features/stage{i}/previous" for i in (1, 2, 3)]
-        + ["others/drift/hirescam/focus_shift", "concerned/drift/hirescam/focus_shift"],
+        + [f"others/drift_layers/features/stage{i}/previous" for i in (1, 2, 3)]
+        + ["others/drift/hirescam_focus_shift", "concerned/drift/hirescam_focus_shift"],
         [0.1] * planted_drift.EPOCHS,
     )
     run = planted_drift.Run(flat, [], 0.9)

@@ -8,7 +8,7 @@ import html
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lightning_cnnviz.look import check_classes, check_views, run_views
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.targets import Target, check_target
-from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Picture, Scalar
+from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Picture, Scalar, Style
 from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.sinks import file_path, write_whole
 from lightning_cnnviz.samples import FixedSamples
@@ -92,6 +92,7 @@ def explain(
     *,
     target: Target = "predicted",
     output_key: int | str | None = None,
+    font: str | None = None,
 ) -> Explanation:
     """Looks at a model once and returns what the views found. The model is left as it was, to the bit.
 
@@ -102,6 +103,7 @@ def explain(
         target: which class score is explained.
         output_key: where the scores are if the model returns a tuple, a mapping or an object; None: found by a common
             name such as ``"logits"``, else the first tensor.
+        font: the path of a font file for scripts that the installed fonts lack; None: what is installed.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -120,7 +122,7 @@ def explain(
     explanation = Explanation()
     for _, artifacts in run_views(probe, layout, samples, views, target, failed=_raise):
         for artifact in artifacts:
-            explanation.add(artifact)
+            explanation.add(replace(artifact, style=Style(font)) if isinstance(artifact, Picture) else artifact)
     return explanation
 
 

@@ -12,7 +12,7 @@ from lightning_cnnviz.render.text import DARK, RIGHT, WRONG, Color, line_block, 
 
 _COLORS = {True: (30, 120, 190), False: (230, 110, 20), None: (150, 150, 150)}
 _INKS = {True: RIGHT, False: WRONG, None: DARK}
-_TRACK = (236, 236, 236)
+_TRACK = (238, 238, 238)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def bar_chart(bars: Sequence[Bar], *, width: int = 224, height: int = 224, size:
     left = int(min(names, width * 0.42)) + 8
     right = width - int(max(text_width(bar.label, size) for bar in bars)) - 10
     for index, bar in enumerate(bars):
-        rows = slice(index * row + row // 8, (index + 1) * row - row // 8)
+        rows = slice(index * row + row // 6, (index + 1) * row - row // 6)
         ink, color = _INKS[bar.correct], _COLORS[bar.correct]
         _paste(picture, _name_block(_marked(bar), left - 8, row, size, ink), rows, 0)
         picture[rows, left:right] = _TRACK
@@ -64,7 +64,7 @@ def _marked(bar: Bar) -> str:
 
 def _name_block(name: str, width: int, height: int, size: int, color: Color) -> RGB:
     """A name on one line, or on two smaller ones where it would have to be cut."""
-    small = min(size, height // 2 * 6 // 7)
+    small = max(1, min(size, height // 2 * 6 // 7))
     lines = wrapped(name, width, small)
     if text_width(name, size) <= width or len(lines) != 2 or small < size // 2:
         return line_block(name, width, size, color)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB
 
 GAP = 8
-MARGIN = 12
+MARGIN = 16
 WIDTH = 1000 - 2 * MARGIN
 """Most pixels that a picture is wide without its margins: a browser shows it in 350 by leaving out pixels."""
 

@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import PictureFormat
+from lightning_cnnviz.render.text import load_font
 from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples, SampleSource
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
 from lightning_cnnviz.training import memory
@@ -51,6 +52,7 @@ class CNNVisualizer(Callback):
         max_overhead: the share of the training time, above 0 and at most 1, that looks may take; beyond it the last of
             the views are left out until there is room again, but never in the first and the last epoch.
         picture_format: ``"png"``, or ``"jpeg"`` for photographs: a fifth of the size, with losses.
+        font: the path of a font file for scripts that the installed fonts lack; None: what is installed.
         on_error: what a failure while training does: ``"warn"``, or ``"raise"`` for debugging.
 
     Raises:
@@ -80,6 +82,7 @@ class CNNVisualizer(Callback):
         tag_prefix: str = "",
         max_overhead: float | None = None,
         picture_format: PictureFormat = "png",
+        font: str | None = None,
         on_error: OnError = "warn",
     ) -> None:
         super().__init__()
@@ -89,6 +92,7 @@ class CNNVisualizer(Callback):
             one_of("on_error", on_error, get_args(OnError))
             one_of("picture_format", picture_format, get_args(PictureFormat))
             check_share("max_overhead", max_overhead)
+            load_font(font, size=16)
             check_target(target)
             check_views(views)
             self.show, taken = show, samples
@@ -107,6 +111,7 @@ class CNNVisualizer(Callback):
         self.class_names = class_names
         self.tag_prefix = tag_prefix
         self.picture_format = picture_format
+        self.font = font
         self.failures = Failures(type(self).__name__, on_error)
         self.schedule = Schedule(type(self).__name__, every_n_epochs, log_untrained, max_overhead)
         self.sampling = Sampling(

@@ -11,7 +11,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lightning_cnnviz.look import UNMETERED, run_views
-from lightning_cnnviz.output.artifacts import Artifact, Note, Picture, Scalar
+from lightning_cnnviz.output.artifacts import Artifact, Note, Picture, Scalar, Style
 from lightning_cnnviz.training.progress import ProgressBar
 from lightning_cnnviz.training.request_only import RequestOnly
 from lightning_cnnviz.training.weight_averaging import drawn_weights
@@ -143,12 +143,13 @@ def _look_at_once(
         return []
     finally:
         progress.close()
-    return [_adopted(artifact, owners[view]) for view, artifacts in drawn for artifact in artifacts]
+    return [_adopted(artifact, owners[view], epoch) for view, artifacts in drawn for artifact in artifacts]
 
 
-def _adopted(artifact: Artifact, callback: CNNVisualizer) -> Artifact:
+def _adopted(artifact: Artifact, callback: CNNVisualizer, epoch: int | None) -> Artifact:
     """An artifact of one of the views as its callback wants it written."""
     tag = callback.tag_prefix + artifact.tag
     if isinstance(artifact, Picture):
-        return dataclasses.replace(artifact, tag=tag, format=callback.picture_format)
+        style = Style(callback.font, "untrained" if epoch is None else f"epoch {epoch}")
+        return dataclasses.replace(artifact, tag=tag, format=callback.picture_format, style=style)
     return dataclasses.replace(artifact, tag=tag)

@@ -21,7 +21,7 @@ import pytest
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Note, Picture, Scalar
+from lightning_cnnviz.output.artifacts import PLAIN, RGB, Array, Artifact, Note, Picture, Scalar, Style
 from lightning_cnnviz.output.sinks import FileSink, Sink, TensorBoardSink
 from lightning_cnnviz.output.writer import BackgroundWriter, WriterError
 
@@ -439,7 +439,7 @@ def test_arguments_are_checked(arguments: dict[str, float], message: str) -> Non
 
 
 class Unable:
-    def draw(self, font: str | None = None) -> RGB:
+    def draw(self, style: Style = PLAIN) -> RGB:
         raise KeyError("x")
 
 

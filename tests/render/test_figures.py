@@ -67,7 +67,7 @@ def test_a_map_laid_over_weighs_as_much_as_it_was_told() -> None:
     # Half of the map where it is highest, none of it where it is lowest, a quarter half-way.
     assert np.array_equal(over[0, 0], PHOTO[0, 0])
     assert np.abs(over[-1, -1] - (heat[-1, -1] / 2 + PHOTO[-1, -1] / 2)).max() <= 1
-    assert np.abs(over[10, 0] - (heat[10, 0] / 4 + PHOTO[10, 0] * 3 / 4)).max() <= 2
+    assert np.abs(over[10, 0] - (heat[10, 0] / 4 + PHOTO[10, 0] * 0.75)).max() <= 2
     signed = Maps(values - 0.5, ("a",), kind="signed", laying="over", alpha=1.0).cells([PHOTO])[0][0]
     assert np.abs(signed[10, 0].astype(int) - PHOTO[10, 0]).max() <= 2  # zero, in the middle, says nothing
     flat = Maps(values * 0 + 1, ("a",), laying="both", alpha=1.0).cells([PHOTO])[0]

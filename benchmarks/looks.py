@@ -13,7 +13,7 @@ from benchmarks.maps import FLOOR, Look, forward_and_backward
 from benchmarks.report import Bar, Report
 from benchmarks.timing import Timings, interleaved
 from examples.mnist import MnistCNN
-from lightning_cnnviz.output.sinks import TensorBoardSink
+from lightning_cnnviz.output.tensorboard import TensorBoardSink
 from lightning_cnnviz.output.writer import BackgroundWriter
 from lightning_cnnviz.views import default_views
 

@@ -15,7 +15,7 @@ from torchvision.utils import make_grid
 from benchmarks.report import Bar, Report
 from benchmarks.timing import interleaved
 from lightning_cnnviz.output.artifacts import Picture
-from lightning_cnnviz.output.sinks import TensorBoardSink
+from lightning_cnnviz.output.tensorboard import TensorBoardSink
 from lightning_cnnviz.output.writer import BackgroundWriter
 from lightning_cnnviz.render import draw_maps, tiles
 

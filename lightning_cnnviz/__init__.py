@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from lightning_cnnviz.explain import Explanation, explain
     from lightning_cnnviz.model.evidence import Evidence, Request
     from lightning_cnnviz.model.layers import Layout
-    from lightning_cnnviz.output.artifacts import Array, Note, Picture, Scalar
+    from lightning_cnnviz.output.artifacts import Array, Artifact, Note, Picture, Scalar
+    from lightning_cnnviz.output.files import FileSink
+    from lightning_cnnviz.output.registry import register_sink
+    from lightning_cnnviz.output.sink import Sink
     from lightning_cnnviz.samples import FixedSamples
     from lightning_cnnviz.training.callback import CNNVisualizer
     from lightning_cnnviz.training.one_view import (
@@ -47,6 +50,7 @@ __all__ = [
     "CAM",
     "ActivationMaximization",
     "Array",
+    "Artifact",
     "CNNVisualizer",
     "Drift",
     "DriftCallback",
@@ -54,6 +58,7 @@ __all__ = [
     "Explanation",
     "FeatureMapCallback",
     "FeatureMaps",
+    "FileSink",
     "FilterCallback",
     "Filters",
     "FixedSamples",
@@ -72,11 +77,13 @@ __all__ = [
     "Saliency",
     "SaliencyCallback",
     "Scalar",
+    "Sink",
     "Timeline",
     "View",
     "compare",
     "explain",
     "overlay_sheet",
+    "register_sink",
 ]
 
 _NAMES = {
@@ -84,8 +91,11 @@ _NAMES = {
     ".drift": ("Drift", "Flips", "Timeline"),
     ".explain": ("Explanation", "explain"),
     ".model.evidence": ("Evidence", "Request"),
+    ".output.artifacts": ("Array", "Artifact", "Note", "Picture", "Scalar"),
+    ".output.files": ("FileSink",),
+    ".output.registry": ("register_sink",),
+    ".output.sink": ("Sink",),
     ".model.layers": ("Layout",),
-    ".output.artifacts": ("Array", "Note", "Picture", "Scalar"),
     ".samples": ("FixedSamples",),
     ".training.callback": ("CNNVisualizer",),
     ".training.one_view": (

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import base64
-import csv
 import html
-import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
-import numpy as np
 from torch import Tensor, nn
 
 from lightning_cnnviz.look import check_classes, check_views, run_views
+from lightning_cnnviz.model.entry import Forward
 from lightning_cnnviz.model.probe import Probe
+from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target
-from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Picture, Scalar, Style
+from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Look, Note, Picture, Scalar, Style
 from lightning_cnnviz.output.encoding import encode
-from lightning_cnnviz.output.sinks import file_path, write_whole
+from lightning_cnnviz.output.files import write_file, write_table
+from lightning_cnnviz.output.sink import Sink, encodable, kinds_taken
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views import View, default_views
+from lightning_cnnviz.views.base import one_of
 
 
 @dataclass
@@ -49,27 +51,56 @@ class Explanation:
         it. Numbers go to ``scalars.csv`` with the columns tag and value, a note to ``<tag>.md``.
         """
         folder = Path(directory)
-        for tag, image in self.pictures.items():
-            write_whole(file_path(folder, tag, ".png"), encode(image))
-        for tag, values in self.arrays.items():
-            write_whole(file_path(folder, tag, ".npy"), _npy(values))
-        for tag, text in self.notes.items():
-            write_whole(file_path(folder, tag, ".md"), text.encode())
+        for artifact in self.artifacts():
+            if not isinstance(artifact, (Scalar, Look)):
+                write_file(folder, artifact)
         if self.scalars:
-            write_whole(folder / "scalars.csv", _csv([("tag", "value"), *self.scalars.items()]))
+            write_table(folder / "scalars.csv", [("tag", "value"), *self.scalars.items()])
+
+    def write(self, sink: Sink, step: int) -> None:
+        """Writes everything that a sink takes, for a training loop without a Trainer.
+
+        Args:
+            sink: a :class:`~lightning_cnnviz.FileSink`, or any other.
+            step: how far training has come.
+
+        Raises:
+            OSError: or whatever else the sink raises.
+        """
+        for artifact in self.artifacts():
+            if isinstance(artifact, kinds_taken(sink)):
+                sink.write(artifact, step)
+        sink.flush()
+
+    def artifacts(self) -> Iterator[Artifact]:
+        """Everything found, as sinks take it."""
+        found: list[Artifact] = [
+            *(Picture(tag, image) for tag, image in self.pictures.items()),
+            *(Array(tag, values) for tag, values in self.arrays.items()),
+            *(Scalar(tag, value) for tag, value in self.scalars.items()),
+            *(Note(tag, text) for tag, text in self.notes.items()),
+        ]
+        return map(encodable, found)
 
     def add(self, artifact: Artifact) -> None:
         """Takes in what a view drew."""
         if isinstance(artifact, Picture):
             self.pictures[artifact.tag] = artifact.image
-            self.remarks += artifact.remarks
+            for remark in artifact.remarks:
+                self.say(remark)
         elif isinstance(artifact, Array):
             self.arrays[artifact.tag] = artifact.values
         elif isinstance(artifact, Scalar):
             self.scalars[artifact.tag] = artifact.value
-        else:
+        elif isinstance(artifact, Note):
             self.notes[artifact.tag] = artifact.text
-            self.remarks += artifact.remarks
+            for remark in artifact.remarks:
+                self.say(remark)
+
+    def say(self, remark: str) -> None:
+        """Takes in a remark, once."""
+        if remark not in self.remarks:
+            self.remarks.append(remark)
 
     def _repr_html_(self) -> str:
         """Shows pictures, numbers, notes and remarks in a notebook."""
@@ -92,6 +123,8 @@ def explain(
     *,
     target: Target = "predicted",
     output_key: int | str | None = None,
+    output: OutputKind = "auto",
+    forward: Forward | None = None,
     font: str | None = None,
 ) -> Explanation:
     """Looks at a model once and returns what the views found. The model is left as it was, to the bit.
@@ -99,48 +132,48 @@ def explain(
     Args:
         model: takes images (N, C, H, W), returns class scores before softmax.
         samples: the images, as the model takes them; a plain tensor has no labels and no class names.
-        views: what to look at; those of :class:`~lightning_cnnviz.CNNVisualizer` if None.
+        views: what to look at; those of :class:`~lightning_cnnviz.CNNVisualizer` if None, and a remark for each of them
+            that cannot work on this model.
         target: which class score is explained.
-        output_key: where the scores are if the model returns a tuple, a mapping or an object; None: found by a common
-            name such as ``"logits"``, else the first tensor.
+        output_key: where the scores are if the model returns a tuple, a mapping or an object, ``"a.b"`` in nested ones;
+            None: found by the number of classes, a common name such as ``"logits"``, else the first tensor.
+        output: what the scores are: ``"logits"`` or ``"probabilities"`` of classes of which one is true,
+            ``"multilabel"`` for independent ones, ``"regression"`` for values; ``"auto"``: what model and samples tell.
+        forward: what to call if not the model itself: the name of a module of it, or a function of the images (N, C, H,
+            W), or of the model and the images.
         font: the path of a font file for scripts that the installed fonts lack; None: what is installed.
 
     Raises:
         TypeError: an argument is of the wrong kind.
-        ValueError: a view cannot work on this model, or target and samples do not fit together.
+        ValueError: a view that was named cannot work on this model, or target and samples do not fit together.
     """
     check_target(target)
     check_views(views)
     if isinstance(samples, Tensor):
         samples = FixedSamples(samples)
-    probe = Probe(model, output_key=output_key)
-    views = default_views() if views is None else list(views)
-    for view in views:
-        view.check(model)
+    one_of("output", output, get_args(OutputKind))
+    probe = Probe(model, output_key=output_key, output=output, forward=forward)
+    explanation = Explanation()
+
+    def failed(view: View, error: Exception) -> None:
+        if views is not None:
+            raise error
+        explanation.say(f"{view.name} is left out: {error}")
+
+    chosen = []
+    for view in default_views() if views is None else views:
+        try:
+            view.check(model)
+            chosen.append(view)
+        except ValueError as error:
+            failed(view, error)
     layout = probe.survey(samples)
     check_classes(layout, samples, target)
-    explanation = Explanation()
-    for _, artifacts in run_views(probe, layout, samples, views, target, failed=_raise):
+    for _, artifacts in run_views(probe, layout, samples, chosen, target, failed=failed, say=explanation.say):
         for artifact in artifacts:
             explanation.add(replace(artifact, style=Style(font)) if isinstance(artifact, Picture) else artifact)
     return explanation
 
 
-def _raise(view: View, error: Exception) -> None:
-    raise error
-
-
 def _png_base64(image: RGB) -> str:
     return base64.b64encode(encode(image)).decode()
-
-
-def _npy(values: Tensor) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, values.numpy())
-    return buffer.getvalue()
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue().encode()

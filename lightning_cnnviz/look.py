@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Protocol
 
-import torch
-
 from lightning_cnnviz.guard.process_state import process_state_preserved
-from lightning_cnnviz.model.evidence import Request
+from lightning_cnnviz.model.evidence import Request, Training
 from lightning_cnnviz.model.layers import ArgumentError, Layout
 from lightning_cnnviz.model.probe import Probe
-from lightning_cnnviz.model.targets import Target, target_scores
+from lightning_cnnviz.model.targets import Target, check_range, fixed_classes
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
@@ -49,13 +48,16 @@ def run_views(
     failed: Callable[[View, Exception], None],
     shown: int | None = None,
     epoch: int | None = None,
+    training: Training | None = None,
     meter: Meter = UNMETERED,
+    say: Callable[[str], None] = lambda remark: None,
 ) -> list[tuple[View, list[Artifact]]]:
     """One look for several views: their requests merged, one pass, and what each drew of it.
 
     A view that raises is reported to ``failed`` and left out; the others go on. What the shared pass itself raises is
-    raised.
+    raised. What the reader should know of the model and of the layers looked at is told to ``say``.
     """
+    samples = samples.fitting(layout.classes)  # no names of other classes
     requests: dict[View, Request] = {}
     for number, view in enumerate(views):
         try:
@@ -70,6 +72,10 @@ def run_views(
         merged |= request
     with meter.stage("pass"):
         evidence = probe.run(samples, layout, merged, target, shown=shown, epoch=epoch)
+    for remark in (*layout.remarks, *layout.remarks_on(merged.activations | merged.gradients)):
+        say(remark)
+    if training is not None:
+        evidence = replace(evidence, training=training)
     drawn: list[tuple[View, list[Artifact]]] = []
     for number, view in enumerate(views):
         if view in requests:
@@ -107,12 +113,13 @@ def check_classes(
     """
     if class_names is not None and len(class_names) < layout.classes:
         raise ArgumentError(f"class_names has {len(class_names)} names, the model has {layout.classes} classes")
-    if samples.labels is not None and int(samples.labels.max()) >= layout.classes:
-        raise ValueError(
-            f"samples have labels up to {int(samples.labels.max())}, the model has {layout.classes} classes"
-        )
-    if not callable(target):
-        try:
-            target_scores(torch.zeros(len(samples), layout.classes), target, samples.labels)
-        except (ValueError, TypeError) as error:
-            raise ArgumentError(str(error)) from error
+    if layout.reading.meaning == "classes" and samples.labels is not None:
+        most = int(samples.labels.max())
+        if most >= layout.classes:
+            raise ValueError(f"samples have labels up to {most}, the model has {layout.classes} classes")
+    if callable(target) or (isinstance(target, str) and target == "predicted") or not layout.reading.width:
+        return
+    try:
+        check_range(fixed_classes(target, len(samples), samples.labels), layout.reading.width)
+    except (ValueError, TypeError) as error:
+        raise ArgumentError(str(error)) from error

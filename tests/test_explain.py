@@ -162,8 +162,16 @@ def test_what_cannot_be_done_is_said(views: list[View], options: dict[str, objec
         explain(SmallCNN(), images(), views, **options)  # type: ignore[arg-type]
 
 
-def test_a_model_without_convolutions_is_refused_by_name() -> None:
+def test_of_a_model_without_convolutions_only_what_was_named_is_refused() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(SIZE * SIZE, 2))
-    with pytest.raises(ValueError, match="needs a model with a two-dimensional convolution, Sequential has none"):
-        explain(model, images())
+    refused = "needs a model with a two-dimensional convolution, Sequential has none"
+    with pytest.raises(ValueError, match=refused):
+        explain(model, images(), [GradCAM()])
+    found = explain(model, images())
+    assert found.pictures.keys() == {"predictions", "saliency/gradient"}
+    assert [remark.partition(":")[0] for remark in found.remarks if refused in remark] == [
+        "FeatureMaps is left out",
+        "Filters is left out",
+        "GradCAM is left out",
+    ]
     assert explain(model, images(), [Saliency()]).pictures.keys() == {"saliency/gradient"}

@@ -24,7 +24,7 @@ ALLOWED = {
     "look.py": {"guard", "views", "drift", "model", "samples", "output.artifacts"},
     "explain.py": {"look", "views", "drift", "model", "samples", "output"},
     "compare.py": {"explain", "look", "views", "drift", "model", "samples", "output"},
-    "page": {"page", "output.record_names"},
+    "page": {"page", "output"},
     "__main__.py": {"page", "output"},
     "training": {"guard", "training", "look", "views", "drift", "model", "samples", "output", "render", "methods"},
 }

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import torch
+from torch import Tensor
+
 from lightning_cnnviz.drift.alarms import Alarm, Exceeded
 from lightning_cnnviz.drift.flips import before_and_after
 from lightning_cnnviz.drift.measurement import Measurement
+from lightning_cnnviz.drift.rule import SAMPLES_LOSS
 from lightning_cnnviz.drift.snapshots import Snapshot
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Artifact, Note, Picture
 from lightning_cnnviz.render import format_number
-from lightning_cnnviz.views.common import percent
+from lightning_cnnviz.views.captions import percent
 
 _SAMPLES = 4
 
 
-def make_alarm(epoch: int | None, exceeded: Sequence[Exceeded], moved: Sequence[Measurement]) -> Alarm:
-    """The alarm with the samples that moved most in what alarmed, or in their maps where nothing can be told apart."""
-    of_samples = {one.tag: one for one in moved if one.by_sample is not None}
-    named = [of_samples[one.tag] for one in exceeded if one.tag in of_samples]
-    maps_first = sorted(of_samples.values(), key=lambda one: one.layer is None)
-    ranking = (named or maps_first)[0].by_sample
-    assert ranking is not None
-    order = ranking.sort(descending=True, stable=True).indices.tolist()
-    return Alarm(epoch, tuple(exceeded), tuple(index for index in order[:_SAMPLES] if ranking[index] > 0))
+def make_alarm(
+    epoch: int | None, exceeded: Sequence[Exceeded], moved: Sequence[Measurement], losses: Tensor | None
+) -> Alarm:
+    """The alarm with the samples that moved most in what alarmed.
+
+    Args:
+        epoch: of the look.
+        exceeded: what is above its limit.
+        moved: how far everything moved since the reference.
+        losses: (N,) by how much the loss of each sample rose since the reference; None without labels.
+    """
+    rankings = (_by_sample(one.tag, moved, losses) for one in exceeded)
+    return Alarm(epoch, tuple(exceeded), _largest(next((one for one in rankings if one is not None), None)))
 
 
 def report(
@@ -38,17 +46,38 @@ def report(
 ) -> Iterator[Artifact]:
     """A note, and a picture if there are maps."""
     yield Note("alarms", _text(alarm, evidence, before, now, moved), (alarm.sentence,))
-    if now.maps and alarm.samples:
+    # Where what alarmed tells no samples apart, those are shown whose prediction moved most.
+    shown = alarm.samples or _largest(next(one.by_sample for one in moved if one.name == "predictions"))
+    if now.maps and before.maps and shown:
         title = f"Alarm: {alarm.exceeded[0].tag} is {format_number(alarm.exceeded[0].value)}"
-        yield Picture("alarms", before_and_after(evidence, before, now, alarm.samples, earlier_epoch, title=title))
+        yield Picture("alarms", before_and_after(evidence, before, now, shown, earlier_epoch, title=title))
+
+
+def _by_sample(tag: str, moved: Sequence[Measurement], losses: Tensor | None) -> Tensor | None:
+    """(N,) what each sample adds to a number, summed over the layers; None if samples cannot be told apart in it."""
+    if tag == SAMPLES_LOSS:
+        return losses
+    found = [one.by_sample for one in moved if tag in (one.tag, one.short_tag) and one.by_sample is not None]
+    return torch.stack(found).sum(dim=0) if found else None
+
+
+def _largest(by_sample: Tensor | None) -> tuple[int, ...]:
+    if by_sample is None:
+        return ()
+    order = by_sample.sort(descending=True, stable=True).indices.tolist()
+    return tuple(index for index in order[:_SAMPLES] if by_sample[index] > 0)
 
 
 def _text(alarm: Alarm, evidence: Evidence, before: Snapshot, now: Snapshot, moved: Sequence[Measurement]) -> str:
     lines = [f"**{alarm.sentence}**", "", "| number | value | limit |", "|---|---|---|"]
-    lines += [f"| {one.tag} | {format_number(one.value)} | {format_number(one.limit)} |" for one in alarm.exceeded]
+    lines += [
+        f"| {one.tag} | {format_number(one.value)} | {one.remark or format_number(one.limit)} |"
+        for one in alarm.exceeded
+    ]
     maps = [one for one in moved if one.by_sample is not None and one.layer is not None]
     headings = ["sample", "true", "before", "now", *(_heading(one) for one in maps)]
-    lines += ["", f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
+    if alarm.samples:
+        lines += ["", f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for index in alarm.samples:
         cells = [str(index), _truth(evidence, index), _answer(evidence, before, index), _answer(evidence, now, index)]
         cells += [format_number(float(one.by_sample[index])) for one in maps if one.by_sample is not None]

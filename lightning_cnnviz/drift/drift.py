@@ -14,6 +14,7 @@ from lightning_cnnviz.drift.alarm_report import make_alarm, report
 from lightning_cnnviz.drift.alarms import AlarmAction, AlarmMonitor, AlarmRule
 from lightning_cnnviz.drift.measurement import Measurement, means
 from lightning_cnnviz.drift.numbers import FEWEST_SAMPLES
+from lightning_cnnviz.drift.rule import LEARNING_RATE, SAMPLES_LOSS, TRAINING_LOSS
 from lightning_cnnviz.drift.scope import DEFAULT_SAMPLES, MOST_SAMPLES, MapKind, Scope, filters, tags
 from lightning_cnnviz.drift.signs import signs
 from lightning_cnnviz.drift.snapshots import Snapshot, movements, take
@@ -29,6 +30,7 @@ Reference: TypeAlias = str | Sequence[str | os.PathLike[str]]
 """``"previous"``, ``"first"``, the path of a checkpoint, or several of them."""
 
 _ENOUGH_SAMPLES = 16
+_WARM_UP, _WARM_UP_OF_BASELINE = 5, 2
 
 
 class Drift(View):
@@ -70,10 +72,13 @@ class Drift(View):
         maps: which of ``"grad_cam"``, ``"hirescam"`` (both at the last layer of the spatial size of the last
             convolution) and ``"saliency"`` are compared. Grad-CAM is blind to places where a linear layer on flattened
             maps follows; HiResCAM is not.
-        alarm: tags with limits, or ``"auto"``: limits learnt from the run itself, for the first reference, see
-            :class:`~lightning_cnnviz.drift.alarms.AlarmMonitor`.
+        alarm: tags with limits, or ``"auto"``: rises since the last looks that undisturbed trainings do not show, of
+            the drift since the previous look (or the first reference where that is none), of the samples' loss and of
+            the training loss, see :mod:`~lightning_cnnviz.drift.rule`.
         on_alarm: called with each :class:`~lightning_cnnviz.drift.alarms.Alarm`.
-        warm_up: looks with a reference that raise no alarm.
+        false_alarms: for ``alarm="auto"``, the share of looks of an undisturbed training that may alarm, from 0.003 to
+            0.1.
+        warm_up: looks with a reference that raise no alarm; None: 5, or 2 where the reference is a checkpoint.
         samples: how many samples are compared, from the first; at least 8, below 16 with a remark.
         every_n_epochs: look in every n-th epoch in which the callback looks; monitored numbers only change then.
 
@@ -90,7 +95,8 @@ class Drift(View):
         maps: Sequence[MapKind] = ("grad_cam", "saliency"),
         alarm: AlarmRule = None,
         on_alarm: AlarmAction | None = None,
-        warm_up: int = 5,
+        false_alarms: float = 0.01,
+        warm_up: int | None = None,
         samples: int = MOST_SAMPLES,
         every_n_epochs: int = 1,
     ) -> None:
@@ -109,14 +115,23 @@ class Drift(View):
             raise TypeError(f"on_alarm must be a function that takes the alarm, got {on_alarm!r}")
         self._checkpoints = {name: path for name, path in references.items() if path is not None}
         self._on_alarm = on_alarm
-        self._monitor = AlarmMonitor(alarm, positive("warm_up", warm_up))
+        self.false_alarms = false_alarms
+        self._watched = "previous" if "previous" in references else self.reference[0]
+        if warm_up is None:
+            warm_up = _WARM_UP_OF_BASELINE if self._watched in self._checkpoints else _WARM_UP
+        self._monitor = AlarmMonitor(alarm, positive("warm_up", warm_up), false_alarms)
         self._snapshots: dict[str, Snapshot] = {}
         self._epochs: dict[str, int | None] = {}
         self._to_remark: list[str] = []
         self._looked = False
 
     @property
-    def monitors(self) -> bool:
+    def monitored_tags(self) -> tuple[str, ...]:
+        every = tags(Scope(("…",), ("…",), ("…",), self.maps), self.reference)
+        return tuple(sorted(tag for tag in every if tag.partition("/")[0] in ("drift", "health", "shortcuts")))
+
+    @property
+    def remembers_samples(self) -> bool:
         return True
 
     @property
@@ -142,7 +157,7 @@ class Drift(View):
         return Request(
             activations=frozenset(scope.features),
             gradients=frozenset(scope.attention),
-            input_gradient="saliency" in self.maps,
+            input_gradient="saliency" in scope.maps,
             weights=frozenset(scope.filters),
             reference_checkpoints=frozenset(
                 path for name, path in self._checkpoints.items() if name not in self._snapshots
@@ -166,8 +181,7 @@ class Drift(View):
         monitored = means([*moved.get(self.reference[0], movements(now, now)), *seen])
         yield from (Scalar(tag, value) for tag, value in numbers.items())
         yield from (Scalar(tag, value, monitored=True) for tag, value in monitored.items())
-        if self.reference[0] in moved:
-            yield from self._alarms(evidence, now, moved[self.reference[0]], numbers | monitored)
+        yield from self._alarms(evidence, now, moved.get(self._watched), numbers | monitored)
         yield from self._remarks(len(now.classes))
         self._remember(now, evidence.epoch)
         self._looked = True
@@ -185,23 +199,41 @@ class Drift(View):
         self._epochs = dict(state["epochs"])
 
     def _scope(self, layout: Layout) -> Scope:
+        maps = () if layout.reading.reason else self.maps  # without a score there is no place that it depends on
         return Scope(
             features=layout.maps(self.layers),
             filters=filters(layout, self.layers),
-            attention=layout.maps("last") if {"grad_cam", "hirescam"} & set(self.maps) else (),
-            maps=self.maps,
+            attention=layout.maps("last") if {"grad_cam", "hirescam"} & set(maps) else (),
+            maps=maps,
             samples=self.samples,
         )
 
     def _alarms(
-        self, evidence: Evidence, now: Snapshot, moved: Sequence[Measurement], numbers: Mapping[str, float]
+        self, evidence: Evidence, now: Snapshot, moved: Sequence[Measurement] | None, numbers: Mapping[str, float]
     ) -> Iterator[Artifact]:
-        reference = self.reference[0]
-        exceeded = self._monitor.check(numbers, [one.tag for one in moved])
+        labels, training = evidence.samples.labels, evidence.training
+        if evidence.layout.reading.meaning != "classes":
+            labels = None
+        losses = None if labels is None else now.losses(labels)
+        known = {
+            SAMPLES_LOSS: None if losses is None else float(losses.mean()),
+            TRAINING_LOSS: training.loss,
+            LEARNING_RATE: training.learning_rate,
+        }
+        signals = {tag: value for tag, value in known.items() if value is not None}
+        if losses is not None:
+            yield Scalar(SAMPLES_LOSS, float(losses.mean()))
+        if moved is None:
+            self._monitor.remember(signals)
+            return
+        exceeded = self._monitor.check(
+            {**numbers, **signals}, signals | {one.tag: one.value for one in moved}, len(now.classes)
+        )
         if not exceeded:
             return
-        alarm = make_alarm(evidence.epoch, exceeded, moved)
-        before, earlier = self._snapshots[reference], self._epochs.get(reference)
+        before, earlier = self._snapshots[self._watched], self._epochs.get(self._watched)
+        risen = None if losses is None or labels is None else losses - before.losses(labels)
+        alarm = make_alarm(evidence.epoch, exceeded, moved, risen)
         yield from report(alarm, evidence, before, now, moved, earlier_epoch=earlier)
         if self._on_alarm is not None:
             self._on_alarm(alarm)

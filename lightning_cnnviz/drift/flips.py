@@ -15,7 +15,8 @@ from lightning_cnnviz.output.artifacts import Artifact, Picture
 from lightning_cnnviz.render import Caption, Row, Sheet
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, positive
-from lightning_cnnviz.views.common import heat_map, percent, to_numpy
+from lightning_cnnviz.views.captions import percent
+from lightning_cnnviz.views.common import heat_map, to_numpy
 
 
 class Flips(View):
@@ -47,10 +48,15 @@ class Flips(View):
         self._before: Snapshot | None = None
         self._epoch: int | None = None
 
+    @property
+    def remembers_samples(self) -> bool:
+        return True
+
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        layout.reading.check_classes()
         return Request(gradients=frozenset(layout.maps(self.layers)[-1:]))
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
@@ -91,7 +97,7 @@ def before_and_after(
 ) -> Sheet:
     """One row for each chosen sample: its map at an earlier look and now, with prediction and probability."""
     tag, samples = next(iter(now.maps)), evidence.samples
-    pictures = samples.display_pictures()
+    pictures, boxes = samples.display_pictures(), samples.parts_shown()
     columns = []
     for snapshot, heading in ((before, "before" if epoch is None else f"epoch {epoch}"), (now, _now(evidence.epoch))):
         kind = tag if tag in snapshot.maps else next(iter(snapshot.maps))  # another model may name its layers otherwise
@@ -99,7 +105,7 @@ def before_and_after(
         maps = to_numpy(snapshot.maps[kind][list(chosen)][:, None])
         columns.append(heat_map(maps, heading, laying="over", labels=labels))
     return Sheet(
-        tuple(Row(pictures[index], _caption(samples, now, index), index) for index in chosen),
+        tuple(Row(pictures[index], _caption(samples, now, index), index, boxes[index]) for index in chosen),
         tuple(columns),
         title,
         f"{tag.replace('grad_cam/', 'Grad-CAM of ')}, each map scaled by itself",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from lightning_cnnviz.drift.measurement import Measurement
+from lightning_cnnviz.drift.rule import SAMPLES_LOSS
 from lightning_cnnviz.model.layers import KEYWORDS, Layer, LayerSpec, Layout
 
 MapKind: TypeAlias = Literal["grad_cam", "hirescam", "saliency"]
@@ -58,7 +59,7 @@ def tags(scope: Scope, references: Sequence[str]) -> set[str]:
         *(Measurement("health", name, layer, 0.0) for name in health for layer in health[name]),
         *(Measurement("shortcuts", name, layer, 0.0) for name in shortcuts for layer in shortcuts[name]),
     ]
-    return {one.tag for one in every} | {one.short_tag for one in every}
+    return {SAMPLES_LOSS} | {one.tag for one in every} | {one.short_tag for one in every}
 
 
 def filters(layout: Layout, spec: LayerSpec) -> tuple[str, ...]:

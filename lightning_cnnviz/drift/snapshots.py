@@ -25,6 +25,7 @@ from lightning_cnnviz.model.evidence import Evidence
 
 _VARIANTS: dict[str, Variant] = {"grad_cam": "gradcam", "hirescam": "hirescam"}
 
+_LEAST_PROBABILITY = 1e-4
 _FEATURE_SIDE, _MAP_SIDE = 7, 14
 _KERNEL_WEIGHTS = 100_000  # of all layers together: 0.4 MB
 
@@ -49,8 +50,15 @@ class Snapshot:
 
     @property
     def classes(self) -> Tensor:
-        """(N,) the predicted classes."""
+        """(N,) the predicted classes; all 0 of a model without classes."""
+        if not self.probabilities.shape[1]:
+            return torch.zeros(len(self.probabilities), dtype=torch.long)
         return self.probabilities.argmax(dim=1)
+
+    def losses(self, labels: Tensor) -> Tensor:
+        """(N,) the cross-entropy of each sample, at most 9.2; ``labels`` may be of more samples."""
+        right = self.probabilities.gather(1, labels[: len(self.probabilities), None])[:, 0]
+        return -right.nan_to_num(0.0).clamp_min(_LEAST_PROBABILITY).log()
 
     def fits(self, samples: int, classes: int) -> bool:
         """Whether it can be compared with a look at so many samples of so many classes."""
@@ -130,6 +138,8 @@ def movements(now: Snapshot, before: Snapshot, reference: str = "previous") -> I
         kind, _, layer = tag.partition("/")
         yield _of_samples(kind, layer, jensen_shannon(now.maps[tag], before.maps[tag]), reference)
         yield _of_samples(f"{kind}_focus_shift", layer, focus_shift(now.maps[tag], before.maps[tag]), reference)
+    if not now.probabilities.shape[1]:
+        return
     yield _of_samples("predictions", None, jensen_shannon(now.probabilities, before.probabilities), reference)
     yield _of_samples("flips", None, (now.classes != before.classes).float(), reference)
 

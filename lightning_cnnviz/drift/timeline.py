@@ -20,7 +20,8 @@ from lightning_cnnviz.output.artifacts import Artifact, Picture
 from lightning_cnnviz.render import Caption, FilmStrip, Frame, HeatTable, Row
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, positive
-from lightning_cnnviz.views.common import heat_map, percent, to_numpy
+from lightning_cnnviz.views.captions import percent
+from lightning_cnnviz.views.common import heat_map, to_numpy
 
 _SMALLEST_DRIFT = 0.001  # below it the heat map has one color
 
@@ -64,11 +65,16 @@ class Timeline(View):
         self._frames: list[Look] = []
         self._before: Snapshot | None = None
 
+    @property
+    def remembers_samples(self) -> bool:
+        return True
+
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
         check_names(model, self.feature_layers)
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        layout.reading.check_classes()
         scope = self._scope(layout, samples)
         return Request(activations=frozenset(scope.features), gradients=frozenset(scope.attention))
 

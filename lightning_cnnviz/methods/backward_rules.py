@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.methods.gradients import input_gradient
+
 Rule: TypeAlias = Literal["guided", "deconvnet"]
 Node: TypeAlias = Any  # torch.autograd.graph.Node, whose saved values have no annotations
 
@@ -81,10 +83,12 @@ def redirected_gradient(scores: Tensor, images: Tensor) -> Tensor:
     Args:
         scores: (N,) computed from the images, each from its own.
         images: (N, C, H, W) that require gradients.
+
+    Raises:
+        ValueError: the scores do not depend on the images in a differentiable way.
     """
     with _hooked([node for node in _nodes(scores.grad_fn) if _is_rectifier(node)], _redirected):
-        (gradient,) = torch.autograd.grad(scores.sum(), [images])
-    return gradient
+        return input_gradient(scores.sum(), images, "the layer")
 
 
 def _redirected(grad_inputs: tuple[Tensor | None, ...], grad_outputs: tuple[Tensor | None, ...]) -> Any:

@@ -149,11 +149,22 @@ def integrated_gradients(
 def _gradients(scores: Scores, versions: Tensor) -> Tensor:
     """Gradients of the scores of k versions of the images, (k, N, C, H, W) both."""
     inputs = versions.flatten(0, 1).detach().requires_grad_()
-    total = scores(inputs).sum()
-    if not total.requires_grad:
-        raise ValueError("the target score does not depend on the images in a differentiable way")
-    (gradient,) = torch.autograd.grad(total, [inputs])
-    return gradient.reshape(versions.shape)
+    return input_gradient(scores(inputs).sum(), inputs, "the target score").reshape(versions.shape)
+
+
+def input_gradient(total: Tensor, inputs: Tensor, name: str) -> Tensor:
+    """The gradient of a sum with respect to the images (N, C, H, W) that it was computed of.
+
+    Raises:
+        ValueError: it does not depend on them in a differentiable way; ``name`` is what the message calls it.
+    """
+    found = torch.autograd.grad(total, [inputs], allow_unused=True) if total.requires_grad else (None,)
+    if found[0] is None:
+        raise ValueError(
+            f"{name} does not depend on the images in a differentiable way: what lies between is detached, rounded or "
+            "computed under torch.no_grad"
+        )
+    return found[0]
 
 
 def _chunks(versions: int, images: int) -> Iterator[tuple[int, int]]:

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lightning_cnnviz.methods.gradients import input_gradient
+
 Optimizer: TypeAlias = Literal["lbfgs", "adam"]
 DEFAULT_STEPS: dict[Optimizer, int] = {"lbfgs": 50, "adam": 1000}
 _ADAM_RATE = 0.05
@@ -51,8 +53,8 @@ def class_prototypes(
     Adam reaches in thousands of steps, because the cost is smooth and close to quadratic around the class mean.
 
     Args:
-        scores: from images (K, C, H, W) to class scores (K, classes), differentiable; only the images are ever
-            optimised.
+        scores: from images (K, C, H, W) to class scores (K, classes), or the logarithms of their probabilities,
+            differentiable; only the images are ever optimised.
         classes: (K,) the class of each prototype.
         means: (K, C, H, W) the images to stay close to, in the model's input space.
         start: (K, C, H, W) where to begin; the means if None.
@@ -60,6 +62,9 @@ def class_prototypes(
         optimizer: ``"lbfgs"`` or ``"adam"``.
         steps: most iterations; 50 of L-BFGS, 1000 of Adam if None.
         on_step: called with the evaluations done and an estimate of those in all.
+
+    Raises:
+        ValueError: the probabilities do not depend on the images in a differentiable way.
 
     Source: the activation maximisation of Montavon et al., "Methods for interpreting and understanding deep neural
     networks", 2018, section 3.
@@ -72,11 +77,14 @@ def class_prototypes(
         cross_entropy = F.cross_entropy(scores(images), classes, reduction="none")
         return cross_entropy.to(images.dtype), (images - means).square().flatten(1).mean(dim=1)
 
+    # The distance alone would pull every image to its class mean, and nobody would know.
+    input_gradient(scores(images)[:, 0].sum(), images, "the class scores")
+
     def closure() -> Tensor:
         nonlocal evaluations
         cross_entropy, distance = parts()
         cost = (cross_entropy + regularization * distance).sum()
-        (images.grad,) = torch.autograd.grad(cost, images)  # not backward(): the model's own gradients stay as they are
+        images.grad = torch.autograd.grad(cost, images)[0]  # not backward(): the model's own gradients stay
         evaluations += 1
         if on_step is not None:
             on_step(min(evaluations, most), most)

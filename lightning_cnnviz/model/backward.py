@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_cnnviz.methods.backward_rules import Rule, RuledGradient, ruled_gradient
+from lightning_cnnviz.model.answers import Answers
 from lightning_cnnviz.model.evidence import THE_INPUT
+from lightning_cnnviz.model.layers import Layout
 
 _DETACHED = (
     "there is no gradient for {}: it, or what follows, is detached or computed under torch.no_grad, "
@@ -22,37 +25,99 @@ _INDEPENDENT = "the target score does not depend on {} in a differentiable way"
 class Pass:
     """What the shared pass collects."""
 
-    probabilities: Tensor
-    remark: str | None
-    classes: Tensor | None
-    activations: dict[str, Tensor] = field(default_factory=dict)
-    gradients: dict[str, Tensor] = field(default_factory=dict)
+    answers: Answers
+    classes: Tensor | None = None
+    activations: dict[str, list[Tensor]] = field(default_factory=dict)
+    gradients: dict[str, list[Tensor]] = field(default_factory=dict)
     input_gradient: Tensor | None = None
     ruled_gradients: dict[Rule, RuledGradient] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
 
-def differentiate(scores: Tensor, sources: dict[str, Tensor], found: Pass, *, retain_graph: bool) -> None:
-    """Gradients of the summed scores, each sample's own since no score depends on another; reasons for missing ones."""
-    connected = {name: source for name, source in sources.items() if source.requires_grad}
-    if not scores.requires_grad:
-        connected = {}
-    for name in sources.keys() - connected.keys():
+def differentiate(
+    scores: Tensor,
+    sources: Mapping[str, Sequence[Tensor]],
+    found: Pass,
+    *,
+    retain_graph: bool,
+    layout: Layout | None = None,
+) -> None:
+    """Gradients of each sample's own score; reasons for missing ones.
+
+    Args:
+        scores: (N,) what is explained.
+        sources: layers, and what they put out in each call.
+        found: where the gradients go.
+        retain_graph: whether the graph is needed afterwards.
+        layout: the layers, where the score of a sample depends on the others beside it: then every score is derived by
+            itself. Else their sum is, which gives the same in one pass.
+    """
+    connected = {
+        (name, call): tensor
+        for name, tensors in sources.items()
+        for call, tensor in enumerate(tensors)
+        if tensor.requires_grad and scores.requires_grad
+    }
+    for name in sources.keys() - {name for name, _ in connected}:
         found.missing[name] = _DETACHED.format(name)
     if not connected:
         return
     try:
-        gradients: Sequence[Tensor | None] = torch.autograd.grad(
-            scores.sum(), list(connected.values()), allow_unused=True, retain_graph=retain_graph
-        )
+        if layout is None:
+            gradients = _gradients(scores.sum(), list(connected.values()), retain_graph=retain_graph)
+        else:
+            gradients = _own_gradients(scores, connected, layout)
     except RuntimeError as error:
-        found.missing.update(dict.fromkeys(connected, f"the backward pass failed: {error}"))
+        found.missing.update(dict.fromkeys((name for name, _ in connected), f"the backward pass failed: {error}"))
         return
-    for name, gradient in zip(connected, gradients, strict=True):
-        if gradient is None:
+    of_calls = dict(zip(connected, gradients, strict=True))
+    for name in dict.fromkeys(name for name, _ in connected):
+        calls = [of_calls.get((name, call)) for call in range(len(sources[name]))]
+        if all(gradient is None for gradient in calls):
             found.missing[name] = _INDEPENDENT.format(name)
         else:
-            found.gradients[name] = gradient
+            found.gradients[name] = [
+                torch.zeros_like(tensor) if gradient is None else gradient
+                for gradient, tensor in zip(calls, sources[name], strict=True)
+            ]
+
+
+def _gradients(score: Tensor, sources: Sequence[Tensor], *, retain_graph: bool) -> list[Tensor | None]:
+    return list(torch.autograd.grad(score, list(sources), allow_unused=True, retain_graph=retain_graph))
+
+
+def _own_gradients(scores: Tensor, sources: Mapping[tuple[str, int], Tensor], layout: Layout) -> list[Tensor | None]:
+    """For each sample the gradient of its own score, taken from its own rows."""
+    own: list[Tensor | None] = [None] * len(sources)
+    for index, score in enumerate(scores):
+        gradients = _gradients(score, list(sources.values()), retain_graph=True)
+        for position, ((name, _), gradient) in enumerate(zip(sources, gradients, strict=True)):
+            if gradient is None:
+                continue
+            rows = _rows(index, len(scores), len(gradient), name, layout)
+            kept = own[position]
+            kept = torch.zeros_like(gradient) if kept is None else kept
+            kept[rows] = gradient[rows]
+            own[position] = kept
+    return own
+
+
+def _rows(sample: int, samples: int, rows: int, name: str, layout: Layout) -> slice:
+    parts = max(1, rows // samples)
+    if name != THE_INPUT and layout[name].calls.interleaved:
+        return slice(sample, None, samples)
+    return slice(sample * parts, (sample + 1) * parts)
+
+
+@contextmanager
+def recurrent_on_cuda(model: nn.Module) -> Iterator[None]:
+    """Lets recurrent layers be derived in evaluation mode, which cuDNN refuses."""
+    recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
+    if not recurrent or not torch.cuda.is_initialized():
+        yield
+        return
+    with torch.backends.cudnn.flags(enabled=False):
+        yield
 
 
 def apply_rules(scores: Tensor, images: Tensor, rules: Sequence[Rule], found: Pass) -> None:

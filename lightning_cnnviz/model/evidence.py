@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from torch import Tensor
 
 from lightning_cnnviz.methods.backward_rules import Rule, RuledGradient
+from lightning_cnnviz.model.answers import Answers
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.samples import FixedSamples
 
@@ -30,6 +31,13 @@ class Model(Protocol):
 
     def scores(self, images: Tensor) -> Tensor:
         """(N, classes) class scores before softmax, differentiable."""
+
+    def log_probabilities(self, images: Tensor) -> Tensor:
+        """(N, classes) logarithms of the class probabilities, differentiable.
+
+        Raises:
+            ValueError: the model has no classes.
+        """
 
     def target_scores(self, images: Tensor) -> Tensor:
         """(k N,) the score explained, differentiable, of k versions of the samples (k N, C, H, W).
@@ -97,6 +105,19 @@ class Request:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How training went since the last look.
+
+    Attributes:
+        learning_rate: mean over the batches of the sum over the optimizers' groups; None where nobody told.
+        loss: mean over the batches of what ``training_step`` returned; None where it returned none.
+    """
+
+    learning_rate: float | None = None
+    loss: float | None = None
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What one look at the model gave.
@@ -107,9 +128,11 @@ class Evidence:
     Attributes:
         samples: the images looked at.
         layout: the model's layers.
-        probabilities: (N, classes) float32 on the CPU.
+        probabilities: (N, classes) float32 on the CPU, see :class:`~lightning_cnnviz.model.answers.Answers`; (N, 0) if
+            the model has no classes.
         target_classes: (N,) the class explained in each sample; None when a function gave the scores.
-        activations: layer to its output, of its last call when it was called several times.
+        answers: what the model answered, of whatever kind.
+        activations: layer to its output, or to those of all its calls.
         gradients: layer to the gradient of the target score with respect to its output, same shapes.
         input_gradient: (N, C, H, W) gradient of the target score with respect to the images, None if not requested.
         ruled_gradients: by rule, the gradient with respect to the images that the rule gives.
@@ -121,14 +144,16 @@ class Evidence:
         epoch: in which epoch the Trainer was, counted from 0; None before training and without a Trainer.
         shown: how many samples are to be drawn, counted from the first.
         remarks: what to tell the reader once, for example how the outputs were read.
+        training: how training went since the last look.
     """
 
     samples: FixedSamples
     layout: Layout
     probabilities: Tensor
     target_classes: Tensor | None
-    activations: Mapping[str, Tensor] = field(default_factory=dict)
-    gradients: Mapping[str, Tensor] = field(default_factory=dict)
+    answers: Answers | None = None
+    activations: Mapping[str, Tensor | Sequence[Tensor]] = field(default_factory=dict)
+    gradients: Mapping[str, Tensor | Sequence[Tensor]] = field(default_factory=dict)
     input_gradient: Tensor | None = None
     ruled_gradients: Mapping[Rule, RuledGradient] = field(default_factory=dict)
     weights: Mapping[str, Tensor] = field(default_factory=dict)
@@ -138,6 +163,7 @@ class Evidence:
     epoch: int | None = None
     shown: int = 8
     remarks: tuple[str, ...] = ()
+    training: Training = field(default_factory=Training)
     _computed: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, key: object, compute: Callable[[], _Value]) -> _Value:
@@ -152,12 +178,12 @@ class Evidence:
         return self if size is None else replace(self, layout=self.layout.reshaped(size), _computed={})
 
     def activation(self, layer: str) -> Tensor:
-        """The output of a layer as maps, (N, K, h, w).
+        """The output of a layer as maps, (N, K, h, w); of a layer called several times see :attr:`Layer.calls`.
 
         Raises:
             UnavailableError: the pass could not give it.
         """
-        output = self._found(self.activations.get(layer), layer)
+        output: Any = self._found(self.activations.get(layer), layer)
         return self.layout[layer].as_maps(output)
 
     def gradient(self, layer: str) -> Tensor:
@@ -166,7 +192,7 @@ class Evidence:
         Raises:
             UnavailableError: the pass could not give it.
         """
-        gradient = self._found(self.gradients.get(layer), layer)
+        gradient: Any = self._found(self.gradients.get(layer), layer)
         return self.layout[layer].as_maps(gradient)
 
     def image_gradient(self) -> Tensor:

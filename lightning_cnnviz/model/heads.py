@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lightning_cnnviz.model.layers import Head
-from lightning_cnnviz.model.targets import Outputs
+from lightning_cnnviz.model.layer import Head
+from lightning_cnnviz.model.readings import Ending
 
-_ENDINGS: dict[Outputs, Callable[[Tensor], Tensor]] = {
+_ENDINGS: dict[Ending, Callable[[Tensor], Tensor]] = {
     "logits": lambda logits: logits,
     "log_softmax": lambda logits: logits.log_softmax(dim=1),
     "softmax": lambda logits: logits.softmax(dim=1),
@@ -53,30 +53,45 @@ class HeadFinder:
         self._modules = modules
         self._averaged: dict[str, _Averaged] = {}
         self._classified: dict[str, _Classified] = {}
-        self._weighted = 0
+        self._weighted: list[str] = []
+        self._ignored: Set[str] = frozenset()
 
     def record(self, name: str, output: Tensor) -> None:
         """Notes what may be pooled maps or class scores in a module's output (N, ...)."""
         module = self._modules[name]
-        before = self._weighted
-        self._weighted += any(True for _ in module.parameters(recurse=False))
+        before = len(self._weighted)
+        if any(True for _ in module.parameters(recurse=False)):
+            self._weighted.append(name)
         if output.ndim == 4 and output[0, 0].numel() > 1:
             maps = _wide(output)
             averages = maps.mean(dim=(2, 3)), maps.relu().mean(dim=(2, 3))
             self._averaged.pop(name, None)
-            self._averaged[name] = _Averaged(averages, self._weighted)
+            self._averaged[name] = _Averaged(averages, len(self._weighted))
         elif _weighs_channels(module):
             self._classified.pop(name, None)
             self._classified[name] = _Classified(_wide(output.flatten(1)), before)
 
-    def find(self, scores: Tensor) -> Head | None:
-        """The head that gave class scores (N, classes); None if they come about in another way."""
-        for name, classified in reversed(self._classified.items()):
-            if _ending(classified.logits, scores):
-                return self._weighed_by(name, classified)
-        return self._last(lambda average: _ending(average, scores) is not None, self._weighted, None)
+    @property
+    def last_logits(self) -> Tensor | None:
+        """What the last linear layer put out."""
+        return next((classified.logits for classified in reversed(self._classified.values())), None)
 
-    def outputs(self, scores: Tensor) -> Outputs:
+    def find(self, scores: Tensor, ignored: Set[str] = frozenset()) -> Head | None:
+        """The head that gave class scores (N, classes); None if they come about in another way.
+
+        Args:
+            scores: those that are explained.
+            ignored: layers that they do not depend on.
+        """
+        self._ignored = ignored
+        for name, classified in reversed(self._classified.items()):
+            if name not in ignored and _ending(classified.logits, scores):
+                return self._weighed_by(name, classified)
+        after = self._weights(len(self._weighted))
+        head = self._last(lambda average: _ending(average, scores) is not None, after, None)
+        return None if head is None else self._with_entering(head)
+
+    def outputs(self, scores: Tensor) -> Ending:
         """What became of the last linear layer's output on its way to these class scores (N, classes)."""
         endings = (_ending(classified.logits, scores) for classified in reversed(self._classified.values()))
         return next((ending for ending in endings if ending is not None), "logits")
@@ -92,12 +107,35 @@ class HeadFinder:
         def fits(average: Tensor) -> bool:
             return average.shape[1] == weight.shape[1] and _close(average @ weight.T, expected, rounding)
 
-        return self._last(fits, classified.weighted_before, classifier)
+        return self._last(fits, self._weights(classified.weighted_before), classifier)
+
+    def _with_entering(self, head: Head) -> Head:
+        """The head with the 1×1 convolution that makes its maps and the layer whose maps enter it, if it is so."""
+        maps = self._averaged[head.layer]
+        made_by = [name for name in self._weighted[: maps.weighted_before] if name not in self._ignored]
+        module: Any = self._modules[made_by[-1]] if made_by else None
+        if not isinstance(module, nn.Conv2d) or not _weighs_channels(module) or made_by[-1] not in self._averaged:
+            return head
+        made = self._averaged[made_by[-1]]
+        weight = _wide(module.weight.detach()).flatten(1)
+        bias = weight.new_zeros(1) if module.bias is None else _wide(module.bias.detach())
+        for name, layer in reversed(self._averaged.items()):
+            average = layer.averages[0]
+            before = self._weights(layer.weighted_before) == self._weights(made.weighted_before) - 1
+            if before and average.shape[1] == weight.shape[1] and _close(average @ weight.T + bias, made.averages[0]):
+                return replace(head, entering=name, pointwise=made_by[-1])
+        return head
+
+    def _weights(self, called: int) -> int:
+        """How many modules with weights that the scores depend on are among the first so many."""
+        return sum(name not in self._ignored for name in self._weighted[:called])
 
     def _last(self, fits: Callable[[Tensor], bool], weighted_before: int, classifier: str | None) -> Head | None:
         for name, layer in reversed(self._averaged.items()):
+            if name in self._ignored or self._weights(layer.weighted_before) != weighted_before:
+                continue
             for rectified, average in enumerate(layer.averages):
-                if layer.weighted_before == weighted_before and fits(average):
+                if fits(average):
                     return Head(name, bool(rectified), classifier)
         return None
 
@@ -106,7 +144,7 @@ def _weighs_channels(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1))
 
 
-def _ending(logits: Tensor, scores: Tensor) -> Outputs | None:
+def _ending(logits: Tensor, scores: Tensor) -> Ending | None:
     """What makes the scores of the logits, None if nothing does that a model may end with."""
     scores = _wide(scores)
     if logits.ndim == 2 and logits.shape[1] == 1 and scores.shape[1] == 2:
@@ -117,6 +155,8 @@ def _ending(logits: Tensor, scores: Tensor) -> Outputs | None:
 
 
 def _close(found: Tensor, expected: Tensor, rounding: float = 0.0) -> bool:
+    if found.shape != expected.shape:  # several views of each image, for example
+        return False
     return bool((found - expected).abs().max() <= _TOLERANCE * expected.abs().max() + rounding)
 
 

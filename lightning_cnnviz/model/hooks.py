@@ -14,23 +14,23 @@ from torch import Tensor, nn
 
 @dataclass
 class Recorder:
-    """Keeps the output of each module and hands the model a clone of it.
+    """Keeps the outputs of each module, one for each call, and hands the model a clone of it.
 
     An in-place operation that follows, such as ``ReLU(inplace=True)``, then changes neither what was kept nor its place
     in the autograd graph.
     """
 
-    outputs: dict[str, Tensor] = field(default_factory=dict)
+    outputs: dict[str, list[Tensor]] = field(default_factory=dict)
     closed: bool = False
 
     def record(self, name: str, output: Any) -> Any:
-        """Keeps the output of one call; the last call before closing counts. Returns what the model gets instead."""
+        """Keeps the output of one call, until it is closed. Returns what the model gets instead."""
         tensor = image_like(output)
         if tensor is None:
             return None
         if not self.closed:
-            self.outputs[name] = tensor
-        return _replaced(output, tensor, tensor.clone())
+            self.outputs.setdefault(name, []).append(tensor)
+        return replaced(output, tensor, tensor.clone())
 
 
 @contextmanager
@@ -48,9 +48,14 @@ def hooked(modules: Mapping[str, nn.Module], on_output: Callable[[str, Any], Any
 
 
 def image_like(output: Any) -> Tensor | None:
-    """The first tensor with four dimensions in a module's output, else the first tensor."""
-    tensors = [member for member in _members(output) if isinstance(member, Tensor)]
+    """The first tensor with four dimensions in a module's output, else the first tensor; of real numbers only."""
+    tensors = [tensor for tensor in tensors_in(output) if tensor.is_floating_point()]
     return next((tensor for tensor in tensors if tensor.ndim == 4), tensors[0] if tensors else None)
+
+
+def tensors_in(output: Any) -> list[Tensor]:
+    """The tensors in a module's output."""
+    return [member for member in _members(output) if isinstance(member, Tensor)]
 
 
 def _members(output: Any) -> list[Any]:
@@ -63,7 +68,7 @@ def _members(output: Any) -> list[Any]:
     return [output]
 
 
-def _replaced(output: Any, old: Tensor, new: Tensor) -> Any:
+def replaced(output: Any, old: Tensor, new: Tensor) -> Any:
     """The same structure with one tensor replaced."""
 
     def swap(member: Any) -> Any:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
-from operator import is_
 from typing import Any
 
 import torch
@@ -15,6 +13,12 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from lightning_cnnviz.guard.process_state import process_state_preserved, seed
+from lightning_cnnviz.guard.reachable import Reachable, reachable
+from lightning_cnnviz.guard.restoring import Saved, restored
+from lightning_cnnviz.guard.saved_objects import saved_objects
+from lightning_cnnviz.guard.saved_tensors import SavedTensor, saved_tensors
+from lightning_cnnviz.guard.settings import ENVIRONMENT
+from lightning_cnnviz.guard.switches import SavedSwitch
 
 _SEED = 0
 _LOGGING_METHODS = ("log", "log_dict")
@@ -27,11 +31,9 @@ def isolated(model: nn.Module) -> Iterator[None]:
 
     Inside, the model is in evaluation mode, gradients can be taken under ``no_grad`` and under ``inference_mode``,
     autocast and anomaly detection are off, compiled code runs eagerly and random numbers come from a fixed seed.
-    Afterwards, also after an exception, all of the following is as it was: each module's own mode, attributes, hooks
-    and buffers, the random number generators of torch, numpy and Python, metrics logged by the model, and torch's
-    global flags.
-
-    Parameters and their gradients are never written; take gradients with ``torch.autograd.grad``, not ``backward()``.
+    Afterwards, also after an exception, all of the following is as it was: whatever can be reached from the model's
+    modules (modes, hooks, parameters with their gradients, buffers, other tensors and arrays, containers, plain
+    objects, generators of random numbers), metrics logged by the model, and the state of the process.
 
     Raises:
         ValueError: lazy modules are not initialized yet, which their first call would do with our random numbers.
@@ -39,20 +41,21 @@ def isolated(model: nn.Module) -> Iterator[None]:
     _check_initialized(model)
     with ExitStack() as stack:
         stack.enter_context(process_state_preserved())
+        stack.enter_context(restored(lambda: [SavedSwitch(ENVIRONMENT)]))
         seed(_SEED)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(torch.autograd.set_detect_anomaly(False))
         stack.enter_context(torch.autocast(device_type=placement(model)[0].type, enabled=False))
-        stack.enter_context(_default_dtype(placement(model)[1]))
-        stack.enter_context(_tolerated_nondeterminism())
+        # Models trained in true half or double precision make their new tensors in that precision.
+        torch.set_default_dtype(placement(model)[1])
+        _tolerate_nondeterminism()
         if "torch._dynamo" in sys.modules:  # importing it takes a second, and nothing is compiled without it
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(_scripted_modules_in_evaluation_mode(model))
-        stack.enter_context(_modules_restored(model))
-        for module in model.modules():
-            _silence(module)
-        _replace_inference_tensors(model)
+        found = reachable(model)
+        saved = [*saved_tensors(found), *saved_objects(found)]
+        stack.enter_context(restored(lambda: saved, lambda: _prepare(model, found, saved)))
         yield
 
 
@@ -72,30 +75,10 @@ def _check_initialized(model: nn.Module) -> None:
             raise ValueError(f"{name} is not initialized yet: call the model once before it is looked at")
 
 
-@contextmanager
-def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Models trained in true half or double precision make their new tensors in that precision."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
-
-
-@contextmanager
-def _tolerated_nondeterminism() -> Iterator[None]:
+def _tolerate_nondeterminism() -> None:
     """On CUDA some backward passes have no deterministic kernel and would refuse to run."""
-    enabled = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    if not (enabled and torch.cuda.is_initialized()):
-        yield
-        return
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+    if torch.are_deterministic_algorithms_enabled() and torch.cuda.is_initialized():
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 @contextmanager
@@ -111,10 +94,20 @@ def _scripted_modules_in_evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
+def _prepare(model: nn.Module, found: Reachable, saved: Sequence[Saved]) -> None:
+    """Changes what the guard takes back."""
+    for module in model.modules():
+        # Not through eval(): a model may do more than set flags there, such as merging weights.
+        module.__dict__["training"] = False
+    for module in found.modules.values():  # also those that validation would not put into evaluation mode
+        _silence(module)
+    for entry in saved:
+        if isinstance(entry, SavedTensor):
+            entry.set_aside()
+    _replace_inference_tensors(model)
+
+
 def _silence(module: nn.Module) -> None:
-    """Sets attributes that :func:`_modules_restored` takes back."""
-    # Not through eval(): a model may do more than set flags there, such as merging weights.
-    module.__dict__["training"] = False
     # A model that logs inside forward() would overwrite the metrics that its callbacks monitor.
     for method in _LOGGING_METHODS:
         if callable(getattr(type(module), method, None)):
@@ -125,7 +118,7 @@ def _silence(module: nn.Module) -> None:
 
 
 def _replace_inference_tensors(model: nn.Module) -> None:
-    """Puts clones, which :func:`_modules_restored` takes back, where autograd or an in-place change would refuse."""
+    """Puts clones, which the guard takes back, where autograd or an in-place change would refuse."""
     clones: dict[Tensor, Tensor] = {}
     for module in model.modules():
         holders: list[Any] = [module._parameters, module._buffers, module.__dict__]
@@ -137,56 +130,3 @@ def _replace_inference_tensors(model: nn.Module) -> None:
 
 def _log_nothing(*args: Any, **kwargs: Any) -> None:
     pass
-
-
-@contextmanager
-def _modules_restored(model: nn.Module) -> Iterator[None]:
-    """Restores every module's attributes one level deep, and the contents of its tensors that are not parameters."""
-    restorers = [_attributes_restorer(module) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for restore in restorers:
-            restore()
-
-
-def _attributes_restorer(module: nn.Module) -> Callable[[], None]:
-    attributes = dict(module.__dict__)
-    containers = [(value, value.copy()) for value in attributes.values() if type(value) in _CONTAINERS]
-    loose = [
-        value for value in attributes.values() if isinstance(value, Tensor) and not isinstance(value, nn.Parameter)
-    ]
-    buffers = [buffer for buffer in module._buffers.values() if buffer is not None]
-    contents = [(tensor, _contents(tensor)) for tensor in (*buffers, *loose) if not tensor.is_inference()]
-
-    def restore() -> None:
-        module.__dict__.clear()
-        module.__dict__.update(attributes)
-        for container, copy in containers:
-            _refill(container, copy)
-        for tensor, (version, copy) in contents:
-            if tensor._version != version:
-                with torch.no_grad():
-                    tensor.copy_(copy)
-
-    return restore
-
-
-_CONTAINERS = (dict, OrderedDict, list, set, deque)
-
-
-def _contents(tensor: Tensor) -> tuple[int, Tensor]:
-    return tensor._version, tensor.detach().clone()
-
-
-def _refill(container: Any, copy: Any) -> None:
-    if not _same_entries(container, copy):
-        container.clear()
-        (container.update if isinstance(container, (dict, set)) else container.extend)(copy)
-
-
-def _same_entries(container: Any, copy: Any) -> bool:
-    if len(container) != len(copy):
-        return False
-    same = all(map(is_, container, copy))
-    return same and (not isinstance(container, dict) or all(map(is_, container.values(), copy.values())))

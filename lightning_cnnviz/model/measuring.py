@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.model.hooks import hooked, image_like
-from lightning_cnnviz.model.layers import clean_name, named_layers
+from lightning_cnnviz.model.names import clean_name, named_layers
 
 
 class _Reached(BaseException):  # not an Exception: a model may catch those
@@ -18,13 +19,13 @@ class _Reached(BaseException):  # not an Exception: a model may catch those
         self.output = output
 
 
-def output_of(layer: str, model: nn.Module, entry: nn.Module, images: Tensor) -> Tensor:
+def output_of(layer: str, model: nn.Module, entry: Callable[[Tensor], Any], images: Tensor) -> Tensor:
     """The output of a layer's first call; what would follow is not computed.
 
     Args:
         layer: the layer's name in ``model``.
         model: the model with the layer.
-        entry: the module of the model to call with the images.
+        entry: what to call with the images.
         images: (N, C, H, W)
 
     Raises:
@@ -44,7 +45,7 @@ def output_of(layer: str, model: nn.Module, entry: nn.Module, images: Tensor) ->
     raise ValueError(f"{layer} was not called, or put out no tensor")
 
 
-def multiply_adds(model: nn.Module, entry: nn.Module, images: Tensor) -> dict[str, int]:
+def multiply_adds(model: nn.Module, entry: Callable[[Tensor], Any], images: Tensor) -> dict[str, int]:
     """Multiply-adds for one image by layer, those of the layers inside it included; "" is the whole model.
 
     Counted are convolutions, matrix products and attention, whichever module or function makes them; element-wise work

@@ -10,56 +10,65 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from lightning_cnnviz.model import measuring
-from lightning_cnnviz.model.backward import Pass, apply_rules, differentiate
+from lightning_cnnviz.model.answers import Answers
+from lightning_cnnviz.model.backward import Pass, apply_rules, differentiate, recurrent_on_cuda
 from lightning_cnnviz.model.checkpoints import with_weights
+from lightning_cnnviz.model.entry import Forward, check_forward, entries, entry_point
 from lightning_cnnviz.model.evidence import THE_INPUT, Evidence, Procedure, Request
 from lightning_cnnviz.model.hooks import Recorder, hooked
-from lightning_cnnviz.model.isolation import isolated, placement
-from lightning_cnnviz.model.layers import CONVOLUTIONS, Layout, named_layers
+from lightning_cnnviz.model.isolation import isolated
+from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.names import kernel_of, named_layers
+from lightning_cnnviz.model.outputs import at, describe
+from lightning_cnnviz.model.procedures import ProcedureModel
+from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.request_check import check_request
-from lightning_cnnviz.model.survey import Survey
-from lightning_cnnviz.model.targets import Outputs, Target, class_scores, probabilities, select_output, target_scores
+from lightning_cnnviz.model.surveying import placed, survey
+from lightning_cnnviz.model.targets import Target, target_scores
 from lightning_cnnviz.samples import FixedSamples
+
+__all__ = ["Probe", "Progress", "entry_point"]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with a description, the steps done and the steps in all."""
-
-_SURVEY_SAMPLES = 2  # one would do, but a BatchNorm without running statistics refuses a single value per channel
 
 
 class Probe:
     """Looks at one model.
 
     Args:
-        model: any module that takes images (N, C, H, W); if its class defines no ``forward``, its only convolutional
-            child.
+        model: any module that takes images (N, C, H, W); if its class defines no ``forward``, or that takes no images,
+            its only convolutional child.
         output_key: where in the model's output the class scores are, see
-            :func:`~lightning_cnnviz.model.targets.select_output`.
+            :func:`~lightning_cnnviz.model.outputs.select_output`.
+        forward: what to call instead: the name of a module, or a function of the images or of model and images.
+        output: what the output is, see :data:`~lightning_cnnviz.model.readings.OutputKind`.
         progress: told how far long work is.
 
     Raises:
+        ArgumentError: ``forward`` names no module.
         ValueError: the model has no ``forward`` and no single child that could stand for it.
     """
 
     def __init__(
-        self, model: nn.Module, *, output_key: int | str | None = None, progress: Progress | None = None
+        self,
+        model: nn.Module,
+        *,
+        output_key: int | str | None = None,
+        forward: Forward | None = None,
+        output: OutputKind = "auto",
+        progress: Progress | None = None,
     ) -> None:
+        check_forward(forward)
         self._model = model
-        self._entry = entry_point(model)
-        self._output_key = output_key
+        self._entries = entries(model, forward)
+        self._output_key, self._forward, self._output_kind = output_key, forward, output
         self._progress = progress
 
     def survey(self, samples: FixedSamples) -> Layout:
-        """The model's layers, found by watching one forward pass of two samples without gradients."""
-        modules = named_layers(self._model)
-        with isolated(self._model), torch.no_grad():
-            images = _place(samples.images[:_SURVEY_SAMPLES], self._model)
-            watch = Survey(modules, images)
-            with hooked(modules, watch.record):
-                scores = self._scores(images)
-            # In here, because reading a reparametrised weight computes it, and may take a step in doing so.
-            return watch.layout(scores, self._model)
+        """The model's layers and the meaning of its output, found by watching it on a few of the samples."""
+        with isolated(self._model):
+            return survey(self._model, self._entries, samples, self._output_key, self._output_kind)
 
     def check(self, request: Request) -> None:
         """Checks that a view asks for nothing that this model cannot have, see :func:`check_request`.
@@ -89,16 +98,18 @@ class Probe:
             ValueError: the output or the target does not serve as class scores.
         """
         with isolated(self._model):
-            images = _place(samples.images, self._model)
-            found = self._shared_pass(images, samples, request, target, layout.outputs)
-            results = self._run(request.procedures, images, found.classes, target)
-            weights = {name: _kernels(named_layers(self._model)[name]) for name in sorted(request.weights)}
+            images = placed(samples.images, self._model)
+            found = self._shared_pass(images, _Asked(samples, layout, request, target))
+            results = self._run(request.procedures, images, layout, found.classes, target)
+            modules = named_layers(self._model)
+            weights = {name: _kernels(modules[name]) for name in sorted(request.weights)}
         references = self._references(samples, layout, request, target, found.missing)
         return Evidence(
             samples=samples,
             layout=layout,
-            probabilities=found.probabilities.cpu(),
+            probabilities=found.answers.probabilities,
             target_classes=None if found.classes is None else found.classes.cpu(),
+            answers=found.answers,
             activations=found.activations,
             gradients=found.gradients,
             input_gradient=found.input_gradient,
@@ -109,7 +120,7 @@ class Probe:
             references=references,
             epoch=epoch,
             shown=min(len(samples), len(samples) if shown is None else shown),
-            remarks=() if found.remark is None else (found.remark,),
+            remarks=layout.remarks,
         )
 
     def _references(
@@ -119,123 +130,136 @@ class Probe:
         same = dataclasses.replace(request, procedures={}, reference_checkpoints=frozenset())
         for checkpoint in sorted(request.reference_checkpoints):
             try:
-                probe = Probe(with_weights(self._model, checkpoint), output_key=self._output_key)
-                references[checkpoint] = probe.run(samples, layout, same, target)
+                with isolated(self._model):  # closures and patched methods of the copy write to the original
+                    probe = Probe(
+                        with_weights(self._model, checkpoint),
+                        output_key=self._output_key,
+                        forward=self._forward,
+                        output=self._output_kind,
+                    )
+                    references[checkpoint] = probe.run(samples, layout, same, target)
             except Exception as error:
                 missing[checkpoint] = f"{type(error).__name__}: {error}"
         return references
 
-    def _shared_pass(
-        self, images: Tensor, samples: FixedSamples, request: Request, target: Target, outputs: Outputs
-    ) -> Pass:
-        modules = named_layers(self._model)
-        wanted = sorted(request.activations | request.gradients)
+    def _shared_pass(self, images: Tensor, asked: _Asked) -> Pass:
+        if not asked.gradients:
+            return self._pass(images, asked, with_gradients=False)
+        try:
+            return self._pass(images, asked, with_gradients=True)
+        except RuntimeError as error:
+            # Such as a forward pass that calls numpy(): what needs no gradients is still to be had.
+            try:
+                found = self._pass(images.detach(), asked, with_gradients=False)
+            except Exception:
+                raise error from None
+            reason = f"the forward pass fails where gradients are recorded: {error}"
+            found.missing.update(dict.fromkeys(asked.gradients, reason))
+            return found
+
+    def _pass(self, images: Tensor, asked: _Asked, *, with_gradients: bool) -> Pass:
+        layout, modules = asked.layout, named_layers(self._model)
+        wanted = sorted(asked.request.activations | asked.request.gradients)
         recorder = Recorder()
-        with_gradients = bool(request.gradients or request.rules) or request.input_gradient
         images = images.requires_grad_(with_gradients)
-        with hooked({name: modules[name] for name in wanted}, recorder.record), torch.set_grad_enabled(with_gradients):
-            output = self._output(images)
+        with (
+            hooked({name: modules[name] for name in wanted}, recorder.record),
+            torch.set_grad_enabled(with_gradients),
+            recurrent_on_cuda(self._model),
+        ):
+            returned = self.call(images, layout)
             # Activation checkpointing calls modules again during the backward pass; what it saw first counts.
             recorder.closed = True
-            targeted = target_scores(class_scores(output, len(samples)), target, samples.labels)
-            found = Pass(*probabilities(output, len(samples), outputs), classes=targeted.classes)
-            if with_gradients:
-                sources = {name: recorder.outputs[name] for name in request.gradients if name in recorder.outputs}
-                if request.input_gradient:
-                    sources[THE_INPUT] = images
-                differentiate(targeted.scores, sources, found, retain_graph=bool(request.rules))
-                apply_rules(targeted.scores, images, sorted(request.rules), found)
+            output = self.scores_in(returned, layout)
+            found = Pass(Answers.of(output, layout.reading, len(images)))
+            if output is None or (layout.reading.reason and not callable(asked.target)):
+                reason = layout.reading.reason or f"the model returned {describe(returned)}, unlike at first"
+                found.missing.update(dict.fromkeys(asked.gradients, f"there is no score to explain: {reason}"))
+            else:
+                targeted = target_scores(output, layout.reading, asked.target, asked.samples.labels)
+                found.classes = targeted.classes
+                if with_gradients:
+                    _derive(targeted.scores, images, asked, recorder, found)
         for name in wanted:
             if name not in recorder.outputs:
-                found.missing[name] = f"{name} was not called, or put out no tensor"
-        found.activations = {name: tensor.detach() for name, tensor in recorder.outputs.items()}
-        found.input_gradient = found.gradients.pop(THE_INPUT, None)
+                found.missing[name] = f"{name} {layout.unusable.get(name, 'was not called, or put out no tensor')}"
+        found.activations = {name: [t.detach() for t in tensors] for name, tensors in recorder.outputs.items()}
         return found
 
     def _run(
-        self, procedures: Mapping[str, Procedure], images: Tensor, classes: Tensor | None, target: Target
+        self,
+        procedures: Mapping[str, Procedure],
+        images: Tensor,
+        layout: Layout,
+        classes: Tensor | None,
+        target: Target,
     ) -> dict[str, Any]:
         results: dict[str, Any] = {}
         for key, procedure in procedures.items():
             # A clone, because the images may be the samples themselves, and the procedure somebody else's.
-            model = _DifferentiableModel(self, images.detach().clone(), classes, target)
+            model = ProcedureModel(self, layout, images.detach().clone(), classes, target)
             try:
-                results[key] = procedure(model)
+                with recurrent_on_cuda(self._model):
+                    results[key] = procedure(model)
             except Exception as error:
                 results[key] = error
         return results
 
-    def _scores(self, images: Tensor) -> Tensor:
-        return class_scores(self._output(images), len(images))
-
-    def _output(self, images: Tensor) -> Tensor:
+    def call(self, images: Tensor, layout: Layout) -> Any:
+        """What the model returns for images (N, C, H, W)."""
         # A clone, because a model may change its input in place, which autograd forbids where it is to be derived by.
-        return select_output(self._entry(images.clone()), self._output_key)
+        return self.entry(layout)(images.clone())
 
+    def entry(self, layout: Layout) -> Callable[[Tensor], Any]:
+        """What is called with the images."""
+        return self._entries.get(layout.entry) or next(iter(self._entries.values()))
 
-def entry_point(model: nn.Module) -> nn.Module:
-    """The module to call with images: the model, or its one convolutional child if its class defines no ``forward``.
+    def scores_in(self, output: Any, layout: Layout) -> Tensor | None:
+        """The tensor of scores in what the model returned, None if it has none."""
+        found = at(output, layout.reading.path)
+        readable = isinstance(found, Tensor) and found.is_floating_point() and found.ndim > 0
+        return found if readable and layout.reading.meaning != "nothing" else None
 
-    Raises:
-        ValueError: there is no ``forward`` and not exactly one such child.
-    """
-    if _defines_forward(model):
-        return model
-    children = [
-        child for child in model.children() if any(isinstance(module, CONVOLUTIONS) for module in child.modules())
-    ]
-    if len(children) == 1:
-        return children[0]
-    raise ValueError(
-        f"{type(model).__name__} defines no forward(images), and {len(children)} of its children contain convolutions; "
-        "define forward so that it takes images and returns class scores"
-    )
+    @property
+    def model(self) -> nn.Module:
+        """The model looked at."""
+        return self._model
 
-
-def _defines_forward(model: nn.Module) -> bool:
-    if "forward" in vars(model):  # a LightningModule that went through torch.compile
-        return True
-    owner = next(cls for cls in type(model).__mro__ if "forward" in vars(cls))
-    return owner is not nn.Module and owner.__name__ != "LightningModule"
+    def progress(self, description: str, done: int, total: int) -> None:
+        """Tells whoever waits how far long work is."""
+        if self._progress is not None:
+            self._progress(description, done, total)
 
 
 @dataclass(frozen=True)
-class _DifferentiableModel:
-    """The model as procedures see it, see :class:`~lightning_cnnviz.model.evidence.Model`."""
+class _Asked:
+    """What one pass is to answer."""
 
-    probe: Probe
-    images: Tensor
-    classes: Tensor | None
+    samples: FixedSamples
+    layout: Layout
+    request: Request
     target: Target
 
-    def scores(self, images: Tensor) -> Tensor:
-        return self.probe._scores(images.to(self.images))  # optimised in float32 also for a model in half precision
-
-    def target_scores(self, images: Tensor) -> Tensor:
-        versions = self.scores(images).split(len(self.images))
-        target = self.target if self.classes is None else self.classes.tolist()
-        return torch.cat([target_scores(scores, target, None).scores for scores in versions])
-
-    def output_of(self, layer: str, images: Tensor) -> Tensor:
-        return measuring.output_of(layer, self.probe._model, self.probe._entry, images.to(self.images).clone())
-
-    def multiply_adds(self) -> dict[str, int]:
-        return measuring.multiply_adds(self.probe._model, self.probe._entry, self.images[:_SURVEY_SAMPLES])
-
-    def progress(self, description: str, done: int, total: int) -> None:
-        if self.probe._progress is not None:
-            self.probe._progress(description, done, total)
+    @property
+    def gradients(self) -> list[str]:
+        """What gradients are asked for, by the names under which they may be missing."""
+        request = self.request
+        return [*request.gradients, *request.rules, *([THE_INPUT] if request.input_gradient else [])]
 
 
-def _place(images: Tensor, model: nn.Module) -> Tensor:
-    """The images where the model expects them, free to be derived by, which those made under inference mode are not."""
-    device, dtype = placement(model)
-    placed = images.to(device=device, dtype=dtype)
-    return placed.clone() if placed.is_inference() else placed.detach()
+def _derive(scores: Tensor, images: Tensor, asked: _Asked, recorder: Recorder, found: Pass) -> None:
+    """Takes the gradients of the score explained."""
+    request, layout = asked.request, asked.layout
+    sources = {name: recorder.outputs[name] for name in request.gradients if name in recorder.outputs}
+    if request.input_gradient:
+        sources[THE_INPUT] = [images]
+    coupled = layout if layout.coupled else None
+    differentiate(scores, sources, found, retain_graph=bool(request.rules), layout=coupled)
+    apply_rules(scores, images, sorted(request.rules), found)
+    found.input_gradient = next(iter(found.gradients.pop(THE_INPUT, ())), None)
 
 
 def _kernels(module: nn.Module) -> Tensor:
-    weight: Any = module.weight
-    full = getattr(weight, "full_tensor", None)  # a sharded parameter
-    kernels: Tensor = weight if full is None else full()
+    kernels = kernel_of(module)
+    assert kernels is not None, "the request was checked"
     return kernels.detach().float().cpu().clone()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import get_args
 
-from torch import Tensor, nn
+from torch import nn
 
 from lightning_cnnviz.methods.backward_rules import Rule
 from lightning_cnnviz.model.evidence import Request
-from lightning_cnnviz.model.layers import nearest
+from lightning_cnnviz.model.names import has_kernel, nearest
 
 
 def check_request(request: object, modules: Mapping[str, nn.Module]) -> None:
@@ -33,16 +33,10 @@ def check_request(request: object, modules: Mapping[str, nn.Module]) -> None:
             if name not in modules:
                 raise ValueError(f"Request({field}=…): the model has no layer {name!r}; {nearest(name, modules)}")
     for name in sorted(request.weights):
-        if not has_kernels(modules[name]):
-            usable = nearest(name, (other for other, module in modules.items() if has_kernels(module)))
+        if not has_kernel(modules[name]):
+            usable = nearest(name, (other for other, module in modules.items() if has_kernel(module)))
             kind = type(modules[name]).__name__
             raise ValueError(f"Request(weights=…): {name!r} has no kernels, it is a {kind}; {usable}")
     unknown = request.rules - set(get_args(Rule))
     if unknown:
         raise ValueError(f"Request(rules=…): allowed are {', '.join(get_args(Rule))}, got {sorted(map(str, unknown))}")
-
-
-def has_kernels(module: nn.Module) -> bool:
-    """Whether a module has a weight of at least two dimensions, as convolutions and linear layers have."""
-    weight: Any = getattr(module, "weight", None)
-    return isinstance(weight, Tensor) and weight.ndim >= 2

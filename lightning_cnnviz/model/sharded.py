@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from torch import nn
+from torch import Tensor, distributed, nn
 
-from lightning_cnnviz.model.evidence import Evidence, Procedure, Request
+from lightning_cnnviz.model.evidence import Evidence, Model, Procedure, Request
 from lightning_cnnviz.model.layers import Layout
-from lightning_cnnviz.model.probe import Probe, Progress
+from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.targets import Target
 from lightning_cnnviz.samples import FixedSamples
 
@@ -41,14 +41,11 @@ class ProbeInStep(Probe):
     Args:
         model: as for :class:`~lightning_cnnviz.model.probe.Probe`.
         ranks: those that hold the shards.
-        output_key: as for :class:`~lightning_cnnviz.model.probe.Probe`.
-        progress: as for :class:`~lightning_cnnviz.model.probe.Probe`.
+        options: as for :class:`~lightning_cnnviz.model.probe.Probe`.
     """
 
-    def __init__(
-        self, model: nn.Module, ranks: Ranks, *, output_key: int | str | None = None, progress: Progress | None = None
-    ) -> None:
-        super().__init__(model, output_key=output_key, progress=progress)
+    def __init__(self, model: nn.Module, ranks: Ranks, **options: Any) -> None:
+        super().__init__(model, **options)
         self._ranks = ranks
 
     def survey(self, samples: FixedSamples) -> Layout:
@@ -78,7 +75,14 @@ class ProbeInStep(Probe):
             )
 
     def _in_step(self, procedure: Procedure) -> Procedure:
-        return lambda model: self._recovering(lambda: procedure(model))
+        def run(model: Model) -> Any:
+            # Each rank has running statistics of its own, and a search that goes by scores would go different ways.
+            for buffer in self._model.buffers():
+                if type(buffer) is Tensor:
+                    distributed.broadcast(buffer, src=0)
+            return self._recovering(lambda: procedure(model))
+
+        return run
 
     def _recovering(self, action: Callable[[], T], **comparison: Callable[[T], object]) -> T:
         try:

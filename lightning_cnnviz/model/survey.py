@@ -1,21 +1,38 @@
-"""The layers of a model, found by watching one forward pass."""
+"""The layers of a model, found by watching two forward passes that differ in one spot of one image."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from lightning_cnnviz.model.calls import Called, calls_of
+from lightning_cnnviz.model.disturbance import changed_rows
+from lightning_cnnviz.model.graph import Graph, node_of
 from lightning_cnnviz.model.heads import HeadFinder
-from lightning_cnnviz.model.hooks import image_like
-from lightning_cnnviz.model.layers import CONVOLUTIONS, Layer, Layout
+from lightning_cnnviz.model.hooks import image_like, tensors_in
+from lightning_cnnviz.model.layer import Layer
+from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.names import is_convolution, kernel_of, written_out
+from lightning_cnnviz.model.readings import Ending, Reading
 from lightning_cnnviz.model.tokens import find_grid, has_channels_last
+
+_ATTENTION = ("attention", "attn")
+
+
+@dataclass
+class _Watched:
+    """What a module put out, call by call."""
+
+    calls: list[Called]
+    repeats_child: bool = False
 
 
 class Survey:
-    """Notes each call of a module in the order in which they finish; the last call of a module counts.
+    """Notes each call of a module in the order in which they finish.
 
     Args:
         modules: what is watched, by name.
@@ -25,7 +42,8 @@ class Survey:
     def __init__(self, modules: Mapping[str, nn.Module], images: Tensor) -> None:
         self._modules = modules
         self._images = images
-        self._layers: dict[str, Layer] = {}
+        self._watched: dict[str, _Watched] = {}
+        self._unusable: dict[str, str] = {}
         self._channels_last: set[tuple[int, ...]] = set()
         self._previous: tuple[str, Tensor] | None = None
         self._heads = HeadFinder(modules)
@@ -34,32 +52,117 @@ class Survey:
         """Notes one call of a module."""
         tensor = image_like(output)
         if tensor is None:
+            kinds = {str(other.dtype).removeprefix("torch.") for other in tensors_in(output)}
+            self._unusable[name] = f"puts out {', '.join(sorted(kinds)) or 'no tensor'}"
             return
         repeats = (
             self._previous is not None and self._previous[0].startswith(f"{name}.") and self._previous[1] is tensor
         )
         self._previous = (name, tensor)
-        self._heads.record(name, tensor)
-        module = self._modules[name]
-        # Windows of the images, side by side in the batch, are no output of one sample.
-        shape = tuple(tensor.shape[1:]) if tensor.shape[:1] == self._images.shape[:1] else ()
-        if has_channels_last(module, shape):
+        self._heads.record(name, tensor.detach())
+        shape = tuple(tensor.shape[1:])
+        if tensor.shape[:1] == self._images.shape[:1] and has_channels_last(self._modules[name], shape):
             self._channels_last.add(shape)
-        self._layers.pop(name, None)
-        self._layers[name] = Layer(name, type(module).__name__, shape, isinstance(module, CONVOLUTIONS), repeats)
+        watched = self._watched.pop(name, _Watched([]))
+        watched.calls.append(Called(tensor, node_of(tensor)))
+        watched.repeats_child = repeats
+        self._watched[name] = watched
 
-    def layout(self, scores: Tensor, model: nn.Module) -> Layout:
-        """What was noted of the model, which gave these class scores (N, classes)."""
+    def record_disturbed(self) -> Callable[[str, Any], None]:
+        """Returns what notes the same calls in a second pass, with one spot of one image changed."""
+        counts: dict[str, int] = {}
+
+        def record(name: str, output: Any) -> None:
+            tensor, number = image_like(output), counts.get(name, 0)
+            counts[name] = number + 1
+            if tensor is not None and name in self._watched and number < len(self._watched[name].calls):
+                self._watched[name].calls[number].disturbed = tensor.detach()
+
+        return record
+
+    @property
+    def last_logits(self) -> Tensor | None:
+        """What the last linear layer put out."""
+        return self._heads.last_logits
+
+    def ending(self, scores: Tensor) -> Ending | None:
+        """What was done to a linear layer's output to make scores of it."""
+        rows = scores[:, None] if scores.ndim == 1 else scores
+        return self._heads.outputs(rows.detach()) if rows.ndim == 2 else None
+
+    def layout(self, model: nn.Module, reading: Reading, output: Tensor | None, disturbed: Tensor | None) -> Layout:
+        """What was noted.
+
+        Args:
+            model: it.
+            reading: how the output is read.
+            output: the tensor explained.
+            disturbed: the same of the second pass.
+        """
+        nodes = [call.node for watched in self._watched.values() for call in watched.calls if call.node is not None]
+        graph = Graph(output, self._images, nodes)
+        layers = self._without_hidden_tokens(self._arranged(self._judged(graph)), output)
+        layers = _with_output(layers, self._modules) if reading.meaning in ("masks", "reconstruction") else layers
         parameters = list(model.parameters())
+        head = None
+        if output is not None and reading.classes:
+            scores = output.flatten(2).mean(2) if reading.meaning == "masks" else output
+            single = Reading("classes", reading.ending, single=reading.single)
+            head = self._heads.find(single.scores(scores.detach()), {x.name for x in layers if x.matters is False})
+        rows = None if output is None or disturbed is None else changed_rows(output, disturbed)
         return Layout(
-            self._counted(self._arranged(tuple(self._layers.values()))),
-            scores.shape[1],
-            uncalled=tuple(name for name in self._modules if name not in self._layers),
+            self._counted(layers),
+            reading,
+            uncalled=tuple(name for name in self._modules if name not in self._watched and name not in self._unusable),
+            unusable={name: why for name, why in self._unusable.items() if name not in self._watched},
             parameters=_count(parameters),
             trainable=_count(parameters, trainable=True),
-            head=self._heads.find(scores),
-            outputs=self._heads.outputs(scores),
+            head=head,
+            coupled=any(row > 0 for row in rows or ()),
+            written_out=written_out(model),
         )
+
+    def undecided(self, output: Tensor) -> dict[str, nn.Module]:
+        """Modules whose maps may matter though the graph does not hold them, as under ``no_grad``."""
+        graph = Graph(output, self._images, [])
+        in_graph = any(graph.matters(call.node) for watched in self._watched.values() for call in watched.calls)
+        if not in_graph:
+            return {}
+        return {
+            name: self._modules[name]
+            for name, watched in self._watched.items()
+            if all(call.node is None and call.tensor.ndim >= 3 for call in watched.calls)
+        }
+
+    def dismiss(self, names: Mapping[str, nn.Module]) -> None:
+        """Notes that the score does not depend on some modules."""
+        for name in names:
+            for call in self._watched[name].calls:
+                call.dismissed = True
+
+    def _judged(self, graph: Graph) -> tuple[Layer, ...]:
+        samples = len(self._images)
+        layers = []
+        for name, watched in self._watched.items():
+            module, last = self._modules[name], watched.calls[-1]
+            has_weights = any(True for _ in module.parameters())
+            verdict = calls_of(name, watched.calls, graph, samples, has_weights)
+            kernel = kernel_of(module) if is_convolution(module) else None
+            is_conv = kernel is not None and last.tensor.ndim == 4 and last.tensor.shape[1] in kernel.shape[:2]
+            layers.append(
+                Layer(
+                    name,
+                    type(module).__name__,
+                    verdict.shape,
+                    is_convolution=is_conv or (isinstance(module, nn.Conv2d) and last.tensor.ndim == 4),
+                    repeats_child=watched.repeats_child,
+                    calls=verdict.calls,
+                    matters=verdict.matters,
+                    constant=verdict.constant,
+                    unusable=verdict.unusable,
+                )
+            )
+        return tuple(layers)
 
     def _arranged(self, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
         """The layers with what is known of channels that come last.
@@ -68,13 +171,46 @@ class Survey:
         shape tells: it is that of the one or the other.
         """
         convolutions = [layer for layer in layers if layer.is_convolution]
-        map_sizes = {layer.spatial for layer in convolutions if layer.spatial}
+        map_sizes = {layer.spatial: None for layer in convolutions if layer.spatial}
         channels_last = self._channels_last - {layer.shape for layer in convolutions}
         height, width = self._images.shape[-2:]
-        grids = {shape: find_grid(shape, (height, width), map_sizes) for shape in channels_last}
+        grids = {shape: find_grid(shape, (height, width), filter(None, map_sizes)) for shape in channels_last}
         return tuple(
             replace(layer, channels_last=True, grid=grids[layer.shape]) if layer.shape in grids else layer
             for layer in layers
+        )
+
+    def _without_hidden_tokens(self, layers: tuple[Layer, ...], output: Tensor | None) -> tuple[Layer, ...]:
+        """Layers whose places a class token hides no longer matter: their gradient is zero but for the token."""
+        tokens = [layer for layer in layers if layer.grid is not None and layer.grid.prefix and layer.matters]
+        if not tokens or output is None:
+            return layers
+        kept = [self._watched[layer.name].calls[-1].tensor for layer in tokens]
+        weights = torch.linspace(0.5, 1.5, output.numel(), device=output.device, dtype=output.dtype)
+        try:
+            gradients = torch.autograd.grad(
+                (output.flatten() * weights).sum(), kept, allow_unused=True, retain_graph=False
+            )
+        except RuntimeError:
+            return self._before_last_attention(layers)
+        grids = [layer.grid for layer in tokens]
+        hidden = {
+            layer.name: gradient is not None and grid is not None and not bool(gradient[:, grid.prefix :].any())
+            for layer, gradient, grid in zip(tokens, gradients, grids, strict=True)
+        }
+        if all(gradient is None or not bool(gradient.any()) for gradient in gradients):  # a head that starts at zero
+            return self._before_last_attention(layers)
+        return tuple(replace(layer, matters=False) if hidden.get(layer.name) else layer for layer in layers)
+
+    def _before_last_attention(self, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+        attentions = [layer.name for layer in layers if any(word in layer.kind.lower() for word in _ATTENTION)]
+        if not attentions:
+            return layers
+        names = [layer.name for layer in layers]
+        start = next(i for i, name in enumerate(names) if f"{name}.".startswith(f"{attentions[-1]}."))
+        return tuple(
+            replace(layer, matters=False) if index >= start and layer.grid is not None else layer
+            for index, layer in enumerate(layers)
         )
 
     def _counted(self, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -90,6 +226,18 @@ class Survey:
             trainable = _count(own, trainable=True)
             result.append(replace(layer, kernel=kernel, parameters=_count(own), trainable=trainable))
         return tuple(result)
+
+
+def _with_output(layers: tuple[Layer, ...], modules: Mapping[str, nn.Module]) -> tuple[Layer, ...]:
+    """The layers with a mark on those behind which nothing has weights any more."""
+    weighted = [
+        index
+        for index, layer in enumerate(layers)
+        if layer.matters is not False and any(True for _ in modules[layer.name].parameters(recurse=False))
+    ]
+    if not weighted:
+        return layers
+    return tuple(replace(layer, is_output=index >= weighted[-1]) for index, layer in enumerate(layers))
 
 
 def _count(parameters: list[nn.Parameter], *, trainable: bool = False) -> int:

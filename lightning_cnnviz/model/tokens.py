@@ -53,20 +53,37 @@ def find_grid(
     Args:
         shape: of the output for one sample, (h, w, K) or (prefix + h·w, K).
         image_size: height and width of the model's input.
-        map_sizes: heights and widths of the maps that the model's convolutions put out.
+        map_sizes: heights and widths of the maps that the model's convolutions put out. Later stages of a transformer
+            merge their tokens two by two, so that halves of these sizes count, too.
     """
+    sizes = list(dict.fromkeys(map_sizes))
     if len(shape) == 3:
         height, width = shape[:2]
         skew = abs(height * image_size[1] - width * image_size[0])
         # A window and its pixels are two dimensions as well; only the image's own have its proportions.
-        return TokenGrid(height, width) if height * width > 1 and skew <= max(image_size) else None
-    grids = [grid_of(shape, size) for size in map_sizes]
+        known = not sizes or (height, width) in {*sizes, *_halved(sizes)}
+        return TokenGrid(height, width) if height * width > 1 and skew <= max(image_size) and known else None
+    grids = [grid_of(shape, size) for size in sizes]
+    # A prefix is only ever put before the first tokens, never before merged ones.
+    grids += [grid for grid in (grid_of(shape, size) for size in _halved(sizes)) if grid is None or not grid.prefix]
     return min((grid for grid in grids if grid is not None), key=lambda grid: grid.prefix, default=None)
+
+
+def _halved(sizes: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What is left of heights and widths after halving them once or several times, rounded up or down."""
+    found: list[tuple[int, int]] = []
+    for size in sizes:
+        smaller = {size}
+        while smaller:
+            halves = {((h + up) // 2, (w + up) // 2) for h, w in smaller for up in (0, 1) if h > 1 and w > 1}
+            smaller = {half for half in halves if half[0] * half[1] > 1}
+            found += sorted(smaller)
+    return list(dict.fromkeys(found))
 
 
 def grid_of(shape: Sequence[int], size: tuple[int, int]) -> TokenGrid | None:
     """The grid of this height and width in tokens (prefix + h·w, K), None if it does not fit them."""
-    if len(shape) != 2:
+    if len(shape) != 2 or shape[1] <= 1 or size[0] * size[1] <= 1:
         return None
     prefix = shape[0] - size[0] * size[1]
     return TokenGrid(*size, prefix) if 0 <= prefix <= MOST_PREFIX_TOKENS else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, Protocol, TypeAlias
 
@@ -136,4 +137,40 @@ class Array:
     values: Tensor
 
 
-Artifact: TypeAlias = Picture | Scalar | Note | Array
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What views showed of the same samples in one pass.
+
+    Attributes:
+        pictures: (H, W, 3) uint8 RGB of the samples that are drawn.
+        labels: the true class of every sample, None where there are none.
+        class_names: by class, None where they have none.
+        artifacts: the name of each view with what it handed over.
+        descriptions: how a view is read, by its name.
+    """
+
+    pictures: tuple[RGB, ...]
+    labels: tuple[int, ...] | None
+    class_names: tuple[str, ...] | None
+    artifacts: tuple[tuple[str, Picture | Scalar | Note | Array], ...]
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A whole look as data, of which a sink may make a record; it comes after everything that it holds.
+
+    Attributes:
+        tag: the same at every look.
+        time: seconds since 1970.
+        epoch: counted from 0, None outside of training.
+        seen: one for each pass.
+    """
+
+    tag: str
+    time: float
+    epoch: int | None
+    seen: tuple[Seen, ...]
+
+
+Artifact: TypeAlias = Picture | Scalar | Note | Array | Look

@@ -9,6 +9,7 @@ import numpy as np
 from lightning_cnnviz.output.artifacts import RGB, PictureFormat, check_rgb
 
 _JPEG_QUALITY = 90
+_JPEG_MAX_SIDE = 65_500
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _EIGHT_BITS, _TRUE_COLOR = 8, 2
 _UP = 2
@@ -16,13 +17,20 @@ _COMPRESSION_LEVEL = 1  # level 2 saves less than 1%, level 3 nothing
 
 
 def encode(image: RGB, picture_format: PictureFormat = "png") -> bytes:
-    """A picture (H, W, 3) as PNG, or as JPEG of quality 90.
+    """A picture (H, W, 3) as PNG, or as JPEG of quality 90 unless it is larger than a JPEG can be.
 
     Raises:
         ValueError: it is no such picture.
     """
     check_rgb(image)
-    return _png(image) if picture_format == "png" else _jpeg(image)
+    if picture_format == "png" or max(image.shape) > _JPEG_MAX_SIDE:
+        return _png(image)
+    return _jpeg(image)
+
+
+def file_extension(encoded: bytes) -> str:
+    """How the name of a file with this encoded picture ends: ``png`` or ``jpeg``."""
+    return "png" if encoded.startswith(_PNG_SIGNATURE) else "jpeg"
 
 
 def _png(image: RGB) -> bytes:

@@ -21,6 +21,7 @@ from lightning_cnnviz.render.maps import (
     measure_maps,
     overlay,
 )
+from lightning_cnnviz.render.placing import Box, lay_over, map_size, rescaled
 from lightning_cnnviz.render.resampling import resize
 from lightning_cnnviz.render.text import format_number
 
@@ -95,13 +96,17 @@ class Maps:
             return self.headings
         return tuple(text for heading in self.headings for text in (heading, "overlay"))
 
-    def cells(self, samples: Sequence[RGB]) -> list[list[RGB]]:
-        """A row of pictures for each sample."""
+    def cells(self, samples: Sequence[RGB], boxes: Sequence[Box | None] = ()) -> list[list[RGB]]:
+        """A row of pictures for each sample; maps that lie over it lie over its box where there is one."""
         colored = color_maps(self.values, self.measured, colormap=self.colormap, symmetric=self.kind == "signed")
         if self.laying == "alone":
             return [list(row) for row in colored]
         pictures = [_limited(_without_color(sample) if self.grey else sample) for sample in samples]
-        return [self._laid_over(row, picture, colored[row]) for row, picture in enumerate(pictures)]
+        placed = [
+            None if box is None else rescaled(box, sample, picture)
+            for box, sample, picture in zip(boxes or (None,) * len(samples), samples, pictures, strict=True)
+        ]
+        return [self._laid_over(row, picture, colored[row], placed[row]) for row, picture in enumerate(pictures)]
 
     def cell_labels(self) -> list[list[str]]:
         """A text below each cell, for each sample; what is wrong with a map comes before its label."""
@@ -131,8 +136,8 @@ class Maps:
         """What the colors mean, with numbers."""
         return scale_note(self.measured.limits, self.scale)
 
-    def _laid_over(self, row: int, picture: RGB, colored: NDArray[np.uint8]) -> list[RGB]:
-        size = (picture.shape[0], picture.shape[1])
+    def _laid_over(self, row: int, picture: RGB, colored: NDArray[np.uint8], box: Box | None) -> list[RGB]:
+        size = (picture.shape[0], picture.shape[1]) if box is None else map_size(box)
         cells: list[RGB] = []
         for column, cell in enumerate(colored):
             sound = (row, column) not in self.measured.defects
@@ -142,12 +147,15 @@ class Maps:
                 heat = draw_enlarged(values, size, colormap=self.colormap, limits=(low, high))
             else:
                 heat = resize(cell, size, smooth=False)
-            cells += [heat] * (self.laying == "both")
             opacity = None
             if sound:  # what is low should not tint what lies below it
                 opacity = np.abs(values) / high if self.kind == "signed" else (values - low) / (high - low)
                 opacity = resize(opacity.astype(np.float32).clip(0, 1), size, smooth=self.smooth)
-            cells.append(overlay(picture, heat, self.alpha, opacity))
+            if box is None:
+                over = overlay(picture, heat, self.alpha, opacity)
+            else:
+                heat, over = lay_over(picture, heat, box, self.alpha, opacity)
+            cells += [heat, over] if self.laying == "both" else [over]
         return cells
 
 
@@ -196,7 +204,7 @@ class SignedImages:
         """One text for the column of cells."""
         return (self.heading,)
 
-    def cells(self, samples: Sequence[RGB]) -> list[list[RGB]]:
+    def cells(self, samples: Sequence[RGB], boxes: Sequence[Box | None] = ()) -> list[list[RGB]]:
         """A row of one picture for each sample."""
         return [[cell] for cell in color_rgb_kernels(self._drawn, self.measured, symmetric=self.part == "both")]
 
@@ -240,7 +248,7 @@ class Images:
         """One text for the column of cells."""
         return (self.heading,)
 
-    def cells(self, samples: Sequence[RGB]) -> list[list[RGB]]:
+    def cells(self, samples: Sequence[RGB], boxes: Sequence[Box | None] = ()) -> list[list[RGB]]:
         """A row of one picture for each sample."""
         return [[picture] for picture in self.pictures]
 
@@ -276,7 +284,7 @@ class Bars:
         """One text for the column of cells."""
         return (self.heading,)
 
-    def cells(self, samples: Sequence[RGB]) -> list[list[RGB]]:
+    def cells(self, samples: Sequence[RGB], boxes: Sequence[Box | None] = ()) -> list[list[RGB]]:
         """A row of one picture for each sample."""
         return [[bar_chart(bars)] for bars in self.charts]
 

@@ -21,6 +21,7 @@ from lightning_cnnviz.render.charts import Bar
 from lightning_cnnviz.render.columns import Column, Images, Maps, SignedImages
 from lightning_cnnviz.render.film import Still, film_strip, heat_table
 from lightning_cnnviz.render.layout import bar_sheet, sheet, tiles
+from lightning_cnnviz.render.placing import Box, outlined
 from lightning_cnnviz.render.text import using_font
 
 _T = TypeVar("_T")
@@ -34,11 +35,18 @@ class Row:
         picture: (H, W, 3) uint8 RGB.
         caption: what is said beside it; None for nothing.
         index: which of the samples it is, counted from 0.
+        box: where in the picture lies what the model saw; None: all of it.
     """
 
     picture: RGB
     caption: Caption | None
     index: int
+    box: Box | None = None
+
+    @property
+    def marked(self) -> RGB:
+        """The picture with a frame around what the model saw, where that is not all of it."""
+        return self.picture if self.box is None else outlined(self.picture, self.box)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +77,9 @@ class Sheet:
         labels = _side_by_side(column.cell_labels() for column in self.columns)
         with using_font(style.font):
             return sheet(
-                samples,
+                [row.marked for row in self.rows],
                 captions if len(captions) == len(samples) else None,
-                _side_by_side(column.cells(samples) for column in self.columns),
+                _side_by_side(column.cells(samples, [row.box for row in self.rows]) for column in self.columns),
                 columns=headings if any(headings) else (),
                 title=_titled(self.title, style),
                 footer=self.footer,

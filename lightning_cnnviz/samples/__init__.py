@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from lightning_cnnviz.samples.batches import unpack
+from lightning_cnnviz.samples.batches import Form, read_batch, unpack
 from lightning_cnnviz.samples.collector import SampleCollector
 from lightning_cnnviz.samples.datasets import find_class_names, find_normalization
 from lightning_cnnviz.samples.fixed import DEFAULT_COUNT, FixedSamples
+from lightning_cnnviz.samples.perturbations import Background, Mark, Occlusion, Patch, Perturbation, Recolor
 from lightning_cnnviz.samples.source import SampleSource, same_samples
+from lightning_cnnviz.samples.truth import Truth
 
 __all__ = [
     "DEFAULT_COUNT",
+    "Background",
     "FixedSamples",
+    "Form",
+    "Mark",
+    "Occlusion",
+    "Patch",
+    "Perturbation",
+    "Recolor",
     "SampleCollector",
     "SampleSource",
+    "Truth",
     "find_class_names",
     "find_normalization",
+    "read_batch",
     "same_samples",
     "unpack",
 ]

@@ -2,16 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.samples.datasets import attribute
+from lightning_cnnviz.samples.searching import IMAGE_NAMES, find_images, find_labels, has_key, is_image, label_by_name
+from lightning_cnnviz.samples.truth import Truth, read_truth
+
 DEFAULT_IMAGE_KEY = 0
 DEFAULT_LABEL_KEY = 1
-IMAGE_NAMES = ("image", "images", "img", "x", "input", "inputs", "pixel_values")
-LABEL_NAMES = ("label", "labels", "target", "targets", "y", "class")
+_FEW = (1, 3, 4)  # channels of a picture
+
+
+@dataclass(frozen=True)
+class Form:
+    """How images came, where that is not as (N, C, H, W) floating point.
+
+    Attributes:
+        dtype: the integer type of their values, 0 to 255 for bytes; None: floating point.
+        channels_last: whether they came as (N, H, W, C).
+        views: of how many views or frames of each image, (N, views, C, H, W), these are the first; None: there was one.
+    """
+
+    dtype: torch.dtype | None = None
+    channels_last: bool = False
+    views: int | None = None
+
+    def restore(self, images: Tensor) -> Tensor:
+        """Gives images (N, C, H, W) the form in which they came, for a model that takes no other.
+
+        Differentiable except for integers. A single view stands for all of them.
+        """
+        if self.channels_last:
+            images = images.permute(0, 2, 3, 1)
+        if self.views is not None:
+            images = images[:, None].expand(-1, self.views, *(-1,) * (images.ndim - 1))
+        return images if self.dtype is None else images.round().to(self.dtype)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What was found in a batch.
+
+    Attributes:
+        images: (N, C, H, W) floating point.
+        labels: what was found as labels, as it came.
+        truth: what they say; None if nothing that can be read.
+        form: how the images came.
+    """
+
+    images: Tensor
+    labels: object
+    truth: Truth | None
+    form: Form
 
 
 def unpack(
@@ -19,8 +66,10 @@ def unpack(
 ) -> tuple[Tensor, Tensor | None]:
     """Returns the images and, where there is one class per image, the labels of a batch.
 
-    A batch is a bare tensor of images, a tuple or list (integer keys), a mapping (its keys; the default integer keys
-    try names such as ``"image"`` and ``"label"``) or an object (attribute names). A dotted key goes into nested
+    A batch is a bare tensor of images, a tuple or list (integer keys), a mapping (its keys) or an object (attribute
+    names), nested in any way. The default integer keys look for them: the first tensor that may be images, and the
+    labels beside it, by names such as ``"image"`` and ``"label"`` where there are names; sample numbers between images
+    and labels are passed over. Of several views of each image the first is taken. A dotted key goes into nested
     batches: ``"inputs.image"``, ``"0.image"``.
 
     Args:
@@ -29,67 +78,74 @@ def unpack(
         label_key: where the labels are; None if there are none.
 
     Returns:
-        The images, (N, C, H, W) floating point, and the labels, (N,) int64 class indices on their own device. One-hot
-        labels become indices. Labels are None when the default key finds none, or when they are not one class index
-        per image: several labels per image, boxes, masks, strings, negative numbers.
+        The images, (N, C, H, W) floating point (bytes as 0 to 255), and the labels, (N,) int64 class indices on their
+        own device. One-hot labels become indices. Labels are None when the default key finds none, or when they are not
+        one class index per image: several labels per image, boxes, masks, strings, negative numbers.
 
     Raises:
-        ValueError: if a key is not in the batch, or the images are not a 4-D floating point tensor.
+        ValueError: if a key is not in the batch, or there are no images.
 
     Example:
         >>> images, labels = unpack({"image": torch.zeros(2, 3, 8, 8), "label": torch.tensor([[0, 1], [1, 0]])})
         >>> labels
         tensor([1, 0])
     """
-    images = find_image(batch, image_key)
-    if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point():
+    found = read_batch(batch, image_key, label_key)
+    return found.images, None if found.truth is None else found.truth.labels
+
+
+def read_batch(
+    batch: object, image_key: int | str = DEFAULT_IMAGE_KEY, label_key: int | str | None = DEFAULT_LABEL_KEY
+) -> Batch:
+    """Returns images, labels of any kind, and the form in which the images came; see :func:`unpack`.
+
+    Raises:
+        ValueError: if a key is not in the batch, or there are no images.
+    """
+    found, trail = _images_of(batch, image_key, (4, 5))
+    images, form = as_images(found, image_key)
+    labels = _labels_of(batch, label_key, trail, len(images))
+    return Batch(images, labels, read_truth(labels, len(images)), form)
+
+
+def find_image(item: object, key: int | str) -> object:
+    """Returns what one item of a dataset has under `key`; a bare tensor is the image itself."""
+    return _images_of(item, key, (3,))[0]
+
+
+def find_label(item: object, image_key: int | str, label_key: int | str | None) -> object:
+    """Returns what one item of a dataset has under `label_key`; None where the default key finds nothing."""
+    if label_key is None or isinstance(item, Tensor):
+        return None
+    try:
+        trail = _images_of(item, image_key, (3,))[1]
+    except ValueError:  # no image yet, because a transform is missing: labels are found all the same
+        trail = []
+    return _labels_of(item, label_key, trail, None)
+
+
+def as_images(found: object, image_key: int | str = DEFAULT_IMAGE_KEY) -> tuple[Tensor, Form]:
+    """Returns images as (N, C, H, W) floating point, and the form in which they came.
+
+    Raises:
+        ValueError: if they are no images.
+    """
+    images = torch.from_numpy(found) if isinstance(found, np.ndarray) else found
+    if not isinstance(images, Tensor) or images.ndim not in (4, 5) or images.is_complex() or images.dtype == torch.bool:
         raise ValueError(
-            f"image_key={image_key!r} gave {describe(images)}, but the images must be a floating point tensor of shape "
-            "(N, C, H, W): set image_key to where they are in the batch, for example 0, 'image' or '0.image'"
+            f"image_key={image_key!r} gave {describe(found)}, but the images must be a tensor of shape (N, C, H, W): "
+            "set image_key to where they are in the batch, for example 0, 'image' or '0.image'"
         )
-    return images, class_indices(find_label(batch, label_key), len(images))
-
-
-def find_image(batch: object, key: int | str) -> object:
-    """Returns what `batch`, or one item of a dataset, has under `key`; a bare tensor is the images itself."""
-    if isinstance(batch, Tensor):
-        return batch
-    try:
-        return _look_up_or_guess(batch, key, DEFAULT_IMAGE_KEY, IMAGE_NAMES)
-    except LookupError as error:
-        raise ValueError(f"image_key={key!r} finds no images: {error}") from None
-
-
-def find_label(batch: object, key: int | str | None) -> object:
-    """Returns what `batch`, or one item of a dataset, has under `key`; None where the default key finds nothing."""
-    if key is None or isinstance(batch, Tensor):
-        return None
-    try:
-        return _look_up_or_guess(batch, key, DEFAULT_LABEL_KEY, LABEL_NAMES)
-    except LookupError as error:
-        if key == DEFAULT_LABEL_KEY:
-            return None
-        raise ValueError(f"label_key={key!r} finds no labels: {error}") from None
-
-
-def class_indices(labels: object, count: int) -> Tensor | None:
-    """Returns `labels` as (count,) int64 class indices, or None if they are not one class per image."""
-    if labels is None:
-        return None
-    try:
-        indices = torch.as_tensor(labels)
-    except (TypeError, ValueError, RuntimeError):  # strings, dictionaries, lists of boxes
-        return None
-    if indices.shape == (count, 1):
-        indices = indices.squeeze(1)
-    elif indices.ndim == 2 and len(indices) == count and _is_one_hot(indices):
-        indices = indices.long().argmax(dim=1)
-    # A bool or a float is a yes or a measurement, not the index of a class.
-    is_index = not indices.is_floating_point() and not indices.is_complex() and indices.dtype != torch.bool
-    if indices.shape != (count,) or not is_index:
-        return None
-    indices = indices.long()
-    return None if bool((indices < 0).any()) else indices
+    views = None
+    if images.ndim == 5:
+        if images.shape[2] not in (*_FEW, 2) and images.shape[-1] not in _FEW:
+            raise ValueError(f"image_key={image_key!r} gave {describe(found)}: volumes cannot be drawn, only images")
+        views, images = images.shape[1], images[:, 0]
+    channels_last = images.shape[-1] in _FEW and min(images.shape[1:3]) > max(_FEW)
+    if channels_last:
+        images = images.permute(0, 3, 1, 2)
+    dtype = None if images.is_floating_point() else images.dtype
+    return images if dtype is None else images.float(), Form(dtype, channels_last, views)
 
 
 def describe(value: object) -> str:
@@ -105,28 +161,68 @@ def describe(value: object) -> str:
     return f"{type(value).__name__}" + (f" with the attributes {attributes}" if attributes else "")
 
 
-def _look_up_or_guess(batch: object, key: int | str, default: int, names: Sequence[str]) -> object:
-    if isinstance(batch, Mapping) and key == default and key not in batch:
-        for name in names:
-            if name in batch:
+_Trail = list[tuple[object, int | str]]
+
+
+def _images_of(batch: object, key: int | str, dims: tuple[int, ...]) -> tuple[object, _Trail]:
+    """What is at `key`, or the first images in it, and the way there; the default key looks everywhere."""
+    if isinstance(batch, Tensor):
+        return batch, []
+    if _is_default(key, DEFAULT_IMAGE_KEY):
+        trail = find_images(batch, dims)
+        if trail is not None:
+            return _look_up(*trail[-1]), trail
+    try:
+        found = _look_up_or_guess(batch, key)
+    except LookupError as error:
+        raise ValueError(f"image_key={key!r} finds no images: {error}") from None
+    inside = None if is_image(found, dims) else find_images(found, dims)
+    return (found, [(batch, key)]) if inside is None else (_look_up(*inside[-1]), [(batch, key), *inside])
+
+
+def _labels_of(batch: object, key: int | str | None, trail: _Trail, count: int | None) -> object:
+    if key is None or isinstance(batch, Tensor):
+        return None
+    if not _is_default(key, DEFAULT_LABEL_KEY):
+        error: LookupError | None = None
+        for container in (batch, *(inner for inner, _ in reversed(trail))):
+            try:
+                return _look_up(container, key)
+            except LookupError as missing:
+                error = error or missing
+        raise ValueError(f"label_key={key!r} finds no labels: {error}") from None
+    # Where the user said where the images are, or there are none, labels are in their usual place.
+    unusual = not trail or (isinstance(batch, list | tuple) and isinstance(trail[0][1], str))
+    if unusual or has_key(batch, DEFAULT_LABEL_KEY):
+        try:
+            return _look_up(batch, DEFAULT_LABEL_KEY)
+        except LookupError:
+            return label_by_name(batch)
+    return find_labels(trail, count)
+
+
+def _is_default(key: int | str | None, default: int) -> bool:
+    return isinstance(key, int) and key == default
+
+
+def _look_up_or_guess(batch: object, key: int | str) -> object:
+    if isinstance(batch, Mapping) and _is_default(key, DEFAULT_IMAGE_KEY) and not has_key(batch, key):
+        for name in IMAGE_NAMES:
+            if has_key(batch, name):
                 return batch[name]
     return _look_up(batch, key)
 
 
 def _look_up(container: object, key: int | str) -> object:
     if isinstance(container, Mapping):
-        if key in container:
+        if has_key(container, key):
             return container[key]
     elif isinstance(container, list | tuple) and (isinstance(key, int) or key.isdecimal()):
         if -len(container) <= int(key) < len(container):
             return container[int(key)]
-    elif isinstance(key, str) and hasattr(container, key):
-        return getattr(container, key)
+    elif isinstance(key, str) and attribute(container, key) is not None:
+        return attribute(container, key)
     if isinstance(key, str) and "." in key:
         first, rest = key.split(".", maxsplit=1)
         return _look_up(_look_up(container, first), rest)
     raise LookupError(f"there is no {key!r} in {describe(container)}")
-
-
-def _is_one_hot(labels: Tensor) -> bool:
-    return bool(((labels == 0) | (labels == 1)).all()) and bool((labels.sum(dim=1) == 1).all())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +16,18 @@ from lightning_cnnviz.samples.datasets import Normalization, as_floats, is_norma
 
 
 def checked_count(name: str, count: int) -> int:
-    """Returns `count` if it is a positive integer."""
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"{name} must be an integer, got {count!r}")
+    """Returns `count` if it is a positive integer; NumPy's integers are, too."""
+    count = checked_integer(name, count)
     if count < 1:
         raise ValueError(f"{name} must be at least 1, got {count}")
     return count
+
+
+def checked_integer(name: str, value: Any) -> int:
+    """Returns `value` as int if it is an integer, of Python's or of NumPy's."""
+    if isinstance(value, bool | np.bool_ | Tensor | np.ndarray) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    return operator.index(value)
 
 
 def checked_images(images: Tensor) -> Tensor:
@@ -53,13 +61,32 @@ def checked_labels(labels: Tensor | None, count: int, class_names: tuple[str, ..
     return own_copy(labels).long()
 
 
-def checked_class_names(class_names: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Returns `class_names` as a tuple if they are a sequence of strings."""
+def checked_class_names(class_names: Iterable[str] | Mapping[int, str] | None) -> tuple[str, ...] | None:
+    """Returns `class_names` as a tuple if they are strings, one per class; a mapping has them by class index.
+
+    Characters that no file may hold, as file systems and damaged files yield them, become "�".
+    """
     if class_names is None:
         return None
-    if isinstance(class_names, str) or not all(isinstance(name, str) for name in class_names):
+    if isinstance(class_names, Mapping):
+        class_names = _in_order(class_names)
+    names = None if isinstance(class_names, str | bytes) or not isinstance(class_names, Iterable) else [*class_names]
+    if names is None or not all(isinstance(name, str) for name in names):
         raise TypeError(f"class_names must be a sequence of strings, one per class, got {class_names!r}")
-    return tuple(class_names)
+    return tuple(printable(name) for name in names)
+
+
+def printable(text: str) -> str:
+    """The text with "�" for lone surrogates, which cannot be written as UTF-8."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _in_order(names: Mapping[Any, str]) -> list[str]:
+    indices = sorted(int(index) for index in names)
+    if indices != list(range(len(names))):
+        raise ValueError(f"class_names must have the keys 0 to {len(names) - 1}, got {list(names)}")
+    by_index = {int(index): name for index, name in names.items()}
+    return [by_index[index] for index in indices]
 
 
 def checked_normalization(
@@ -95,6 +122,50 @@ def checked_originals(originals: Sequence[RGB] | None, count: int) -> tuple[RGB,
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
             raise ValueError(f"originals must have the shape (H, W, 3), got {picture.shape} at {index}")
     return tuple(picture.copy() for picture in originals)
+
+
+def checked_boxes(boxes: Tensor | None, originals: tuple[RGB, ...] | None) -> Tensor | None:
+    """Returns a float copy of (N, 4) edges in the originals if they are finite and enclose something."""
+    if boxes is None:
+        return None
+    if originals is None:
+        raise ValueError("original_boxes say where the images lie in originals, and there are no originals")
+    if not isinstance(boxes, Tensor) or boxes.shape != (len(originals), 4) or boxes.is_complex():
+        raise ValueError(
+            "original_boxes must be a tensor (left, top, right, bottom) of shape "
+            f"({len(originals)}, 4), got {describe(boxes)}"
+        )
+    edges = own_copy(boxes).float()
+    if not bool(edges.isfinite().all()) or bool((edges[:, :2] == edges[:, 2:]).any()):
+        raise ValueError(f"original_boxes must be finite and not empty, got {edges.tolist()}")
+    return edges
+
+
+def checked_bands(bands: Iterable[Any] | None, channels: int) -> tuple[int, int, int] | None:
+    """Returns the three channels shown as red, green and blue."""
+    if bands is None:
+        return None
+    numbers = [] if isinstance(bands, str) else [checked_integer("bands", band) for band in bands]
+    if len(numbers) != 3 or not all(0 <= band < channels for band in numbers):
+        raise ValueError(
+            f"bands must be three channels of 0 to {channels - 1}, shown as red, green and blue, got {bands!r}"
+        )
+    return numbers[0], numbers[1], numbers[2]
+
+
+def checked_copies(copies: Mapping[str, Tensor] | None, images: Tensor) -> dict[str, Tensor]:
+    """Returns copies of changed versions of all images, by name."""
+    checked = {}
+    for name, changed in (copies or {}).items():
+        if not isinstance(name, str):
+            raise TypeError(f"perturbed must have names as keys, got {name!r}")
+        if not isinstance(changed, Tensor) or changed.shape != images.shape or not changed.is_floating_point():
+            raise ValueError(
+                f"perturbed[{name!r}] must be a floating point tensor of the images' shape {tuple(images.shape)}, "
+                f"got {describe(changed)}"
+            )
+        checked[name] = own_copy(changed)
+    return checked
 
 
 def checked_regions(regions: Tensor | None, shape: tuple[int, int, int]) -> Tensor | None:

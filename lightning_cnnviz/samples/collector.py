@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, unpack
+from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, Form, read_batch
 from lightning_cnnviz.samples.checks import checked_count, own_copy
 from lightning_cnnviz.samples.fixed import FixedSamples
+from lightning_cnnviz.samples.origin import Origin
+from lightning_cnnviz.samples.truth import read_truth, split
 
 
 @dataclass(order=True, frozen=True)
@@ -22,15 +24,16 @@ class _Candidate:
 
     preference: tuple[float, int]
     image: Tensor = field(compare=False)
-    label: int | None = field(compare=False)
+    label: object = field(compare=False)
 
 
 class SampleCollector:
     """Chooses `count` of the images in the batches that it is shown, spread over the classes.
 
     The first image of every class in ascending order of label, then the second of every class, and so on, until there
-    are `count`. Images without a label are used only if there are none with one, in order of arrival. Images of another
-    shape than the first are passed over. Never holds more than `count` images, and draws no random numbers.
+    are `count`. Of images with several labels the first counts. Images without a label are used only if there are none
+    with one, in order of arrival. Images of another shape than the first are passed over. Never holds more than `count`
+    images, and draws no random numbers.
 
     Args:
         count: how many samples to choose.
@@ -45,28 +48,63 @@ class SampleCollector:
     def __init__(
         self, count: int, image_key: int | str = DEFAULT_IMAGE_KEY, label_key: int | str | None = DEFAULT_LABEL_KEY
     ) -> None:
-        self._count = checked_count("count", count)
+        self.count = checked_count("count", count)
         self._image_key = image_key
         self._label_key = label_key
         self._candidates: list[_Candidate] = []
         self._seen: Counter[int | None] = Counter()
+        self._form = Form()
+        self._last: int | None = None
+        self._in_order = True
+
+    def __len__(self) -> int:
+        return len(self._candidates)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing yet to choose from."""
         return not self._candidates
 
+    @property
+    def classes(self) -> int | None:
+        """How many classes have been seen; None if images have none."""
+        return len(self._seen.keys() - {None}) or None
+
+    def has_enough(self, classes: int | None) -> bool:
+        """Whether no later batch could bring what is missing: an image, or one of a class not seen yet.
+
+        Args:
+            classes: how many classes there are; None if nobody knows.
+        """
+        if len(self) < self.count:
+            return False
+        return self.classes is None or self.classes >= min(self.count, self.count if classes is None else classes)
+
+    def has_much(self, classes: int | None) -> bool:
+        """Whether it is a fair part of the choice: several images, of half of the classes unless those are sorted."""
+        if 2 * len(self) < min(self.count, 16):
+            return False
+        wanted = min(self.count, 2 if classes is None else classes)
+        if self.classes is None or self.classes >= wanted:
+            return True
+        return not self._in_order and 2 * self.classes >= wanted
+
     def add(self, batch: object) -> None:
         """Copies from `batch` to the CPU what may be chosen.
 
         Raises:
-            ValueError: if `unpack` finds no images in it.
+            ValueError: if there are no images in it.
         """
-        images, labels = unpack(batch, self._image_key, self._label_key)
-        indices: list[int | None] = [None] * len(images) if labels is None else list(labels.tolist())
-        for image, label in zip(images, indices, strict=True):
-            if self.empty or image.shape == self._candidates[0].image.shape:
-                self._offer(image, label)
+        found = read_batch(batch, self._image_key, self._label_key)
+        count = len(found.images)
+        labels = None if found.truth is None else split(found.labels, count)
+        groups = None if found.truth is None else found.truth.groups()
+        if self.empty:
+            self._form = found.form
+        for index, image in enumerate(found.images):
+            if found.form == self._form and (self.empty or image.shape == self._candidates[0].image.shape):
+                label = None if labels is None else labels[index]
+                self._offer(image, label, None if groups is None else groups[index])
 
     def finish(
         self,
@@ -74,6 +112,7 @@ class SampleCollector:
         class_names: Sequence[str] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        bands: Sequence[int] | None = None,
     ) -> FixedSamples:
         """Returns the chosen images, fewer than `count` if there were not enough.
 
@@ -83,21 +122,35 @@ class SampleCollector:
         if self.empty:
             raise ValueError("there are no samples to choose from: no image has been added")
         labelled = [candidate for candidate in self._candidates if candidate.label is not None]
+        # Of all together, because one batch of several labels may look like one class per image.
+        truth = read_truth([candidate.label for candidate in labelled], len(labelled)) if labelled else None
         return FixedSamples(
             torch.stack([candidate.image for candidate in labelled or self._candidates]),
-            torch.tensor([candidate.label for candidate in labelled]) if labelled else None,
+            None if truth is None else truth.labels,
             class_names=class_names,
             mean=mean,
             std=std,
+            bands=bands,
+            truth=truth,
+            origin=Origin(self._form),
         )
 
-    def _offer(self, image: Tensor, label: int | None) -> None:
-        earlier = self._seen[label]
-        self._seen[label] += 1
+    def _offer(self, image: Tensor, label: object, group: int | None) -> None:
+        if group is not None:
+            self._in_order = self._in_order and (self._last is None or group >= self._last)
+            self._last = group
+        earlier = self._seen[group]
+        self._seen[group] += 1
         # Later arrivals never change the preference of earlier ones, so what is passed over once is never missed.
-        preference = (math.inf, earlier) if label is None else (earlier, label)
-        if len(self._candidates) == self._count:
+        preference = (math.inf, earlier) if group is None else (earlier, group)
+        if len(self) == self.count:
             if preference > self._candidates[-1].preference:
                 return
             self._candidates.pop()
-        insort(self._candidates, _Candidate(preference, own_copy(image), label))
+        insort(self._candidates, _Candidate(preference, own_copy(image), _own(label)))
+
+
+def _own(label: object) -> object:
+    if isinstance(label, Tensor):
+        return own_copy(label)
+    return {name: _own(value) for name, value in label.items()} if isinstance(label, Mapping) else label

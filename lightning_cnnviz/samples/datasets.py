@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import TypeAlias
 
@@ -12,6 +12,12 @@ from torch import Tensor, nn
 
 Normalization: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation, one number per channel or one for all."""
+
+BYTES: Normalization = ((0.0,), (1 / 255,))
+"""What undoes, for display, values of 0 to 255."""
+
+_NAMES = ("classes", "class_names", "CLASSES", "id2label", "class_to_idx")
+_WRAPPED = ("dataset", "base_dataset", "_dataset", "ds", "subset", "wrapped", "inner", "model")
 
 # Objects that answer every attribute with a fresh object would be walked for ever.
 _MOST_VISITED = 200
@@ -39,12 +45,23 @@ def find_normalization(thing: object) -> Normalization | None:
 
 
 def find_class_names(dataset: object) -> tuple[str, ...] | None:
-    """Returns the names in the ``classes`` of a dataset, found through the same wrappers as in `find_normalization`.
+    """Returns the names of the classes of a dataset, datamodule or model, found through the same wrappers.
 
-    Several names of one class, as in torchvision's ``ImageNet``, are joined by commas. None where there are no names,
-    or where the members of a ``ConcatDataset`` differ. Never raises.
+    They are looked for in ``classes``, ``class_names``, ``CLASSES``, ``id2label``, ``class_to_idx``, in the ``config``
+    of HuggingFace's models and in the ``features`` of its datasets. Several names of one class, as in torchvision's
+    ``ImageNet``, are joined by commas. None where there are no names, or where the members of a ``ConcatDataset``
+    differ. Never raises.
     """
-    return _class_names(dataset, {})
+    try:
+        return _class_names(dataset, {})
+    except Exception:  # attributes of the user's that are not what they seem
+        return None
+
+
+def count_classes(dataset: object) -> int | None:
+    """Returns how many classes a dataset has, by their names or by its list of labels; None where it does not say."""
+    names = find_class_names(dataset)
+    return len(names) if names is not None else _listed_classes(dataset, {})
 
 
 def as_floats(value: object) -> tuple[float, ...] | None:
@@ -53,9 +70,15 @@ def as_floats(value: object) -> tuple[float, ...] | None:
         value = value.flatten().tolist()
     if isinstance(value, Real):
         value = (value,)
+    if isinstance(value, list | tuple):
+        value = [_number(one) for one in value]
     if not isinstance(value, Sequence) or not value or not all(isinstance(number, Real) for number in value):
         return None
     return tuple(float(number) for number in value)
+
+
+def _number(value: object) -> object:
+    return value.item() if isinstance(value, Tensor | np.ndarray) and tuple(value.shape) in ((), (1,)) else value
 
 
 def is_normalization(mean: Sequence[float], std: Sequence[float]) -> bool:
@@ -104,7 +127,7 @@ def _normalizations(thing: object, seen: dict[int, object]) -> list[Normalizatio
 
 def _parts(thing: object) -> list[object]:
     # Only transforms are looked for in lists: a list in `dataset` is the data.
-    parts = [attribute(thing, "dataset")]
+    parts = [attribute(thing, name) for name in _WRAPPED[:-1]]
     for name in ("transform", "transforms"):
         part = attribute(thing, name)
         parts.extend(part if isinstance(part, list | tuple) else (part,))
@@ -126,10 +149,50 @@ def _own_normalization(thing: object) -> list[Normalization]:
 def _class_names(dataset: object, seen: dict[int, object]) -> tuple[str, ...] | None:
     if not _visit(dataset, seen):
         return None
-    classes = attribute(dataset, "classes")
-    if isinstance(classes, list | tuple) and classes:
-        return tuple(", ".join(map(str, name)) if isinstance(name, list | tuple) else str(name) for name in classes)
+    for name in _NAMES:
+        names = _as_names(attribute(dataset, name))
+        if names is not None:
+            return names
+    features = attribute(dataset, "features")
+    for feature in (features.get("label"), features.get("labels")) if isinstance(features, Mapping) else ():
+        names = _as_names(attribute(feature, "names"))
+        if names is not None:
+            return names
     members = {_class_names(member, dict(seen)) for member in _members(dataset)}
     if members:
         return members.pop() if len(members) == 1 else None
-    return _class_names(attribute(dataset, "dataset"), seen)
+    for name in (*_WRAPPED, "config"):
+        names = _class_names(attribute(dataset, name), seen)
+        if names is not None:
+            return names
+    return None
+
+
+def _as_names(value: object) -> tuple[str, ...] | None:
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        if all(isinstance(index, int) for index in value.values()):  # name to index, as in ``class_to_idx``
+            value = {index: name for name, index in value.items()}
+        if sorted(value) != list(range(len(value))):
+            return None
+        value = [value[index] for index in range(len(value))]
+    if not isinstance(value, list | tuple) or not value:
+        return None
+    names = tuple(", ".join(map(str, name)) if isinstance(name, list | tuple) else str(name) for name in value)
+    # What HuggingFace puts where nobody named the classes.
+    return None if names == tuple(f"LABEL_{index}" for index in range(len(names))) else names
+
+
+def _listed_classes(dataset: object, seen: dict[int, object]) -> int | None:
+    if not _visit(dataset, seen):
+        return None
+    tensors = attribute(dataset, "tensors")
+    candidates = [attribute(dataset, "targets"), attribute(dataset, "labels")]
+    candidates += tensors[1:2] if isinstance(tensors, list | tuple) else []
+    for labels in candidates:
+        if isinstance(labels, list | tuple) and labels and all(isinstance(label, int) for label in labels):
+            return len(set(labels))
+        if isinstance(labels, Tensor | np.ndarray) and labels.ndim == 1 and "int" in str(labels.dtype):
+            return len(np.unique(np.asarray(labels)))
+    return _listed_classes(attribute(dataset, "dataset"), seen)

@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, describe
-from lightning_cnnviz.samples.checks import (
-    checked_class_names,
-    checked_count,
-    checked_images,
-    checked_labels,
-    checked_normalization,
-    checked_originals,
-    checked_regions,
-)
-from lightning_cnnviz.samples.datasets import find_class_names, find_normalization
-from lightning_cnnviz.samples.pictures import denormalized, picture_note, to_pictures
-from lightning_cnnviz.samples.reading import MapDataset, first_per_class, read_files, read_items
+from lightning_cnnviz.samples.checks import checked_count
+from lightning_cnnviz.samples.origin import AS_THE_MODEL_SEES, Origin, RawBatch
+from lightning_cnnviz.samples.perturbations import Corner, Mark, Patch, Perturbation
+from lightning_cnnviz.samples.pictures import shows_all_of
+from lightning_cnnviz.samples.reading import first_per_class, read_files, read_items
+from lightning_cnnviz.samples.shown import ShownSamples
 
 DEFAULT_COUNT = 8
 """How many samples are taken when nobody says how many."""
 
 
-class FixedSamples:
+class FixedSamples(ShownSamples):
     """Images as the model takes them, with what is needed to show them to people.
 
     Args:
@@ -42,6 +34,14 @@ class FixedSamples:
         originals: N pictures in their own resolution, (H, W, 3) uint8 RGB each, to be shown instead of `images`.
         regions: where the object is, to be compared with where the model looks: boolean masks (N, H, W), or integer
             boxes (N, 4) as left, top, right, bottom in pixels of `images`, right and bottom just outside the box.
+        original_boxes: (N, 4) where the left, top, right and bottom edge of each image lie in its original, in pixels
+            from the upper left corner: left beyond right where the image is mirrored, top beyond bottom where it stands
+            on its head. None: each image shows the whole of its original.
+        bands: the three channels shown as red, green and blue where there are more than three.
+        perturbed: counterfactual copies of all samples by name, images (N, C, H, W) or a
+            :class:`~lightning_cnnviz.samples.Perturbation` that makes them; see `with_patch`.
+        truth: what is true of each image where that is not one class, see :class:`~lightning_cnnviz.samples.Truth`.
+        origin: how the images came; made by those who read them.
 
     Attributes:
         images: as given, on the CPU and without gradient.
@@ -51,6 +51,11 @@ class FixedSamples:
         std: a tuple of float, or None.
         originals: a tuple of arrays, or None.
         regions: (N, H, W) bool, or None.
+        original_boxes: (N, 4) float32, or None.
+        bands: three channels, or None.
+        perturbed: a dict of tensors (N, C, H, W), empty where there are none.
+        truth: of any kind, the labels' where there is no other, or None.
+        origin: how the images came.
 
     Raises:
         TypeError: if an argument is of the wrong kind or dtype.
@@ -61,44 +66,10 @@ class FixedSamples:
         FixedSamples(2 x (3, 32, 32), labels, 2 class names)
     """
 
-    mean: tuple[float, ...] | None
-    std: tuple[float, ...] | None
-
-    def __init__(
-        self,
-        images: Tensor,
-        labels: Tensor | None = None,
-        *,
-        class_names: Sequence[str] | None = None,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-        originals: Sequence[RGB] | None = None,
-        regions: Tensor | None = None,
-    ) -> None:
-        self.images = checked_images(images)
-        self.class_names = checked_class_names(class_names)
-        self.labels = checked_labels(labels, len(images), self.class_names)
-        self._normalization = checked_normalization(mean, std, images.shape[1])
-        self.mean, self.std = self._normalization or (None, None)
-        self.originals = checked_originals(originals, len(images))
-        self.regions = checked_regions(regions, (len(images), images.shape[2], images.shape[3]))
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __repr__(self) -> str:
-        facts = [f"{len(self)} x {tuple(self.images.shape[1:])}"]
-        facts += ["labels"] * (self.labels is not None)
-        facts += [f"{len(self.class_names)} class names"] if self.class_names is not None else []
-        facts += ["normalisation"] * (self.mean is not None)
-        facts += ["originals"] * (self.originals is not None)
-        facts += ["regions"] * (self.regions is not None)
-        return f"FixedSamples({', '.join(facts)})"
-
     @classmethod
     def from_dataset(
         cls,
-        dataset: MapDataset,
+        dataset: Any,
         indices: Sequence[int] | None = None,
         per_class: int | None = None,
         *,
@@ -107,6 +78,9 @@ class FixedSamples:
         class_names: Sequence[str] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        bands: Sequence[int] | None = None,
+        perturbed: Mapping[str, Perturbation] | None = None,
+        apply_batch_hooks: bool = True,
     ) -> FixedSamples:
         """Reads samples from a dataset; without `indices` and `per_class`, its first 8 items.
 
@@ -123,6 +97,10 @@ class FixedSamples:
             class_names: None: the dataset's ``classes``.
             mean: None: found in the dataset's transforms, with `std`.
             std: see `mean`.
+            bands: see the constructor.
+            perturbed: see the constructor.
+            apply_batch_hooks: whether the samples go through the model's own ``on_before_batch_transfer`` and
+                ``on_after_batch_transfer`` before it sees them, as the batches of its loaders do.
 
         Raises:
             TypeError: if `dataset` cannot be read by index, or `indices` are not integers.
@@ -136,25 +114,41 @@ class FixedSamples:
                 f"give indices or per_class, not both: got indices={indices!r} and per_class={per_class!r}"
             )
         if per_class is not None:
-            indices = first_per_class(dataset, checked_count("per_class", per_class), label_key)
+            indices = first_per_class(dataset, checked_count("per_class", per_class), image_key, label_key)
         elif indices is None:
             indices = range(min(DEFAULT_COUNT, len(dataset)))
-        images, labels = read_items(dataset, indices, image_key, label_key)
-        samples = cls(images, labels, class_names=class_names, mean=mean, std=std)
-        return samples.with_display_from(dataset)
+        images, truth, origin = read_items(dataset, indices, image_key, label_key)
+        samples = cls(
+            images,
+            None if truth is None else truth.labels,
+            class_names=class_names,
+            mean=mean,
+            std=std,
+            bands=bands,
+            truth=truth,
+            origin=origin if apply_batch_hooks else replace(origin, raw=None),
+        ).with_display_from(dataset)
+        return samples._with(perturbed=perturbed)
 
     @classmethod
     def from_files(
         cls,
-        paths: Sequence[str | os.PathLike[str]],
-        transform: Callable[[Image.Image], Tensor],
+        paths: str | Sequence[str | os.PathLike[str]],
+        transform: Callable[[Any], Any],
         *,
-        labels: Sequence[int] | Tensor | None = None,
+        labels: Sequence[int] | None = None,
         class_names: Sequence[str] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        perturbed: Mapping[str, Perturbation] | None = None,
+        apply_batch_hooks: bool = True,
     ) -> FixedSamples:
         """Reads pictures from files: what `transform` makes of them for the model, the pictures themselves for people.
+
+        Maps are laid over the pictures where the transform resized and cropped them from. That is followed through
+        torchvision's ``Resize``, ``CenterCrop``, ``Pad`` and flips in any nesting; what another
+        transform made is compared with the picture, and where it does not show all of it, the samples are shown as the
+        model sees them, and a remark says so.
 
         Args:
             paths: files that Pillow can read; turned upright by their EXIF orientation and converted to RGB.
@@ -163,93 +157,71 @@ class FixedSamples:
             class_names: the name of each class.
             mean: None: found in `transform`, with `std`.
             std: see `mean`.
+            perturbed: see the constructor.
+            apply_batch_hooks: see `from_dataset`.
 
         Raises:
             TypeError: if `paths` is a single path.
             ValueError: if a file cannot be read, or the transformed pictures are not images of one shape.
         """
-        images, originals = read_files(paths, transform)
+        images, originals, boxes = read_files(paths, transform)
         indices = None if labels is None else torch.as_tensor(labels)
-        samples = cls(images, indices, class_names=class_names, mean=mean, std=std, originals=originals)
-        return samples.with_display_from(transform)
+        raw = RawBatch((images, torch.zeros(len(images), dtype=torch.int64) if indices is None else indices))
+        samples = cls(
+            images,
+            indices,
+            class_names=class_names,
+            mean=mean,
+            std=std,
+            originals=originals,
+            original_boxes=None if isinstance(boxes, str) else torch.tensor(boxes),
+            origin=Origin(raw=raw if apply_batch_hooks else None),
+        ).with_display_from(transform)
+        if isinstance(boxes, str) and not all(map(shows_all_of, samples.pictures(), originals)):
+            notes = (f"{AS_THE_MODEL_SEES}: {boxes}.",)
+            samples = samples._with(originals=None, origin=replace(samples.origin, notes=notes))
+        return samples._with(perturbed=perturbed)
 
-    @classmethod
-    def from_state_dict(cls, state: Mapping[str, Any]) -> FixedSamples:
-        """Returns the samples whose `state_dict` this is."""
-        originals = state["originals"]
-        return cls(**{**state, "originals": originals and [picture.cpu().numpy() for picture in originals]})
+    def with_perturbed(self, **perturbed: Tensor | Perturbation) -> FixedSamples:
+        """Returns the same samples with more counterfactual copies: of each a change that should not change the class.
 
-    def state_dict(self) -> dict[str, Any]:
-        """Returns everything as tensors and primitives, for ``torch.load(weights_only=True)``."""
-        return {
-            "images": self.images,
-            "labels": self.labels,
-            "class_names": self.class_names,
-            "mean": self.mean,
-            "std": self.std,
-            "originals": self.originals and [torch.from_numpy(picture) for picture in self.originals],
-            "regions": self.regions,
-        }
+        The share of samples whose class changes in the copy says how much the model relies on what was changed.
 
-    def with_display_defaults(
-        self,
-        *,
-        class_names: Sequence[str] | None = None,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
+        Args:
+            **perturbed: by name, changed images (N, C, H, W), or what makes them, such as ``mark=Mark()``,
+                ``occluded=Occlusion((0.25, 0.25, 0.75, 0.75))``, ``background=Background()``, ``grey=Recolor()``.
+        """
+        return self._with(perturbed={**self.perturbed, **perturbed})
+
+    def with_patch(
+        self, patch: Tensor | None = None, at: Corner | tuple[int, int] = "bottom right", *, name: str = "patch"
     ) -> FixedSamples:
-        """Returns a copy with class names and normalisation filled in where these samples have none.
+        """Returns the same samples with a counterfactual copy that has a patch in it.
+
+        Args:
+            patch: (C, h, w) in the values of a picture, 0 to 1; None: a white square, a seventh of the shorter side.
+            at: where: a corner, or the row and the column of the patch's upper left pixel.
+            name: what the copy is called.
+
+        Example:
+            >>> samples = FixedSamples(torch.zeros(2, 1, 8, 8)).with_patch(torch.ones(1, 2, 2), (0, 6))
+            >>> samples.perturbed["patch"][0, 0, :3, 5:]
+            tensor([[0., 1., 1.],
+                    [0., 1., 1.],
+                    [0., 0., 0.]])
+        """
+        if patch is None:
+            if not isinstance(at, str):
+                raise ValueError(f"at={at!r} needs a patch: without one, at is a corner such as 'top left'")
+            return self.with_perturbed(**{name: Mark(at=at)})
+        return self.with_perturbed(**{name: Patch(patch, at)})
+
+    def perturbed_samples(self, name: str) -> FixedSamples:
+        """Returns the copies of a name as samples of their own, shown as they are.
 
         Raises:
-            TypeError: as the constructor.
-            ValueError: as the constructor.
+            ValueError: there are none of that name.
         """
-        return FixedSamples(
-            self.images,
-            self.labels,
-            class_names=class_names if self.class_names is None else self.class_names,
-            mean=mean if self.mean is None else self.mean,
-            std=std if self.std is None else self.std,
-            originals=self.originals,
-            regions=self.regions,
-        )
-
-    def with_display_from(self, thing: object) -> FixedSamples:
-        """Returns a copy in which what is missing is filled in from a dataset or transform, as far as it fits."""
-        class_names = find_class_names(thing)
-        if class_names is not None and self.labels is not None and int(self.labels.max()) >= len(class_names):
-            class_names = None
-        mean, std = find_normalization(thing) or (None, None)
-        if mean is not None and std is not None and not {len(mean), len(std)} <= {1, self.images.shape[1]}:
-            mean = std = None
-        return self.with_display_defaults(class_names=class_names, mean=mean, std=std)
-
-    def class_name(self, index: int) -> str:
-        """Returns the name of a class, or its index as text where it has no name."""
-        if self.class_names is None or not 0 <= index < len(self.class_names):
-            return str(index)
-        return self.class_names[index]
-
-    def pictures(self) -> list[RGB]:
-        """Returns the model's input as pictures, (H, W, 3) uint8 RGB each, with the normalisation undone.
-
-        Without `mean` and `std`, images within 0..1 are shown as they are; otherwise each is scaled to its own range,
-        and a constant one is mid grey. One channel becomes grey, two or more than three their mean. NaN is black.
-        """
-        return list(self._pictures)
-
-    @cached_property
-    def _pictures(self) -> list[RGB]:
-        return to_pictures(self.images, self._normalization)
-
-    def denormalized(self) -> Tensor:
-        """Returns the images (N, C, H, W) with the normalisation undone as far as it is known, not clipped."""
-        return denormalized(self.images, self._normalization)
-
-    def display_pictures(self) -> list[RGB]:
-        """Returns what to show people: `originals` where there are any, otherwise `pictures`."""
-        return self.pictures() if self.originals is None else list(self.originals)
-
-    def display_note(self) -> str | None:
-        """Returns what a reader should be told once about `display_pictures`: own scaling, averaged channels."""
-        return picture_note(self.images, self._normalization) if self.originals is None else None
+        if name not in self.perturbed:
+            raise ValueError(f"there is no perturbed copy {name!r}: there are {list(self.perturbed)}")
+        return self.with_images(self.perturbed[name])

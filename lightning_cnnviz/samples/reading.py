@@ -6,17 +6,27 @@ import operator
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+from torch.utils.data import default_collate
 
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.output.artifacts import RGB
-from lightning_cnnviz.samples.batches import DEFAULT_LABEL_KEY, class_indices, describe, find_image, find_label
+from lightning_cnnviz.samples.batches import (
+    DEFAULT_LABEL_KEY,
+    Form,
+    describe,
+    find_image,
+    find_label,
+)
 from lightning_cnnviz.samples.datasets import attribute, find_class_names
+from lightning_cnnviz.samples.geometry import Box, UnknownGeometryError, input_box
+from lightning_cnnviz.samples.origin import Origin, RawBatch
+from lightning_cnnviz.samples.truth import Truth, read_truth
 
 
 class MapDataset(Protocol):
@@ -28,8 +38,8 @@ class MapDataset(Protocol):
 
 def read_items(
     dataset: MapDataset, indices: Sequence[int], image_key: int | str, label_key: int | str | None
-) -> tuple[Tensor, Tensor | None]:
-    """Returns the images, (N, C, H, W), and the labels, (N,), of some items; no labels unless all items have one.
+) -> tuple[Tensor, Truth | None, Origin]:
+    """Returns the images, (N, C, H, W), of some items, their truth if all items have one, and how they came.
 
     Raises:
         TypeError: if an index is not an integer.
@@ -38,16 +48,22 @@ def read_items(
     indices = _checked_indices(indices, len(dataset))
     with process_state_preserved():
         items = [dataset[index] for index in indices]
+        raw = _collated(items)
     names = [f"item {index} of dataset, image_key={image_key!r}" for index in indices]
-    images = _stack(names, [find_image(item, image_key) for item in items])
-    labels = [label for item in items if (label := _item_label(item, label_key)) is not None]
-    return images, torch.tensor(labels) if len(labels) == len(items) else None
+    images = _stack(names, [find_image(item, image_key) for item in items], bytes_allowed=True)
+    labels = [find_label(item, image_key, label_key) for item in items]
+    truth = read_truth([_as_label(label) for label in labels], len(items))
+    form = Form() if images.is_floating_point() else Form(images.dtype)
+    raw_batch = None if raw is None else RawBatch(raw, image_key, label_key)
+    return images.float() if form.dtype is not None else images, truth, Origin(form, raw_batch)
 
 
 def read_files(
-    paths: Sequence[str | os.PathLike[str]], transform: Callable[[Image.Image], Tensor]
-) -> tuple[Tensor, list[RGB]]:
+    paths: Sequence[str | os.PathLike[str]], transform: Callable[[Image.Image], Any]
+) -> tuple[Tensor, list[RGB], list[Box] | str]:
     """Returns what `transform` makes of the pictures, (N, C, H, W), and the pictures themselves, (H, W, 3) uint8 RGB.
+
+    The last is where the former lie in the latter, or why that is not known.
 
     Raises:
         TypeError: if `paths` is a single path.
@@ -60,10 +76,21 @@ def read_files(
     pictures = [_read_picture(path) for path in paths]
     with process_state_preserved():
         images = [transform(picture) for picture in pictures]
-    return _stack([f"transform of {os.fspath(path)}" for path in paths], images), [np.asarray(p) for p in pictures]
+    stacked = _stack([f"transform of {os.fspath(path)}" for path in paths], images)
+    return stacked, [np.asarray(picture) for picture in pictures], _boxes(transform, pictures, stacked)
 
 
-def first_per_class(dataset: MapDataset, per_class: int, label_key: int | str | None) -> list[int]:
+def _boxes(transform: object, pictures: Sequence[Image.Image], images: Tensor) -> list[Box] | str:
+    height, width = images.shape[2:]
+    try:
+        return [input_box(transform, (picture.height, picture.width), (height, width)) for picture in pictures]
+    except Exception as error:  # attributes of a transform that are not what they are in torchvision
+        return str(error) if isinstance(error, UnknownGeometryError) else f"{type(error).__name__}: {error}"
+
+
+def first_per_class(
+    dataset: MapDataset, per_class: int, image_key: int | str, label_key: int | str | None
+) -> list[int]:
     """Returns the indices of the first items of every class: one of each class, then the second of each, and so on.
 
     The labels come from the dataset's ``targets`` or ``labels`` where it has them, otherwise from its items, which are
@@ -77,7 +104,7 @@ def first_per_class(dataset: MapDataset, per_class: int, label_key: int | str | 
     chosen: list[tuple[int, int, int]] = []
     complete = 0
     with process_state_preserved():
-        for index, label in enumerate(_labels(dataset, label_key)):
+        for index, label in enumerate(_labels(dataset, image_key, label_key)):
             if taken[label] < per_class:
                 chosen.append((taken[label], label, index))
                 taken[label] += 1
@@ -87,14 +114,15 @@ def first_per_class(dataset: MapDataset, per_class: int, label_key: int | str | 
     return [index for _, _, index in sorted(chosen)]
 
 
-def _labels(dataset: MapDataset, label_key: int | str | None) -> Iterator[int]:
+def _labels(dataset: MapDataset, image_key: int | str, label_key: int | str | None) -> Iterator[int]:
     known = _known_labels(dataset, len(dataset)) if label_key == DEFAULT_LABEL_KEY else None
     if known is not None:
         yield from known
         return
     for index in range(len(dataset)):
         item = dataset[index]
-        label = _item_label(item, label_key)
+        truth = read_truth([_as_label(find_label(item, image_key, label_key))], 1)
+        label = None if truth is None or truth.labels is None else int(truth.labels)
         if label is None:
             raise ValueError(
                 f"per_class needs one class index per item, but label_key={label_key!r} finds none in item {index}, "
@@ -108,9 +136,9 @@ def _known_labels(dataset: object, count: int) -> list[int] | None:
     if attribute(dataset, "target_transform") is not None:
         return None
     for name in ("targets", "labels"):
-        labels = class_indices(attribute(dataset, name), count)
-        if labels is not None:
-            return [int(label) for label in labels]
+        truth = read_truth(attribute(dataset, name), count)
+        if truth is not None and truth.kind == "classes":
+            return truth.groups()
     indices, whole = attribute(dataset, "indices"), attribute(dataset, "dataset")
     if not isinstance(indices, Sequence) or len(indices) != count or not hasattr(whole, "__len__"):
         return None
@@ -118,12 +146,26 @@ def _known_labels(dataset: object, count: int) -> list[int] | None:
     return None if labels_of_whole is None else [labels_of_whole[index] for index in indices]
 
 
-def _item_label(item: object, label_key: int | str | None) -> int | None:
-    label = find_label(item, label_key)
-    if isinstance(label, np.ndarray):
-        label = torch.from_numpy(label)
-    labels = class_indices(label[None] if isinstance(label, Tensor) else [label], 1)
-    return None if labels is None else int(labels)
+def _as_label(label: object) -> object:
+    """A label of one item as one of a list: arrays of one number are that number."""
+    if isinstance(label, np.generic):
+        return label.item()
+    if isinstance(label, Tensor | np.ndarray):
+        label = torch.as_tensor(label)
+        return label.reshape(()) if label.numel() == 1 else label
+    return torch.as_tensor(label) if isinstance(label, list | tuple) and _are_numbers(label) else label
+
+
+def _are_numbers(values: Sequence[object]) -> bool:
+    return bool(values) and all(isinstance(value, int | float) for value in values)
+
+
+def _collated(items: Sequence[object]) -> object:
+    """What a DataLoader with its default collation would hand over; None where it could not."""
+    try:
+        return default_collate(list(items))
+    except Exception:  # strings of the user's, boxes of several numbers, pictures
+        return None
 
 
 def _checked_indices(indices: Sequence[int], length: int) -> list[int]:
@@ -147,17 +189,20 @@ def _read_picture(path: str | os.PathLike[str]) -> Image.Image:
         raise ValueError(f"paths: cannot read {os.fspath(path)!r} as a picture: {error}") from error
 
 
-def _stack(names: Sequence[str], images: Sequence[object]) -> Tensor:
-    tensors = [_checked_image(name, image) for name, image in zip(names, images, strict=True)]
+def _stack(names: Sequence[str], images: Sequence[object], *, bytes_allowed: bool = False) -> Tensor:
+    tensors = [_checked_image(name, image, bytes_allowed) for name, image in zip(names, images, strict=True)]
     shapes = {name: tuple(tensor.shape) for name, tensor in zip(names, tensors, strict=True)}
     if len(set(shapes.values())) > 1:
         raise ValueError(f"the images must have one shape, for example by a resizing transform, got {shapes}")
     return torch.stack(tensors)
 
 
-def _checked_image(name: str, image: object) -> Tensor:
+def _checked_image(name: str, image: object, bytes_allowed: bool) -> Tensor:
     image = torch.from_numpy(image) if isinstance(image, np.ndarray) else image
-    if not isinstance(image, Tensor) or image.ndim != 3 or not image.is_floating_point():
+    allowed = isinstance(image, Tensor) and (
+        image.is_floating_point() or (bytes_allowed and image.dtype == torch.uint8)
+    )
+    if not isinstance(image, Tensor) or image.ndim != 3 or not allowed:
         raise ValueError(
             f"{name} gave {describe(image)}, but an image must be a floating point tensor of shape (C, H, W), "
             "as the model takes it: is a transform missing?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, get_args
@@ -9,26 +10,31 @@ from typing import Any, get_args
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from lightning_cnnviz.model.entry import Forward, check_forward
+from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import PictureFormat
+from lightning_cnnviz.output.sink import Sink, check_sinks
 from lightning_cnnviz.render.text import load_font
 from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples, SampleSource
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
-from lightning_cnnviz.training import memory
-from lightning_cnnviz.training.checks import check_share, check_views
-from lightning_cnnviz.training.failures import Failures, OnError, entry
+from lightning_cnnviz.training.checks import check_distinct, check_share, check_views
+from lightning_cnnviz.training.failures import Failures, OnError, batch_entry, entry
 from lightning_cnnviz.training.looks import look
+from lightning_cnnviz.training.memory import Memory, restore, saved
 from lightning_cnnviz.training.rehearsal import check_views_on, prepare
-from lightning_cnnviz.training.sampling import Sampling
+from lightning_cnnviz.training.sampling import Sampling, count_to_take
 from lightning_cnnviz.training.schedule import Schedule
 from lightning_cnnviz.training.session import Session
 from lightning_cnnviz.training.watching import Watching
 from lightning_cnnviz.views import View, default_views
 from lightning_cnnviz.views.base import one_of, positive
 
+_unattached = itertools.count(1)
+
 
 class CNNVisualizer(Callback):
-    """Draws what a CNN sees on fixed samples into the Trainer's TensorBoard loggers.
+    """Draws what a CNN sees on fixed samples into the Trainer's loggers.
 
     It looks before training and after every validation. Training goes on with the same bits as without it. A view that
     fails is switched off with one warning, the run goes on.
@@ -45,12 +51,19 @@ class CNNVisualizer(Callback):
         image_key: where the images are in a validation batch: an index, a key, or ``"a.b"`` for nested batches.
         label_key: where the labels are; None if there are none.
         output_key: where the class scores are in what the model returns; None: the tensor itself, or a common name.
+        output: what the scores are: ``"logits"`` or ``"probabilities"`` of classes of which one is true,
+            ``"multilabel"`` for independent ones, ``"regression"`` for values; ``"auto"``: what model and data tell.
+        forward: what to call if not the model itself: the name of a module of it, or a function of the images (N, C, H,
+            W), or of the model and the images.
         mean: what the images were normalised with, by channel; None: found in the dataset's transforms.
         std: as ``mean``.
         class_names: None: the dataset's ``classes``.
+        bands: the three channels shown as red, green and blue where images have more than three, counted from 0.
         tag_prefix: put before every tag, to tell several of these callbacks apart.
         max_overhead: the share of the training time, above 0 and at most 1, that looks may take; beyond it the last of
             the views are left out until there is room again, but never in the first and the last epoch.
+        sinks: where to write, for example ``[FileSink("pictures")]``; None: to the Trainer's loggers, or to files below
+            its ``default_root_dir`` if it has none.
         picture_format: ``"png"``, or ``"jpeg"`` for photographs: a fifth of the size, with losses.
         font: the path of a font file for scripts that the installed fonts lack; None: what is installed.
         on_error: what a failure while training does: ``"warn"``, or ``"raise"`` for debugging.
@@ -76,11 +89,15 @@ class CNNVisualizer(Callback):
         image_key: int | str = 0,
         label_key: int | str | None = 1,
         output_key: int | str | None = None,
+        output: OutputKind = "auto",
+        forward: Forward | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         class_names: Sequence[str] | None = None,
+        bands: Sequence[int] | None = None,
         tag_prefix: str = "",
         max_overhead: float | None = None,
+        sinks: Sequence[Sink] | None = None,
         picture_format: PictureFormat = "png",
         font: str | None = None,
         on_error: OnError = "warn",
@@ -93,35 +110,48 @@ class CNNVisualizer(Callback):
             one_of("picture_format", picture_format, get_args(PictureFormat))
             check_share("max_overhead", max_overhead)
             load_font(font, size=16)
+            one_of("output", output, get_args(OutputKind))
+            check_forward(forward)
             check_target(target)
             check_views(views)
-            self.show, taken = show, samples
-            if isinstance(samples, int) and samples > 0:
-                # Numbers may want more samples than are to be drawn.
-                self.show, taken = min(show, samples), max([samples, *(view.wanted_samples for view in views or ())])
-            source = SampleSource(
-                taken, image_key=image_key, label_key=label_key, class_names=class_names, mean=mean, std=std
+            check_distinct(views)
+            check_sinks(sinks)
+            # Numbers may want more samples than are to be drawn.
+            taken = samples if isinstance(samples, FixedSamples) else count_to_take(samples, views)
+            self.show = show if isinstance(samples, FixedSamples) else min(show, samples)
+            self.sampling = Sampling(
+                self,
+                partial(
+                    SampleSource,
+                    taken,
+                    image_key=image_key,
+                    label_key=label_key,
+                    class_names=class_names,
+                    mean=mean,
+                    std=std,
+                    bands=bands,
+                ),
+                has_keys=image_key != DEFAULT_IMAGE_KEY or label_key not in (DEFAULT_LABEL_KEY, None),
+                has_display=any(given is not None for given in (class_names, mean, std, bands)),
             )
         except (ValueError, TypeError) as error:
             raise MisconfigurationException(f"{type(self).__name__}: {error}") from error
         self.views = default_views() if views is None else list(views)
         self.target = target
         self.log_untrained = log_untrained
-        self.output_key = output_key
+        self.reading: dict[str, Any] = {"output_key": output_key, "output": output, "forward": forward}
         self.class_names = class_names
         self.tag_prefix = tag_prefix
+        self.sinks = None if sinks is None else list(sinks)
         self.picture_format = picture_format
         self.font = font
         self.failures = Failures(type(self).__name__, on_error)
         self.schedule = Schedule(type(self).__name__, every_n_epochs, log_untrained, max_overhead)
-        self.sampling = Sampling(
-            self,
-            source,
-            has_keys=image_key != DEFAULT_IMAGE_KEY or label_key not in (DEFAULT_LABEL_KEY, None),
-            has_display=any(given is not None for given in (class_names, mean, std)),
-        )
+        self.memory = Memory(self.views, self.failures)
+        self.monitored: dict[str, float] = {}
         self._watching = Watching(self.views, self.failures, image_key, label_key)
         self._session: Session | None = None
+        self._position = -next(_unattached)
 
     @property
     def samples(self) -> FixedSamples | None:
@@ -130,18 +160,18 @@ class CNNVisualizer(Callback):
 
     @property
     def state_key(self) -> str:
-        """Differs between callbacks that draw different things."""
-        return self._generate_state_key(tag_prefix=self.tag_prefix, views=[repr(view) for view in self.views])
+        """Class, tag prefix, and the position among those on the Trainer that share them; of its own before that."""
+        return self._generate_state_key(tag_prefix=self.tag_prefix, position=self._position)
 
     @entry
     def state_dict(self) -> dict[str, Any]:
         """Captured samples, what the views remember and the last step drawn, as tensors and primitives."""
-        return memory.saved(self, self._session)
+        return saved(self, self._session)
 
     @entry
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on with the same samples, references and prototypes."""
-        memory.restore(self, self._session, state_dict)
+        restore(self, self._session, state_dict)
 
     @entry
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -151,19 +181,21 @@ class CNNVisualizer(Callback):
         if session is None or session.trainer is not trainer:
             session = Session(trainer)
         session.callbacks = peers
-        self._session = session
+        self._join(session)
+        if stage == "test":
+            self.memory.set_aside()
         self.failures.reset()
-        self.sampling.restart()
+        self.sampling.start(stage)
         check_views_on(session, self, pl_module)
 
-    @entry
+    @batch_entry
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Takes samples from the first batches."""
         self.sampling.see(trainer, batch, batch_idx, dataloader_idx)
 
-    @entry
+    @batch_entry
     def on_test_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
@@ -174,7 +206,7 @@ class CNNVisualizer(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Says what cannot work before the first step, and looks at the untrained model."""
         self._watching.start(trainer.current_epoch)
-        self.schedule.start(trainer.current_epoch)
+        self.schedule.start()
         session = self._led_session()
         if session is not None:
             session.costs.start()
@@ -184,10 +216,23 @@ class CNNVisualizer(Callback):
             if trainer.global_step == 0:
                 self._look(pl_module, untrained=True)
 
-    @entry
+    @batch_entry
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Lets views watch the batches of the first epoch."""
         self._watching.see(trainer, batch)
+        self.sampling.see_training(trainer, batch)
+        session = self._led_session()
+        if session is not None:
+            session.pace.before_batch(trainer.optimizers)
+
+    @entry
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Notes the loss."""
+        session = self._led_session()
+        if session is not None:
+            session.pace.after_batch(outputs)
 
     @entry
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -215,7 +260,20 @@ class CNNVisualizer(Callback):
     @entry
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Writes what is still waiting."""
+        if stage == "test":
+            self.memory.take_back()
         self._close()
+
+    def _join(self, session: Session) -> None:
+        """Takes part in what happens on a Trainer, and starts afresh if it is another one than before."""
+        self.memory.begin()
+        if self._session is not None and self._session is not session:
+            self.memory.forget()
+            self.sampling.forget()
+            self.monitored.clear()
+        self._session = session
+        same = [callback for callback in session.callbacks if callback.tag_prefix == self.tag_prefix]
+        self._position = [callback for callback in same if type(callback) is type(self)].index(self)
 
     def _look(self, pl_module: LightningModule, *, untrained: bool = False) -> None:
         """One look for all callbacks of this package, led by the first; the others find it done."""

@@ -10,10 +10,13 @@ from typing import Concatenate, Literal, ParamSpec, Protocol, TypeVar
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.views import View
 
 OnError = Literal["warn", "raise"]
+
+_LONGEST = 400  # letters of a message of somebody else's
 
 _LIGHTNINGS_CONTROL_FLOW = {"_TunerExitException"}
 """By class name, because ``lightning`` and ``pytorch_lightning`` each have their own."""
@@ -83,11 +86,22 @@ T = TypeVar("T")
 
 
 def entry(hook: Callable[Concatenate[C, P], T]) -> Callable[Concatenate[C, P], T]:
-    """A method that Lightning calls. What fails in it costs the callback, never the run, and returns None.
+    """A method that Lightning calls: it leaves the process as it was, and what fails in it costs no run.
 
-    What passes: interrupts and exits, Lightning's own control flow, and an :class:`ArgumentError`, which only methods
-    that come before the first training step let out.
+    What fails costs the callback, and None is returned. What passes: interrupts and exits, Lightning's own control
+    flow, and an :class:`ArgumentError`, which comes up only before the first training step.
     """
+
+    @functools.wraps(hook)
+    def preserving(self: C, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with process_state_preserved():
+            return hook(self, *args, **kwargs)
+
+    return batch_entry(preserving)
+
+
+def batch_entry(hook: Callable[Concatenate[C, P], T]) -> Callable[Concatenate[C, P], T]:
+    """As :func:`entry`, for what is called with every batch: it preserves the process's state by itself if need be."""
 
     @functools.wraps(hook)
     def guarded(self: C, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -115,9 +129,12 @@ def warn(text: str) -> None:
 def described(error: BaseException) -> str:
     """The error in one line, whatever its own words do."""
     try:
-        return f"{type(error).__name__}: {error}"
+        words = str(error).strip().partition("\n")[0]
     except Exception:
-        return type(error).__name__
+        words = ""
+    if len(words) > _LONGEST:
+        words = f"{words[:_LONGEST]}…"
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def _name_of(view: View) -> str:

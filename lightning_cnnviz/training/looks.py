@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,15 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lightning_cnnviz.look import UNMETERED, run_views
-from lightning_cnnviz.output.artifacts import Artifact, Note, Picture, Scalar, Style
+from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar, Seen, Style
+from lightning_cnnviz.training.checks import check_artifact
+from lightning_cnnviz.training.outlet import Sinks
 from lightning_cnnviz.training.progress import ProgressBar
 from lightning_cnnviz.training.request_only import RequestOnly
+from lightning_cnnviz.training.tags import Occurrences
 from lightning_cnnviz.training.weight_averaging import drawn_weights
 from lightning_cnnviz.views import View
+from lightning_cnnviz.views.base import how_to_read
 
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
@@ -42,27 +47,45 @@ def look(session: Session, pl_module: LightningModule, *, untrained: bool = Fals
     """Looks at the model once for all callbacks that can share a pass, and writes what was drawn.
 
     Returns:
-        The numbers that Lightning is to log, by tag; they are not written here.
+        The numbers that Lightning is to log, by tag; they are not written here. While training those of earlier looks
+        are among them, because whoever monitors a number wants it after every validation.
     """
     trainer = session.trainer
+    if trainer.state.fn == TrainerFn.FITTING and not untrained:
+        session.steps.validations += 1
     for callback in session.callbacks:
-        callback.sampling.try_to_choose(session)
+        callback.sampling.try_to_choose(session, early=untrained)
     plan = session.ranks.broadcast_decision(lambda: _plan(session, untrained))
-    if plan is None:
-        return {}
-    session.steps.looked(plan.step, trainer)
-    with session.costs.look():
-        monitored = _look_by_group(session, pl_module, plan)
-    for scalar in session.costs.scalars():
-        session.outlet.submit(scalar, plan.step)
-    session.outlet.flush()
-    return monitored
+    monitored: dict[str, float] = {}
+    if plan is not None:
+        session.steps.looked(plan.step, trainer)
+        session.training = session.pace.take()
+        with session.costs.look():
+            monitored = _look_by_group(session, pl_module, plan)
+        for scalar in session.costs.scalars():
+            session.outlet.submit_to_all(scalar, plan.step)
+        session.outlet.flush()
+    if trainer.state.fn != TrainerFn.FITTING:
+        return monitored
+    promised = {
+        callback.tag_prefix + tag: 0.0
+        for callback in session.callbacks
+        for view in callback.views
+        for tag in view.monitored_tags
+        if callback.tag_prefix + tag in _monitored_by_others(trainer)
+    }
+    known = {tag: value for callback in session.callbacks for tag, value in callback.monitored.items()}
+    return promised | known
+
+
+def _monitored_by_others(trainer: Any) -> set[object]:
+    """What other callbacks and schedulers ask Lightning for after every validation, whether there is such a number."""
+    schedulers = (getattr(config, "monitor", None) for config in trainer.lr_scheduler_configs)
+    return {*schedulers, *(getattr(callback, "monitor", None) for callback in trainer.callbacks)}
 
 
 def _plan(session: Session, untrained: bool) -> Plan | None:
     callbacks, trainer = session.callbacks, session.trainer
-    if not session.outlet.open() and not any(view.monitors for callback in callbacks for view in callback.views):
-        return None
     due = [_due(callback, session, untrained) for callback in callbacks]
     step = session.steps.next(trainer)
     if step is None or not any(due):
@@ -75,8 +98,13 @@ def _due(callback: CNNVisualizer, session: Session, untrained: bool) -> dict[int
     if callback.samples is None:
         return {}
     views = callback.failures.working(callback.views)
-    due = callback.schedule.due(views, session.trainer, session.costs, untrained=untrained)
-    return {callback.views.index(view): view.state_dict() if session.ranks.sharded else {} for view in due}
+    if not session.outlet.open(callback.sinks):
+        # Their pictures go nowhere; whether there are numbers to be monitored shows at the first look.
+        views = [view for view in views if session.may_monitor(view)]
+    validations = session.steps.validations
+    due = callback.schedule.due(views, session.trainer, session.costs, untrained=untrained, validations=validations)
+    positions = [next(i for i, view in enumerate(callback.views) if view is one) for one in due]
+    return {i: callback.views[i].state_dict() if session.ranks.sharded else {} for i in positions}
 
 
 def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> dict[str, float]:
@@ -84,21 +112,68 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
     weights = drawn_weights(trainer.callbacks, first)
     if weights is not None and trainer.state.fn == TrainerFn.FITTING and trainer.validating:
         session.outlet.say(weights)
-        session.outlet.submit(Note("weights", weights), plan.step)
-    groups: dict[tuple[object, ...], dict[View, CNNVisualizer]] = {}
+        session.outlet.submit_to_all(Note("weights", weights), plan.step)
+    groups: dict[tuple[object, ...], list[_Shown]] = {}
     for callback, due in zip(session.callbacks, plan.due, strict=True):
-        for view in _views(callback, due, session):
-            groups.setdefault(_pass_key(callback), {})[view] = callback
+        if due:
+            shown = [_Shown(view, callback) for view in _views(callback, due, session)]
+            groups.setdefault(_pass_key(callback), []).extend(shown)
     monitored: dict[str, float] = {}
-    for owners in groups.values():
-        artifacts = _look_at_once(session, pl_module, owners, plan.epoch)
+    occurrences = Occurrences()
+    seen: dict[int, list[Seen]] = {}
+    for group in groups.values():
+        drawn = _look_at_once(session, pl_module, group, plan.epoch)
+        written: dict[int, list[tuple[View, Artifact]]] = {}
         with session.costs.stage("write"):
-            for artifact in artifacts:
-                if isinstance(artifact, Scalar) and artifact.monitored:
-                    monitored[artifact.tag] = artifact.value
-                else:
-                    session.outlet.submit(artifact, plan.step)
+            for shown_view, artifacts in drawn:
+                number = session.callbacks.index(shown_view.callback)
+                ours = written.setdefault(number, [])
+                with shown_view.callback.failures.of(shown_view.view):
+                    for artifact in artifacts:
+                        placed = _placed(session, shown_view, artifact, occurrences, plan.epoch)
+                        if isinstance(placed, Scalar) and placed.monitored:
+                            monitored[placed.tag] = shown_view.callback.monitored[placed.tag] = placed.value
+                        else:
+                            session.outlet.submit(placed, plan.step, shown_view.callback.sinks)
+                        ours.append((shown_view.view, placed))
+                monitoring = any(isinstance(artifact, Scalar) and artifact.monitored for artifact in artifacts)
+                session.note_drawn(shown_view.view, monitoring=monitoring)
+            for number, ours in written.items():
+                seen.setdefault(number, []).append(_seen(session.callbacks[number], ours))
+    _submit_records(session, plan, seen)
     return monitored
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """A view that is due, and whose it is."""
+
+    view: View
+    callback: CNNVisualizer
+
+
+def _submit_records(session: Session, plan: Plan, seen: Mapping[int, Sequence[Seen]]) -> None:
+    """One record for each set of sinks, since all of a look has one step."""
+    by_sinks: dict[tuple[int, ...] | None, tuple[Sinks, list[Seen]]] = {}
+    for number, ours in seen.items():
+        sinks = session.callbacks[number].sinks
+        key = None if sinks is None else tuple(map(id, sinks))
+        by_sinks.setdefault(key, (sinks, []))[1].extend(ours)
+    for destination, together in by_sinks.values():
+        record = Look("record", time.time(), plan.epoch, tuple(together))
+        session.outlet.submit(record, plan.step, destination)
+
+
+def _seen(callback: CNNVisualizer, drawn: Sequence[tuple[View, Artifact]]) -> Seen:
+    samples = callback.samples
+    assert samples is not None
+    return Seen(
+        pictures=tuple(samples.display_pictures()[: callback.show]),
+        labels=None if samples.labels is None else tuple(samples.labels.tolist()),
+        class_names=None if samples.class_names is None else tuple(samples.class_names),
+        artifacts=tuple((view.name, artifact) for view, artifact in drawn if not isinstance(artifact, Look)),
+        descriptions={view.name: how_to_read(view) for view, _ in drawn},
+    )
 
 
 def _views(callback: CNNVisualizer, due: Mapping[int, Mapping[str, Any]], session: Session) -> list[View]:
@@ -111,17 +186,19 @@ def _views(callback: CNNVisualizer, due: Mapping[int, Mapping[str, Any]], sessio
 def _pass_key(callback: CNNVisualizer) -> tuple[object, ...]:
     """Callbacks with the same key are answered by the same pass."""
     target = callback.target if callable(callback.target) else repr(callback.target)
-    return id(callback.samples), target, callback.output_key, callback.show
+    return id(callback.samples), target, callback.show, *callback.reading.values()
 
 
 def _look_at_once(
-    session: Session, pl_module: LightningModule, owners: Mapping[View, CNNVisualizer], epoch: int | None
-) -> list[Artifact]:
+    session: Session, pl_module: LightningModule, group: Sequence[_Shown], epoch: int | None
+) -> list[tuple[_Shown, list[Artifact]]]:
+    owners = {id(shown.view): shown for shown in group}
+
     def failed(view: View, error: Exception) -> None:
         if session.ranks.is_main:  # who also leaves it out of the next plan, on all ranks
-            owners[view].failures.give_up([view], error)
+            owners[id(view)].callback.failures.give_up([view], error)
 
-    first = next(iter(owners.values()))
+    first = group[0].callback
     assert first.samples is not None
     progress = ProgressBar(session.trainer.progress_bar_callback)
     try:
@@ -129,27 +206,42 @@ def _look_at_once(
             session.probe(pl_module, first, progress.update),
             session.survey(pl_module, first, first.samples),
             first.samples,
-            list(owners),
+            [shown.view for shown in group],
             first.target,
             shown=first.show,
             epoch=epoch,
+            training=session.training,
             meter=session.costs if session.ranks.is_main else UNMETERED,
             failed=failed,
+            say=session.outlet.say,
         )
     except Exception as error:
         if session.ranks.is_main:
-            for callback in dict.fromkeys(owners.values()):
-                callback.failures.give_up([view for view in owners if owners[view] is callback], error)
+            for callback in dict.fromkeys(shown.callback for shown in group):
+                callback.failures.give_up([shown.view for shown in group if shown.callback is callback], error)
         return []
     finally:
         progress.close()
-    return [_adopted(artifact, owners[view], epoch) for view, artifacts in drawn for artifact in artifacts]
+    return [(owners[id(view)], artifacts) for view, artifacts in drawn]
 
 
-def _adopted(artifact: Artifact, callback: CNNVisualizer, epoch: int | None) -> Artifact:
-    """An artifact of one of the views as its callback wants it written."""
+def _placed(
+    session: Session, shown: _Shown, artifact: Artifact, occurrences: Occurrences, epoch: int | None
+) -> Artifact:
+    """An artifact of a view as its callback wants it written, under a tag that no other view writes."""
+    check_artifact(artifact)
+    callback, kind = shown.callback, type(artifact).__name__
     tag = callback.tag_prefix + artifact.tag
+    free = session.tags.claim(kind, tag, occurrences.owner(shown.view, kind, tag))
+    if free != tag:
+        session.warn_once(
+            f"{tag} is the tag of two views or callbacks, so {shown.view.name} of {type(callback).__name__} writes to "
+            f"{free}: give one of them another tag_prefix",
+            about=f"the tag of {shown.view.name} {id(callback)}",
+        )
+    if isinstance(artifact, Scalar):
+        return dataclasses.replace(artifact, tag=free, value=float(artifact.value))
     if isinstance(artifact, Picture):
         style = Style(callback.font, "untrained" if epoch is None else f"epoch {epoch}")
-        return dataclasses.replace(artifact, tag=tag, format=callback.picture_format, style=style)
-    return dataclasses.replace(artifact, tag=tag)
+        return dataclasses.replace(artifact, tag=free, format=callback.picture_format, style=style)
+    return dataclasses.replace(artifact, tag=free)

@@ -1,27 +1,160 @@
-"""What a callback keeps in a checkpoint, and how it takes it up again."""
+"""What a callback keeps in a checkpoint, how it takes it up again, and when it starts afresh."""
 
 from __future__ import annotations
 
+import copy
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
+
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.samples.state import fingerprint
+from lightning_cnnviz.training.failures import Failures, described, warn
+from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
     from lightning_cnnviz.training.session import Session
 
 
+class Memory:
+    """What the views of one callback remember.
+
+    A view is known by its class and its place among the views of that class, so that another argument, or a view put in
+    front of it, costs nothing.
+
+    Args:
+        views: all views of the callback.
+        failures: told which views cannot say or take up what they remember.
+    """
+
+    def __init__(self, views: Sequence[View], failures: Failures) -> None:
+        self._failures = failures
+        self._views: dict[str, View] = {}
+        self._unremembered: set[str] = set()
+        counts: Counter[str] = Counter()
+        for view in views:
+            name = type(view).__qualname__
+            self._views[f"{name}/{counts[name]}"] = view
+            counts[name] += 1
+        self._fresh: dict[str, Any] | None = None
+        self._aside: dict[str, Any] | None = None
+        self._samples = ""
+
+    def begin(self) -> None:
+        """Notes what the views remember before they have seen anything, the first time it is called."""
+        if self._fresh is None:
+            self._fresh = copy.deepcopy(self._states())
+
+    def forget(self) -> None:
+        """Starts afresh."""
+        self._samples, self._aside = "", None
+        for key, view in self._views.items():
+            self._reset(key, view)
+
+    def set_aside(self) -> None:
+        """Other samples come for a while: what is compared over looks is kept until they are gone."""
+        self._aside = {"samples": self._samples, "views": copy.deepcopy(self._states())}
+
+    def take_back(self) -> None:
+        """The other samples are gone."""
+        if self._aside is not None:
+            aside, self._aside = self._aside, None
+            self._samples = aside["samples"]
+            for key, view in self._views.items():
+                if view.remembers_samples and key in aside["views"]:
+                    self._load(key, view, aside["views"][key])
+
+    def meet(self, samples: FixedSamples) -> None:
+        """These are the samples from now on; what was remembered of others is compared with nothing."""
+        met = fingerprint(samples)
+        if self._samples and self._samples != met:
+            forgetful = [key for key, view in self._views.items() if view.remembers_samples]
+            for key in forgetful:
+                self._reset(key, self._views[key])
+            if forgetful and self._aside is None:
+                names = ", ".join(key.partition("/")[0] for key in forgetful)
+                rank_zero_info(
+                    f"{names}: the samples are others than before, so nothing is compared with earlier looks"
+                )
+        self._samples = met
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the views remember, as tensors and primitives."""
+        return {"samples": self._samples, "views": self._states()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes up what :meth:`state_dict` gave, as far as there are such views."""
+        self.begin()
+        self._samples = str(state["samples"])
+        for key, view in self._views.items():
+            if key in state["views"]:
+                self._load(key, view, state["views"][key])
+
+    def _states(self) -> dict[str, Any]:
+        states = {}
+        for key, view in self._views.items():
+            try:
+                state = view.state_dict()
+                _check_plain(state)
+                states[key] = state
+            except Exception as error:
+                if key not in self._unremembered:
+                    self._unremembered.add(key)
+                    warn(f"what {key.partition('/')[0]} remembers is not saved: {described(error)}")
+        return states
+
+    def _load(self, key: str, view: View, state: Any) -> None:
+        try:
+            view.load_state_dict(state)
+        except Exception as error:
+            warn(f"{key.partition('/')[0]} starts afresh, its state in the checkpoint does not fit: {described(error)}")
+            self._reset(key, view)
+
+    def _reset(self, key: str, view: View) -> None:
+        if self._fresh is not None and key in self._fresh:
+            with self._failures.of(view):
+                view.load_state_dict(copy.deepcopy(self._fresh[key]))
+
+
 def saved(callback: CNNVisualizer, session: Session | None) -> dict[str, Any]:
-    """Captured samples, what the views remember and the last step drawn, as tensors and primitives."""
-    return {
-        "samples": callback.sampling.source.state_dict(),
-        "views": [view.state_dict() for view in callback.views],
-        "last_step": session.steps.last if session is not None else -1,
-    }
-
-
-def restore(callback: CNNVisualizer, session: Session | None, state: dict[str, Any]) -> None:
-    """Takes up what :func:`saved` gave."""
-    callback.sampling.source.load_state_dict(state["samples"])
-    for view, remembered in zip(callback.views, state["views"], strict=True):
-        view.load_state_dict(remembered)
+    """All that a callback keeps, as tensors and primitives."""
+    state: dict[str, Any] = {"monitored": dict(callback.monitored)}
     if session is not None:
-        session.steps.resume(state["last_step"])
+        state["steps"] = session.steps.state_dict()
+    _try(callback, "the samples", lambda: state.update(samples=callback.sampling.state_dict()))
+    state["memory"] = callback.memory.state_dict()
+    return state
+
+
+def restore(callback: CNNVisualizer, session: Session | None, state: Mapping[str, Any]) -> None:
+    """Takes up what :func:`saved` gave; what is missing or damaged starts afresh."""
+    _try(callback, "the samples", lambda: callback.sampling.load_state_dict(state["samples"]))
+    _try(callback, "what the views remember", lambda: callback.memory.load_state_dict(state["memory"]))
+    _try(callback, "monitored numbers", lambda: callback.monitored.update(state["monitored"]))
+    if session is not None:
+        callback.sampling.tell(session)
+        _try(callback, "the last step", lambda: session.steps.load_state_dict(state["steps"]))
+
+
+def _try(callback: CNNVisualizer, what: str, action: Callable[[], None]) -> None:
+    try:
+        action()
+    except Exception as error:
+        warn(f"{type(callback).__name__}: {what} cannot be kept in or taken from a checkpoint: {described(error)}")
+
+
+def _check_plain(value: Any) -> None:
+    """Raises TypeError for what ``torch.load(weights_only=True)`` would refuse, and with it the whole checkpoint."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            _check_plain(key)
+            _check_plain(entry)
+    elif type(value) in (list, tuple):
+        for entry in value:
+            _check_plain(entry)
+    elif type(value) not in (type(None), bool, int, float, str) and not isinstance(value, Tensor):
+        raise TypeError(f"state_dict() must hold tensors, numbers, strings and containers of them, got {type(value)}")

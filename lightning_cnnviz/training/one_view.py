@@ -131,9 +131,18 @@ class DriftCallback(CNNVisualizer):
         maps: Sequence[MapKind] = ("grad_cam", "saliency"),
         alarm: AlarmRule = None,
         on_alarm: AlarmAction | None = None,
+        false_alarms: float = 0.01,
         samples: FixedSamples | int = DEFAULT_SAMPLES,
         **options: Any,
     ) -> None:
         count = samples if isinstance(samples, int) else min(len(samples), MOST_SAMPLES)
-        drift = Drift(layers, reference, maps=maps, alarm=alarm, on_alarm=on_alarm, samples=count)
+        drift = Drift(
+            layers,
+            reference,
+            maps=maps,
+            alarm=alarm,
+            on_alarm=on_alarm,
+            false_alarms=false_alarms,
+            samples=count,
+        )
         super().__init__([drift, Timeline(feature_layers=layers), Flips()], samples, **options)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_cnnviz.output.artifacts import Artifact, Note, Picture
-from lightning_cnnviz.output.sinks import Sink, TensorBoardSink, tensorboard_experiments
+from lightning_cnnviz.output.sink import Sink
 from lightning_cnnviz.output.writer import BackgroundWriter
+from lightning_cnnviz.training.destinations import Destinations
 from lightning_cnnviz.training.failures import warn
+
+Sinks: TypeAlias = Sequence[Sink] | None
+"""Where a callback writes; None: to the Trainer's loggers."""
 
 
 class Outlet:
-    """Writes artifacts on a thread, and tells the user what there is to be told, each thing once.
+    """Writes artifacts on threads, and tells the user what there is to be told, each thing once.
 
     Args:
         trainer: whose loggers are written to.
@@ -22,24 +26,19 @@ class Outlet:
     """
 
     def __init__(self, trainer: Any, writes: Callable[[], bool]) -> None:
-        self._trainer = trainer
         self._writes = writes
+        self._destinations = Destinations(trainer, self.say)
         self._said: set[str] = set()
-        self._writer: BackgroundWriter | None = None
-        self._has_sinks = False
-        self._reported_dropped = False
+        self._writers: dict[tuple[int, ...] | None, BackgroundWriter] = {}
+        self._said_slow = False
 
-    def open(self) -> bool:
-        """Opens the sinks at the first call, and says so if there are none.
+    def open(self, sinks: Sinks = None) -> bool:
+        """Opens the sinks, or those of the loggers, at the first call, and says so if there are none.
 
         Returns:
             Whether there is anywhere to write to.
         """
-        if self._writer is None:
-            sinks = self._find_sinks()
-            self._has_sinks = bool(sinks)
-            self._writer = BackgroundWriter(sinks)
-        return self._has_sinks
+        return bool(self._writer(sinks).sinks)
 
     def say(self, text: str, *, about: str | None = None) -> None:
         """Tells the user something once; again only if it is about something else."""
@@ -48,43 +47,46 @@ class Outlet:
             self._said.add(subject)
             rank_zero_info(text)
 
-    def submit(self, artifact: Artifact, step: int) -> None:
-        """Hands an artifact to the thread, and tells its remarks."""
+    def submit(self, artifact: Artifact, step: int, sinks: Sinks = None) -> None:
+        """Hands an artifact to the threads, and tells its remarks."""
         if isinstance(artifact, (Picture, Note)):
             for remark in artifact.remarks:
                 self.say(remark, about=remark.partition(":")[0])
-        if self._writes() and self.open() and self._writer is not None:
-            self._writer.submit(artifact, step)
+        if self._writes():
+            self._writer(sinks).submit(artifact, step)
+
+    def submit_to_all(self, artifact: Artifact, step: int) -> None:
+        """Hands what concerns all callbacks to everything that is open."""
+        for writer in self._writers.values():
+            writer.submit(artifact, step)
 
     def flush(self) -> None:
         """Makes what is written visible soon, and tells what went wrong."""
-        if self._writer is not None:
-            self._writer.flush(timeout=0)
-            self._report(self._writer)
+        for writer in self._writers.values():
+            writer.flush(timeout=0)
+            self._report(writer)
 
     def close(self) -> None:
         """Waits until everything is written; what is submitted later opens it again, with the loggers of then."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
+        writers, self._writers = self._writers, {}
+        for writer in writers.values():
             writer.close()
             self._report(writer)
+            if writer.left_out:
+                rank_zero_info(f"{writer.left_out} pictures or numbers were left out in all")
 
-    def _find_sinks(self) -> list[Sink]:
-        try:
-            experiments = tensorboard_experiments(self._trainer.loggers)
-        except OSError as error:
-            warn(f"nothing will be drawn: the TensorBoard logger cannot write: {error}")
-            return []
-        if not experiments:
-            warn("nothing will be drawn: the Trainer has no TensorBoardLogger")
-        return [TensorBoardSink(experiment) for experiment in experiments]
+    def _writer(self, sinks: Sinks) -> BackgroundWriter:
+        key = None if sinks is None else tuple(map(id, sinks))
+        if key not in self._writers:
+            self._writers[key] = BackgroundWriter(self._destinations.sinks() if sinks is None else sinks)
+        return self._writers[key]
 
     def _report(self, writer: BackgroundWriter) -> None:
         for error in writer.take_errors():
             warn(str(error))
-        if writer.dropped and not self._reported_dropped:
-            self._reported_dropped = True
+        if writer.dropped and not self._said_slow:
+            self._said_slow = True
             warn(
-                f"{writer.dropped} pictures or numbers were left out, because the disk is slower than they are drawn; "
-                "there may be more. Draw fewer, or less often with every_n_epochs"
+                "pictures or numbers are left out, because they are drawn faster than they can be written. Draw fewer, "
+                "or less often with every_n_epochs"
             )

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from torch import distributed
 
+from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.model.sharded import OutOfStepError
 
 T = TypeVar("T")
@@ -23,10 +24,11 @@ _SHARDED_STRATEGIES = {"FSDPStrategy", "ModelParallelStrategy", "DeepSpeedStrate
 
 @dataclass(frozen=True)
 class _Report:
-    """How a rank fared: the way it went, and what stopped it."""
+    """How a rank fared: the way it went, what stopped it, and whether that was an argument of the user's."""
 
     way: str
     failure: str | None = None
+    is_argument: bool = False
 
 
 class Ranks:
@@ -86,12 +88,13 @@ class Ranks:
             report = _Report(str(compare(result)))
         except Exception as error:
             failure = error
-            report = _Report(_place(error), f"{type(error).__name__}: {error}")
+            report = _Report(_place(error), f"{type(error).__name__}: {error}", isinstance(error, ArgumentError))
         reports = self._gather(report)
         failures = {rank: report.failure for rank, report in enumerate(reports) if report.failure is not None}
         if 0 < len(failures) < len(reports):
             # Those that finished could not have without the others: every call that takes all ranks was made by all.
-            raise RuntimeError("; ".join(f"rank {rank}: {text}" for rank, text in failures.items()))
+            kind = ArgumentError if any(report.is_argument for report in reports) else RuntimeError
+            raise kind("; ".join(f"rank {rank}: {text}" for rank, text in failures.items()))
         ways = {report.way for report in reports}
         if len(ways) > 1:
             raise OutOfStepError(f"the ranks went different ways while looking at the model: {'; '.join(sorted(ways))}")

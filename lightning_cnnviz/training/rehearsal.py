@@ -25,6 +25,13 @@ def check_views_on(session: Session, callback: CNNVisualizer, model: LightningMo
     Raises:
         ArgumentError: an argument of a view names what the model does not have.
     """
+    for other in session.callbacks[: session.callbacks.index(callback)]:
+        for view in callback.views:
+            if any(view is one for one in other.views):
+                raise ArgumentError(
+                    f"the same {view.name} stands in two callbacks: make one for each, and tell what they write apart "
+                    "with tag_prefix"
+                )
     if not any(True for _ in model.parameters()):  # configure_model() makes the layers later
         return
     for view in callback.views:
@@ -44,7 +51,7 @@ def prepare(session: Session, callback: CNNVisualizer, pl_module: LightningModul
     """
     name = type(callback).__name__
     try:
-        samples = callback.sampling.choose(session)
+        samples = callback.sampling.choose(session, early=True)
     except ArgumentError:
         raise
     except Exception as error:
@@ -53,15 +60,26 @@ def prepare(session: Session, callback: CNNVisualizer, pl_module: LightningModul
     if samples is not None:
         _rehearse(session, callback, pl_module, samples)
     elif not session.trainer.enable_validation:
-        warn(f"{name} draws nothing: there is no validation to take samples from; give samples=FixedSamples(...)")
+        warn(
+            f"{name}: there is no validation to take samples from, so they are training images, augmented as such; "
+            "samples=FixedSamples.from_dataset(...) gives others"
+        )
     elif callback.log_untrained:
-        rank_zero_info(f"{name} cannot draw the untrained model: without a sanity check it has no samples yet")
+        rank_zero_info(
+            f"{name} cannot draw the untrained model: there was no sanity check, or too few images or classes in it to "
+            "take samples from"
+        )
 
 
 def _rehearse(session: Session, callback: CNNVisualizer, pl_module: LightningModule, samples: FixedSamples) -> None:
     try:
         layout = session.survey(pl_module, callback, samples)
         check_classes(layout, samples, callback.target, callback.class_names)
+        if samples.fitting(layout.classes) is not samples:
+            session.outlet.say(
+                f"the {len(samples.class_names or ())} class names found with the data are left out: the model has "
+                f"{layout.classes} classes; class_names=... names them"
+            )
     except ArgumentError:
         raise
     except Exception as error:

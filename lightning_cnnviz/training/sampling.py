@@ -2,56 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.trainer.states import TrainerFn
 
+from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.samples import FixedSamples, SampleSource, same_samples
+from lightning_cnnviz.samples.checks import checked_count
+from lightning_cnnviz.training.batch_hooks import through_batch_hooks
+from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
     from lightning_cnnviz.training.session import Session
 
-_DEFAULT_SANITY_BATCHES = 2
+
+_TRAINING_BATCHES = 50  # they are shuffled: few are enough
 
 
 class Sampling:
     """The samples of one callback in the course of a run.
 
+    Fitting and validating draw the same samples; testing has its own.
+
     Args:
         callback: whose samples they are.
-        source: where they come from.
+        make_source: says where they come from.
         has_keys: whether the user said where images and labels are in a batch.
         has_display: whether the user gave class names or a normalisation.
     """
 
-    def __init__(self, callback: CNNVisualizer, source: SampleSource, *, has_keys: bool, has_display: bool) -> None:
+    def __init__(
+        self, callback: CNNVisualizer, make_source: Callable[[], SampleSource], *, has_keys: bool, has_display: bool
+    ) -> None:
         self._callback = callback
-        self.source = source
+        self._make_source = make_source
         self._has_keys, self._has_display = has_keys, has_display
+        self._sources = {"fit": make_source()}
+        self._stage = "fit"
         self._chosen = False
         self._unreadable: Exception | None = None
 
-    def restart(self) -> None:
-        """A run starts: its dataset may say more about the samples."""
-        self._chosen = False
+    @property
+    def source(self) -> SampleSource:
+        """Where the samples of this stage come from."""
+        return self._sources[self._stage]
+
+    def start(self, stage: str) -> None:
+        """A run starts; its dataset may say more about the samples."""
+        self._stage = "test" if stage == "test" else "fit"
+        if self._stage not in self._sources:
+            self._sources[self._stage] = self._make_source()
+        self._chosen, self._unreadable = False, None
+
+    def forget(self) -> None:
+        """Takes samples afresh."""
+        self._sources = {"fit": self._make_source()}
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """Samples taken from batches."""
+        return self._sources["fit"].state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
+        """Takes up what :meth:`state_dict` gave."""
+        self._sources["fit"].load_state_dict(state)
 
     def see(self, trainer: Any, batch: Any, batch_idx: int, dataloader_idx: int) -> None:
-        """Takes copies of what may be chosen from the first batches, on rank 0."""
-        sanity = trainer.num_sanity_val_steps
-        batches = sanity if 0 < sanity < float("inf") else _DEFAULT_SANITY_BATCHES
-        if not self.source.wants_batches or dataloader_idx != 0 or batch_idx >= batches or not trainer.is_global_zero:
+        """Takes copies of what may be chosen from the batches, on rank 0, until nothing is missing."""
+        if dataloader_idx != 0 or not self.source.wants_batches or not trainer.is_global_zero:
+            return
+        if batch_idx == 0:  # after a sanity check, whose batches come again
+            self.source.restart()
+        self._add(trainer, batch)
+
+    def _add(self, trainer: Any, batch: Any) -> None:
+        if batch is None:  # a step that draws its batches itself, before it has drawn one
             return
         if self._unreadable is None and self._callback.failures.working(self._callback.views):
             try:
-                self.source.add(batch)
+                with process_state_preserved():
+                    self.source.add(batch, _dataset(trainer))
             except Exception as error:
                 self._unreadable = error  # raised where the other ranks hear of it
 
-    def choose(self, session: Session) -> FixedSamples | None:
+    def see_training(self, trainer: Any, batch: Any) -> None:
+        """Takes samples from the first training batches where there is no validation."""
+        if trainer.enable_validation or not trainer.is_global_zero:
+            return
+        if self.source.wants_batches and self.source.batches < _TRAINING_BATCHES:
+            self._add(trainer, batch)
+
+    def choose(self, session: Session, *, early: bool = False) -> FixedSamples | None:
         """The samples, the very same object for callbacks with the same ones; None if there are none yet.
+
+        Args:
+            session: the run.
+            early: whether more batches are to come, so that a poor choice waits for them.
 
         Raises:
             ArgumentError: an argument does not fit the images.
@@ -59,42 +107,85 @@ class Sampling:
         """
         if self._chosen:
             return self.source.samples
-        self.source.samples = samples = session.ranks.broadcast_decision(lambda: self._choice(session.trainer))
+        self.source.samples = samples = session.ranks.broadcast_decision(lambda: self._choice(session.trainer, early))
         if samples is None:
             return None
         self._chosen = True
         for callback in session.callbacks:
             if callback.samples is not None and same_samples(callback.samples, samples):
                 self.source.samples = samples = callback.samples  # looks are shared by identity
+        self.source.differ = False
+        self._callback.memory.meet(samples)
         note = samples.display_note()
         if note is not None:
             session.outlet.say(note)
+        self.tell(session)
         return samples
 
-    def try_to_choose(self, session: Session) -> None:
+    def tell(self, session: Session) -> None:
+        """Tells what the user should know of where the samples come from."""
+        remarks, self.source.remarks = self.source.remarks, []
+        for remark in remarks:
+            session.outlet.say(f"{type(self._callback).__name__}: {remark}")
+
+    def try_to_choose(self, session: Session, *, early: bool = False) -> None:
         """Chooses the samples; what goes wrong costs the callback's views."""
         try:
-            self.choose(session)
+            self.choose(session, early=early)
         except Exception as error:
             self._callback.failures.give_up(self._callback.views, error)
 
-    def _choice(self, trainer: Any) -> FixedSamples | None:
+    def _choice(self, trainer: Any, early: bool) -> FixedSamples | None:
         error, self._unreadable = self._unreadable, None
         if error is not None and self._has_keys:
             raise ArgumentError(str(error)) from error
         if error is not None:
             raise error
         try:
-            return self.source.choose(_dataset(trainer))
+            samples = self.source.choose(
+                _dataset(trainer),
+                getattr(trainer, "datamodule", None),
+                model=trainer.lightning_module,
+                early=early and _more_to_come(trainer),
+            )
         except (ValueError, TypeError) as error:
             if self._has_display:
                 raise ArgumentError(str(error)) from error
             raise
+        return None if samples is None else self._hooked(trainer, samples)
+
+    def _hooked(self, trainer: Any, samples: FixedSamples) -> FixedSamples:
+        try:
+            hooked, told = through_batch_hooks(trainer, trainer.lightning_module, samples)
+        except Exception as error:
+            hooked, told = samples, f"the batch hooks refuse the samples, which are taken as they are: {error}"
+        if told:
+            self.source.remarks.append(told)
+        return hooked
+
+
+def count_to_take(samples: int, views: Sequence[View] | None) -> int:
+    """How many samples are taken from batches: as many as the user says, or more where a view wants more for numbers.
+
+    Raises:
+        TypeError: ``samples`` is no integer.
+        ValueError: it is below 1.
+    """
+    return max([checked_count("samples", samples), *(view.wanted_samples for view in views or ())])
 
 
 def _dataset(trainer: Any) -> object:
     """The dataset behind the first evaluation loader, without touching the loader's iterator."""
     loaders = trainer.test_dataloaders if trainer.state.fn == TrainerFn.TESTING else trainer.val_dataloaders
+    if trainer.state.fn == TrainerFn.FITTING and not trainer.enable_validation:
+        loaders = trainer.train_dataloader
+    loaders = getattr(loaders, "iterables", loaders)
     while isinstance(loaders, (Sequence, Mapping)) and loaders:
         loaders = next(iter(loaders.values())) if isinstance(loaders, Mapping) else loaders[0]
     return getattr(loaders, "dataset", None)
+
+
+def _more_to_come(trainer: Any) -> bool:
+    """Whether validation has more batches than the sanity check, or training is what the samples are taken from."""
+    sanity, all_batches = trainer.num_sanity_val_batches, trainer.num_val_batches
+    return not sanity or not all_batches or sanity[0] < all_batches[0]

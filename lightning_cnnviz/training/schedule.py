@@ -1,4 +1,4 @@
-"""When a view is due: in which epochs, and within which share of the training time."""
+"""When a view is due: after which epochs or validations, and within which share of the training time."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from lightning_cnnviz.views import View
 class Schedule:
     """Decides which views are due.
 
+    Epochs are counted, or validations where an epoch says nothing: ``check_val_every_n_epoch=None`` counts them in
+    steps, and a stream of training batches has no end.
+
     Args:
         name: what messages call the callback.
         every_n_epochs: look in every n-th epoch; a view's own number counts among those.
@@ -28,13 +31,15 @@ class Schedule:
         self._log_untrained = log_untrained
         self._max_overhead = max_overhead
         self._has_warned = False
-        self._first_epoch: int | None = None
+        self._first: int | None = None
 
-    def start(self, epoch: int) -> None:
-        """Training starts or goes on in an epoch, counted from 0."""
-        self._first_epoch = epoch
+    def start(self) -> None:
+        """Training starts or goes on."""
+        self._first, self._has_warned = None, False
 
-    def due(self, views: Sequence[View], trainer: Any, costs: Costs, *, untrained: bool) -> list[View]:
+    def due(
+        self, views: Sequence[View], trainer: Any, costs: Costs, *, untrained: bool, validations: int
+    ) -> list[View]:
         """Those of the views that are due, in their order, which is that of their importance.
 
         Args:
@@ -42,20 +47,26 @@ class Schedule:
             trainer: the Trainer; outside of training every view is due.
             costs: of the looks so far.
             untrained: whether this look comes before the first training step.
+            validations: how many there were while training, this one included.
         """
         if trainer.state.fn != TrainerFn.FITTING:
             return list(views)
         if untrained:
             return [view for view in views if self._log_untrained and not view.watches_training]
-        epoch = trainer.current_epoch
-        due = [view for view in views if (epoch + 1) % (self._every_n_epochs * view.every_n_epochs) == 0]
-        if self._max_overhead is None or epoch in (self._first_epoch, (trainer.max_epochs or 0) - 1):
+        number = validations if _counts_validations(trainer) else trainer.current_epoch + 1
+        self._first = number if self._first is None else self._first
+        due = [view for view in views if number % (self._every_n_epochs * view.every_n_epochs) == 0]
+        if self._max_overhead is None or number in (self._first, trainer.max_epochs):
             return due
         kept = costs.affordable(due, self._max_overhead)
-        left_out = ", ".join(view.name for view in due if view not in kept)
+        left_out = ", ".join(view.name for view in due if not any(view is other for other in kept))
         if left_out and not self._has_warned:
             self._has_warned = True
             warn(
                 f"{self._name}: max_overhead={self._max_overhead}: leaves out {left_out} for now, and maybe more again"
             )
         return kept
+
+
+def _counts_validations(trainer: Any) -> bool:
+    return trainer.check_val_every_n_epoch is None or trainer.num_training_batches == float("inf")

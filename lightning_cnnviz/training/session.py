@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from lightning.pytorch import LightningModule
 from torch import nn
 
+from lightning_cnnviz.model.evidence import Training
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.probe import Probe, Progress
 from lightning_cnnviz.model.sharded import ProbeInStep
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.costs import Costs
+from lightning_cnnviz.training.failures import described, warn
 from lightning_cnnviz.training.outlet import Outlet
+from lightning_cnnviz.training.pace import Pace
 from lightning_cnnviz.training.ranks import Ranks
 from lightning_cnnviz.training.steps import Steps
+from lightning_cnnviz.training.tags import Tags
+from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
+
+_Layers = tuple[tuple[str, type, int], ...]
 
 
 class Session:
@@ -34,6 +40,9 @@ class Session:
         outlet: where artifacts are written.
         costs: what the looks cost.
         steps: at which steps they are written.
+        tags: who writes under which tag.
+        pace: what the batches since the last look tell.
+        training: how training went between the last two looks.
     """
 
     def __init__(self, trainer: Any) -> None:
@@ -43,26 +52,52 @@ class Session:
         self.outlet = Outlet(trainer, lambda: self.ranks.is_main)
         self.costs = Costs()
         self.steps = Steps()
-        self._layouts: WeakKeyDictionary[nn.Module, dict[tuple[int, int | str | None], Layout]] = WeakKeyDictionary()
+        self.tags = Tags()
+        self.pace = Pace()
+        self.training = Training()
+        self._warned: set[str] = set()
+        self._monitoring: dict[int, bool] = {}
+        self._layouts: dict[tuple[object, ...], tuple[_Layers, Layout]] = {}
 
     def probe(self, model: nn.Module, callback: CNNVisualizer, progress: Progress | None = None) -> Probe:
         """Looks at the model as the callback wants it called."""
         if self.ranks.sharded:
-            return ProbeInStep(model, self.ranks, output_key=callback.output_key, progress=progress)
-        return Probe(model, output_key=callback.output_key, progress=progress)
+            return ProbeInStep(model, self.ranks, **callback.reading, progress=progress)
+        return Probe(model, **callback.reading, progress=progress)
 
     def survey(self, model: nn.Module, callback: CNNVisualizer, samples: FixedSamples) -> Layout:
-        """The model's layers; found once and kept as long as the model is there."""
-        layouts = self._layouts.setdefault(model, {})
-        key = (id(samples), callback.output_key)
-        if key not in layouts:
-            layouts[key] = self.probe(model, callback).survey(samples)
-        return layouts[key]
+        """The model's layers; found once, and again when it is another model or has other layers."""
+        key = (id(samples), *callback.reading.values())
+        layers = tuple((name, type(module), id(module)) for name, module in model.named_modules())
+        known = self._layouts.get(key)
+        if known is None or known[0] != layers:
+            known = self._layouts[key] = (layers, self.probe(model, callback).survey(samples))
+        return known[1]
 
     def log(self, pl_module: LightningModule, monitored: Mapping[str, float]) -> None:
         """Lets Lightning log the numbers of rank 0, for other callbacks to monitor. All ranks must meet here."""
         for tag, value in self.trainer.strategy.broadcast(dict(monitored)).items():
-            pl_module.log(tag, value)
+            try:
+                pl_module.log(tag, value)
+            except Exception as error:
+                self.warn_once(f"{tag} is not logged: {described(error)}", about=tag)
+
+    def may_monitor(self, view: View) -> bool:
+        """Whether a view gave numbers for Lightning to log, or may give some: of a user's own the first look tells."""
+        if self.trainer.fast_dev_run or getattr(self.trainer, "barebones", False):
+            return False  # nobody monitors anything there
+        is_ours = type(view).__module__.startswith(f"{__package__.partition('.')[0]}.")
+        return self._monitoring.get(id(view), bool(view.monitored_tags) or not is_ours)
+
+    def note_drawn(self, view: View, *, monitoring: bool) -> None:
+        """A view was drawn."""
+        self._monitoring[id(view)] = monitoring or self._monitoring.get(id(view), False)
+
+    def warn_once(self, text: str, *, about: str) -> None:
+        """Warns the user once about something."""
+        if about not in self._warned:
+            self._warned.add(about)
+            warn(text)
 
     def close(self) -> None:
         """Waits until everything is written and ends the thread that writes."""

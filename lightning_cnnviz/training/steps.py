@@ -1,7 +1,8 @@
-"""At which step a look is written."""
+"""At which step a look is written, and the how-manieth validation it follows."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch.trainer.states import TrainerFn
@@ -14,10 +15,12 @@ class Steps:
 
     Attributes:
         last: the step of the last look, -1 before there was any.
+        validations: how many there were while training, after each of which there may be a look.
     """
 
     def __init__(self) -> None:
         self.last = -1
+        self.validations = 0
         self._seen_at: int | None = None
 
     def start(self) -> None:
@@ -37,6 +40,11 @@ class Steps:
         """A look was taken."""
         self.last, self._seen_at = step, trainer.global_step
 
-    def resume(self, last: int) -> None:
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"last": self.last, "validations": self.validations}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on after the last look of an earlier run."""
-        self.last = max(self.last, last)
+        self.last = max(self.last, int(state["last"]))
+        self.validations = max(self.validations, int(state["validations"]))

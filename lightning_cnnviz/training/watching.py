@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.samples import unpack
 from lightning_cnnviz.training.failures import Failures
 from lightning_cnnviz.views import View
@@ -39,12 +40,12 @@ class Watching:
         views = [view for view in self._failures.working(self._views) if view.watches_training]
         if not views:
             return
-        with self._failures.of(*views):
+        with self._failures.of(*views), process_state_preserved():
             images, labels = unpack(batch, self._image_key, self._label_key)
             if labels is None:
                 raise ValueError(f"the training batches have no class labels under label_key={self._label_key!r}")
             for view in views:
-                view.observe(images, labels)
+                view.observe(images.clone(), labels.clone())  # what a view does with them, the training must not see
 
     def finish(self) -> None:
         """A training epoch is over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -27,6 +28,8 @@ class View(ABC):
         ValueError: ``every_n_epochs`` is no positive integer.
     """
 
+    every_n_epochs = 1
+
     def __init__(self, *, every_n_epochs: int = 1) -> None:
         self.every_n_epochs = positive("every_n_epochs", every_n_epochs)
 
@@ -36,8 +39,17 @@ class View(ABC):
         return type(self).__name__
 
     @property
-    def monitors(self) -> bool:
-        """Whether :meth:`draw` may give numbers that Lightning is to log."""
+    def monitored_tags(self) -> tuple[str, ...]:
+        """Tags of the numbers that :meth:`draw` gives with ``monitored=True``, as far as they are known before.
+
+        Any such number is logged. Where a callback such as ``ModelCheckpoint`` monitors one of these, it is 0 until
+        there is one, because the lack of it would end the run.
+        """
+        return ()
+
+    @property
+    def remembers_samples(self) -> bool:
+        """Whether what the view remembers belongs to the samples that it was made of, and to no others."""
         return False
 
     @property
@@ -122,3 +134,10 @@ def fraction(name: str, value: float) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"{name} must lie between 0 and 1, got {value!r}")
     return value
+
+
+def how_to_read(view: View) -> str:
+    """What the documentation of a view says on how to read it and when it misleads; empty where it says nothing."""
+    paragraphs = (inspect.getdoc(type(view)) or "").split("\n\n")
+    told = [" ".join(text.split()) for text in paragraphs if text.startswith(("How to read it:", "When it misleads:"))]
+    return "\n\n".join(told)

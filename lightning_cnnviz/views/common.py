@@ -12,7 +12,8 @@ from torch import Tensor
 
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Picture
-from lightning_cnnviz.render import Caption, ColorBar, Kind, Laying, Maps, Row, Scale, Sheet, Tiles
+from lightning_cnnviz.render import ColorBar, Kind, Laying, Maps, Row, Scale, Sheet, Tiles
+from lightning_cnnviz.views.captions import captions
 
 
 def to_numpy(tensor: Tensor) -> NDArray[np.float32]:
@@ -23,32 +24,9 @@ def to_numpy(tensor: Tensor) -> NDArray[np.float32]:
 
 def rows(evidence: Evidence) -> tuple[Row, ...]:
     """The samples to be drawn with their captions, in their own resolution where they have one."""
-    pictures = evidence.samples.display_pictures()
-    return tuple(Row(pictures[index], caption, index) for index, caption in enumerate(captions(evidence)))
-
-
-def captions(evidence: Evidence) -> list[Caption]:
-    """Predicted class and probability, true class, and the class explained where it is another."""
     samples = evidence.samples
-    highest, best = evidence.probabilities[: evidence.shown].max(dim=1)
-    result = []
-    for index, (predicted, probability) in enumerate(zip(best.tolist(), highest.tolist(), strict=True)):
-        lines = [samples.class_name(predicted), percent(probability)]
-        truth = None if samples.labels is None else int(samples.labels[index])
-        if truth is not None:
-            lines.append(f"true {samples.class_name(truth)}")
-        explained = None if evidence.target_classes is None else int(evidence.target_classes[index])
-        if explained is not None and explained != predicted:
-            lines.append(f"shown for {samples.class_name(explained)}")
-        result.append(Caption(tuple(lines), None if truth is None else truth == predicted))
-    return result
-
-
-def percent(probability: float) -> str:
-    """A probability as it is read: 98%, 0.4%, or a question mark if it is not finite."""
-    if not np.isfinite(probability):
-        return "? %"
-    return f"{100 * probability:.1f}%" if 0 < probability < 0.01 else f"{100 * probability:.0f}%"
+    pictures, boxes = samples.display_pictures(), samples.parts_shown()
+    return tuple(Row(pictures[index], caption, index, boxes[index]) for index, caption in enumerate(captions(evidence)))
 
 
 def picture_of(tag: str, figure: Sheet | Tiles) -> Picture:

@@ -6,21 +6,25 @@ from collections.abc import Iterator
 
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.readings import Meaning
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Bar, BarSheet
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, positive
-from lightning_cnnviz.views.common import percent, rows
+from lightning_cnnviz.views.captions import labels_in, percent, truth_of
+from lightning_cnnviz.views.common import rows
 
 
 class Predictions(View):
-    """The most probable classes of every sample, right or wrong.
+    """What the model answers for every sample, right or wrong.
 
     How to read it: blue with a tick is the true class, orange with a cross a wrong answer that came first. A true class
     that is not among the most probable ones stands below them with its rank. Probabilities are those of the softmax,
-    which modern networks overstate.
+    which modern networks overstate. Of independent labels each has a probability of its own, and orange is what is over
+    one half and not true. Of masks the bars are the shares of the places that the classes cover. Of values, predicted
+    and true ones are bars of one scale.
 
-    Tags and arrays: ``predictions``, (N, classes) probabilities.
+    Tags and arrays: ``predictions``, (N, classes) probabilities, shares of the places, or the values (N, ...).
 
     Args:
         top: how many classes are drawn for each sample.
@@ -35,29 +39,72 @@ class Predictions(View):
         self.top = positive("top", top)
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        if layout.reading.meaning not in _WHAT:
+            raise ValueError(f"there is no answer to draw: {layout.reading.reason}")
         return Request()
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
-        yield Array("predictions", evidence.probabilities)
-        count = min(self.top, evidence.probabilities.shape[1])
-        charts = tuple(answer_bars(evidence, index, count) for index in range(evidence.shown))
-        figure = BarSheet(rows(evidence), charts, f"Predictions, {count} most probable classes")
-        yield Picture("predictions", figure, evidence.remarks)
+        meaning = evidence.layout.reading.meaning
+        if meaning == "values":
+            assert evidence.answers is not None
+            answers, charts = evidence.answers.values, _of_values(evidence, self.top)
+            count = len(charts[0])
+        else:
+            answers, count = evidence.probabilities, min(self.top, evidence.probabilities.shape[1])
+            charts = [answer_bars(evidence, index, count) for index in range(evidence.shown)]
+        title = f"Predictions, {_WHAT[meaning].format(count=count)}"
+        yield Array("predictions", answers)
+        yield Picture("predictions", BarSheet(rows(evidence), tuple(charts), title))
 
 
 def answer_bars(evidence: Evidence, index: int, count: int) -> tuple[Bar, ...]:
-    """The most probable classes of a sample, and its true class with its rank where that is not among them."""
-    samples, probabilities = evidence.samples, evidence.probabilities[index]
-    truth = None if samples.labels is None else int(samples.labels[index])
-    bars = []
+    """The most probable classes of a sample, and its true ones with their ranks where they are not among them."""
+    probabilities = evidence.probabilities[index]
+    independent = evidence.layout.reading.meaning == "labels"
+    truth = _true_classes(evidence, index)
     best = probabilities.topk(count).indices.tolist()
-    for rank, label in enumerate(best):
-        correct = True if label == truth else False if rank == 0 and truth is not None else None
-        bars.append(
-            Bar(samples.class_name(label), float(probabilities[label]), percent(float(probabilities[label])), correct)
-        )
-    if truth is not None and truth not in best:
-        rank = int((probabilities > probabilities[truth]).sum()) + 1
-        share = float(probabilities[truth])
-        bars.append(Bar(samples.class_name(truth), share, f"{percent(share)}, no. {rank}", True))
+    bars = []
+    for place, label in enumerate([*best, *(label for label in truth or () if label not in best)]):
+        probability = float(probabilities[label])
+        claimed = probability > 0.5 if independent else place == 0
+        correct = None if truth is None else True if label in truth else False if claimed else None
+        rank = "" if place < count else f", no. {int((probabilities > probability).sum()) + 1}"
+        bars.append(Bar(evidence.samples.class_name(label), probability, f"{percent(probability)}{rank}", correct))
     return tuple(bars)
+
+
+def _true_classes(evidence: Evidence, index: int) -> list[int] | None:
+    if evidence.layout.reading.meaning == "labels":
+        flags = truth_of(evidence, index, "multi_hot")
+        return None if flags is None else labels_in(flags)
+    labels = evidence.samples.labels if evidence.layout.reading.meaning == "classes" else None
+    return None if labels is None else [int(labels[index])]
+
+
+_WHAT: dict[Meaning, str] = {
+    "classes": "{count} most probable classes",
+    "labels": "{count} most probable labels",
+    "masks": "shares of the {count} largest classes",
+    "values": "values",
+}
+
+
+def _of_values(evidence: Evidence, most: int) -> list[tuple[Bar, ...]]:
+    """The first values of each sample with the true ones, long by their magnitude beside the largest of all."""
+    charts = [_values(evidence, index, most) for index in range(evidence.shown)]
+    largest = max((abs(value) for chart in charts for _, value, _ in chart), default=0.0) or 1.0
+    return [tuple(Bar(name, abs(value) / largest, f"{value:.3g}", true) for name, value, true in c) for c in charts]
+
+
+def _values(evidence: Evidence, index: int, most: int) -> list[tuple[str, float, bool | None]]:
+    """Names and values, and whether they are the true ones."""
+    assert evidence.answers is not None
+    said = evidence.answers.values[index].flatten()[:most].tolist()
+    truth = truth_of(evidence, index, "values")
+    true = [] if truth is None else truth.flatten().tolist()
+    found: list[tuple[str, float, bool | None]] = []
+    for number, value in enumerate(said):
+        which = "" if len(said) == 1 else f" {number}"
+        found.append((f"predicted{which}", value, None))
+        found += [(f"true{which}", other, True) for other in true[number : number + 1]]
+    return found

@@ -17,7 +17,8 @@ from lightning_cnnviz.output.artifacts import Array, Artifact, Picture, Scalar
 from lightning_cnnviz.render import Caption, ColorBar, Images, Maps, Row, Sheet
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, one_of, positive
-from lightning_cnnviz.views.common import percent, picture_of, to_numpy
+from lightning_cnnviz.views.captions import percent
+from lightning_cnnviz.views.common import picture_of, to_numpy
 
 MOST_CLASSES = 20
 
@@ -95,7 +96,7 @@ class Prototypes(View):
             start = means if self._last is None or self._last.shape != means.shape else self._last
             dtype = torch.float64 if model.images.dtype == torch.float64 else torch.float32
             return synthesis.class_prototypes(
-                lambda images: model.scores(images.to(model.images.dtype)),
+                lambda images: model.log_probabilities(images.to(model.images.dtype)),
                 torch.tensor(classes, device=model.images.device),
                 means.to(model.images.device, dtype),
                 start=start.to(model.images.device, dtype),
@@ -136,7 +137,7 @@ class Prototypes(View):
     def _picture(self, images: Tensor, cross_entropy: Tensor, samples: FixedSamples) -> Picture:
         classes = self._classes_of(len(images))
         means = self._means.fill(_sample_means(classes, samples), len(images)).float()
-        both = FixedSamples(torch.cat([means, images]), mean=samples.mean, std=samples.std)
+        both = FixedSamples(torch.cat([means, images]), mean=samples.mean, std=samples.std, bands=samples.bands)
         pictures = both.pictures()
         before, after = both.denormalized().split(len(images))
         difference = Maps(

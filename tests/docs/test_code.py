@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import lightning_cnnviz
 from examples.mnist import MnistCNN
+from lightning_cnnviz.methods.cam import CAM_VARIANTS
+from lightning_cnnviz.methods.pixel_methods import PIXEL_METHODS
+from lightning_cnnviz.output import registry
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -59,12 +64,25 @@ def known() -> dict[str, Any]:
     }
 
 
+@contextmanager
+def tables_restored() -> Iterator[None]:
+    """What the code of a page enters in the tables of methods and sinks is taken out again."""
+    tables: list[dict[str, Any]] = [CAM_VARIANTS, PIXEL_METHODS, registry._FACTORIES]  # type: ignore[list-item]
+    before = [dict(table) for table in tables]
+    try:
+        yield
+    finally:
+        for table, kept in zip(tables, before, strict=True):
+            table.clear()
+            table.update(kept)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_code_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     namespace = known()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tables_restored():
         warnings.filterwarnings("ignore", module="lightning")
         for block in blocks(page):
             exec(compile(block, str(page), "exec"), namespace)

@@ -1,46 +1,119 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from lightning_cnnviz import Drift, DriftCallback
-from lightning_cnnviz.drift.alarms import Alarm, AlarmMonitor, Exceeded, learnt_limit
+from lightning_cnnviz.drift.alarms import Alarm, AlarmMonitor, Exceeded
+from lightning_cnnviz.drift.rule import LEARNING_RATE, SAMPLES_LOSS, TRAINING_LOSS, rises
+from lightning_cnnviz.drift.thresholds import THRESHOLDS, threshold
 from tests.drift.test_drift import look, samples, small_cnn
-from tests.helpers.training import events, fit
+from tests.helpers.training import SmallCNN, events, fit
+
+LAYER = "drift_layers/filters/body.0/previous"
+FEATURES = "drift_layers/features/body/previous"
 
 
 def watched(rule: Any, values: list[float], warm_up: int = 3) -> list[int]:
     """The looks at which a series of values alarms."""
-    watch = AlarmMonitor(rule, warm_up)
-    return [index for index, value in enumerate(values) if watch.check({"drift": value}, ["drift"])]
+    monitor = AlarmMonitor(rule, warm_up)
+    tag = "drift" if isinstance(rule, dict) else FEATURES
+    return [index for index, value in enumerate(values) if monitor.check({tag: value}, {tag: value}, 32)]
 
 
-class TestLimits:
+def rise(past: dict[str, list[float]], now: dict[str, float], tag: str) -> float | None:
+    return next((one.size for one in rises(past, now) if one.tag == tag), None)
+
+
+class TestRises:
     def test_by_hand(self) -> None:
-        # median 0.4, absolute deviations 0, 0.1, 0.1, 0.2, 0.2: median 0.1
-        assert learnt_limit([0.2, 0.3, 0.4, 0.5, 0.6]) == pytest.approx(0.4 + 6 * 1.4826 * 0.1)
+        # The largest of the last four looks is 0.02; 0.003 is the floor of features, 0.75 their unit.
+        past = {FEATURES: [0.9, 0.01, 0.02, 0.01, 0.01]}
+        assert rise(past, {FEATURES: 0.2}, FEATURES) == pytest.approx(math.log(0.203 / 0.023) / 0.75)
 
-    def test_a_quiet_history_still_leaves_room(self) -> None:
-        assert learnt_limit([0.0, 0.0, 0.0]) == pytest.approx(0.12)
-        assert learnt_limit([0.5, 0.5, 0.5]) == pytest.approx(0.5 + 6 * 0.15 * 0.5)
+    def test_the_limit_is_the_value_that_rises_so_far(self) -> None:
+        past = {FEATURES: [0.02], SAMPLES_LOSS: [0.4], LAYER: [0.4]}
+        for one in rises(past, {FEATURES: 0.2, SAMPLES_LOSS: 0.5, LAYER: 0.6}):
+            assert one.limit(one.size) == pytest.approx(one.value)
 
-    def test_one_outlier_does_not_move_it(self) -> None:
-        assert learnt_limit([0.1, 0.1, 0.9, 0.1, 0.1]) == learnt_limit([0.1] * 5)
+    def test_a_higher_learning_rate_explains_filters_in_full_and_features_by_half(self) -> None:
+        past = {FEATURES: [0.1], LAYER: [0.1], LEARNING_RATE: [0.01]}
+        now = {FEATURES: 0.1, LAYER: 0.1, LEARNING_RATE: 0.04}
+        sizes = [one.size for one in rises(past, now) if one.unit]
+        assert sorted(sizes) == pytest.approx(
+            [math.log(0.105 / (0.105 * 4)) / 0.6, math.log(0.103 / (0.103 * 2)) / 0.75]
+        )
+
+    def test_while_the_samples_are_learnt_what_moves_is_learning(self) -> None:
+        past = {FEATURES: [0.01], SAMPLES_LOSS: [1.0]}
+        assert rise(past, {FEATURES: 0.5, SAMPLES_LOSS: 0.96}, FEATURES) is not None
+        assert rise(past, {FEATURES: 0.5, SAMPLES_LOSS: 0.94}, FEATURES) is None
+
+    def test_new_weights_count_also_while_the_samples_are_learnt(self) -> None:
+        past = {LAYER: [0.05, 0.1], SAMPLES_LOSS: [1.0]}
+        found = rises(past, {LAYER: 1.3, SAMPLES_LOSS: 0.5})[0]
+        assert (found.layer, found.size) == ("body.0", pytest.approx((1.3 - 0.3) / 0.12))
+
+    def test_a_layer_that_stops_is_named_and_one_that_was_frozen_is_not(self) -> None:
+        found = rises({LAYER: [0.1, 0.1]}, {LAYER: 0.0})[0]
+        assert (found.size, found.layer, found.remark) == (math.inf, "body.0", "it stands still")
+        assert not rises({LAYER: [0.0, 0.0]}, {LAYER: 0.0})
+        assert not rises({LAYER: [0.0, 0.0]}, {LAYER: 0.5})
+
+    def test_a_training_loss_that_falls_at_once_without_the_samples(self) -> None:
+        past = {TRAINING_LOSS: [0.9, 0.8, 0.7, 0.6, 0.5], SAMPLES_LOSS: [0.5]}
+        tag = "fall of the training loss"
+        falls = [math.log((before + 0.1) / (after + 0.1)) for before, after in ((0.6, 0.5), (0.5, 0.05))]
+        found = rise(past, {TRAINING_LOSS: 0.05, SAMPLES_LOSS: 0.5}, tag)
+        assert found == pytest.approx((falls[1] - falls[0]) / 0.05)
+        assert rise(past, {TRAINING_LOSS: 0.05, SAMPLES_LOSS: 0.3}, tag) is None
+
+    @pytest.mark.parametrize("broken", [math.nan, math.inf])
+    def test_a_loss_that_broke_is_a_large_one(self, broken: float) -> None:
+        past = {TRAINING_LOSS: [0.5, 0.5], SAMPLES_LOSS: [0.5]}
+        assert (rise(past, {SAMPLES_LOSS: broken}, SAMPLES_LOSS) or 0.0) > 10
+        assert (rise(past, {TRAINING_LOSS: broken}, TRAINING_LOSS) or 0.0) > 10
+
+    @pytest.mark.parametrize("loss", [0.0, -3.0])
+    def test_losses_that_no_logarithm_takes_are_left_out(self, loss: float) -> None:
+        assert rise({TRAINING_LOSS: [loss, 1.0]}, {TRAINING_LOSS: 9.0}, TRAINING_LOSS) is None
 
 
-class TestWatch:
+class TestThresholds:
+    def test_those_of_the_table_and_between(self) -> None:
+        assert threshold(32, 0.01) == THRESHOLDS[32][1]
+        assert threshold(63, 0.1) == THRESHOLDS[32][3]
+        between = threshold(32, math.sqrt(0.01 * 0.03))
+        assert between == pytest.approx((THRESHOLDS[32][1] + THRESHOLDS[32][2]) / 2)
+
+    def test_rarer_alarms_and_fewer_samples_need_larger_rises(self) -> None:
+        for row in THRESHOLDS.values():
+            assert list(row) == sorted(row, reverse=True)
+        for column in zip(*THRESHOLDS.values(), strict=True):
+            assert list(column) == sorted(column, reverse=True)
+
+    @pytest.mark.parametrize("share", [0.0, 0.002, 0.2, math.nan])
+    def test_other_shares_are_refused(self, share: float) -> None:
+        with pytest.raises(ValueError, match=r"false_alarms must be a share of looks from 0\.003 to 0\.1"):
+            Drift(alarm="auto", false_alarms=share)
+
+
+class TestMonitor:
     def test_a_jump_alarms_and_what_led_to_it_does_not(self) -> None:
-        assert watched("auto", [0.9, 0.5, 0.3, 0.2, 0.15, *[0.1] * 6, 0.8, 0.1]) == [11]
+        assert watched("auto", [0.9, 0.5, 0.3, 0.2, 0.15, *[0.05] * 6, 0.8, 0.1]) == [11]
 
     def test_a_fall_does_not_alarm(self) -> None:
         assert watched("auto", [0.5, 0.5, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0]) == []
 
     def test_nothing_alarms_in_the_first_looks(self) -> None:
-        assert watched("auto", [0.0, 0.0, 1.0, 0.0, 0.0, 1.0], warm_up=3) == [5]
+        assert watched("auto", [0.01, 0.01, 1.0, 0.01, 0.01, 0.01, 0.01, 1.0]) == [7]
         assert watched({"drift": 0.5}, [1.0, 1.0, 1.0, 1.0], warm_up=3) == [3]
 
     def test_a_limit_is_passed_only_from_above(self) -> None:
@@ -50,31 +123,75 @@ class TestWatch:
         assert watched(None, [0.0, 0.0, 0.0, 0.0, 1.0]) == []
 
     def test_the_one_furthest_above_comes_first(self) -> None:
-        watch = AlarmMonitor({"a": 0.1, "b": 0.1}, 1)
-        watch.check({"a": 0, "b": 0}, [])
-        assert watch.check({"a": 0.2, "b": 0.9}, []) == [Exceeded("b", 0.9, 0.1), Exceeded("a", 0.2, 0.1)]
+        monitor = AlarmMonitor({"a": 0.1, "b": 0.1}, 1)
+        monitor.check({"a": 0, "b": 0}, {}, 32)
+        found = monitor.check({"a": 0.2, "b": 0.9}, {}, 32)
+        assert found == [Exceeded("b", 0.9, 0.1), Exceeded("a", 0.2, 0.1)]
 
-    def test_noise_does_not_alarm(self) -> None:
-        noise = np.random.default_rng(0).gamma(20, 0.01, size=(200, 30))
-        alarms = sum(len(watched("auto", list(row))) for row in noise)
-        assert alarms <= 10  # of 5,400 looks at values that scatter by 22%
+    def test_weights_that_changed_come_before_what_followed(self) -> None:
+        monitor = AlarmMonitor("auto", 1)
+        quiet = {FEATURES: 0.001, LAYER: 0.1, SAMPLES_LOSS: 0.2}
+        for _ in range(4):
+            assert not monitor.check({}, quiet, 32)
+        found = monitor.check({}, {FEATURES: 0.9, LAYER: 1.2, SAMPLES_LOSS: 3.0}, 32)
+        assert found[0].tag == LAYER
+        assert found[0].layer == "body.0"
+        assert {one.tag for one in found} == {LAYER, FEATURES, SAMPLES_LOSS}
 
     def test_goes_on_from_its_state(self) -> None:
-        watch = AlarmMonitor("auto", 3)
-        for value in (0.1, 0.1, 0.1, 0.1):
-            watch.check({"drift": value}, ["drift"])
+        monitor = AlarmMonitor("auto", 3)
+        for _ in range(4):
+            monitor.check({}, {FEATURES: 0.02}, 32)
         resumed = AlarmMonitor("auto", 3)
-        resumed.load_state_dict(watch.state_dict())
-        assert resumed.check({"drift": 0.9}, ["drift"]) == watch.check({"drift": 0.9}, ["drift"]) != []
-
-    def test_an_unknown_tag_is_named(self) -> None:
-        with pytest.raises(ValueError, match=r"\['drift/typo'\], the numbers are \['drift/flips'\]"):
-            AlarmMonitor({"drift/typo": 1.0}, 1).check({"drift/flips": 0.0}, [])
+        resumed.load_state_dict(monitor.state_dict())
+        now = {FEATURES: 0.9}
+        assert resumed.check({}, now, 32) == monitor.check({}, now, 32) != []
 
     @pytest.mark.parametrize("rule", ["always", 0.5, ["drift"]])
     def test_other_rules_are_refused(self, rule: Any) -> None:
         with pytest.raises(TypeError, match="mapping from tags to limits, 'auto' or None"):
             AlarmMonitor(rule, 1)
+
+
+def run_with(tmp_path: Path, callback: DriftCallback, harm: Callable[[LightningModule, list[Tensor]], None]) -> None:
+    """Trains until the stripes are learnt; in the last of 21 epochs ``harm`` is done to the model and each batch."""
+
+    class Harm(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, index: int) -> None:
+            if trainer.current_epoch == 20:
+                harm(pl_module, batch if index else [])
+
+    model = SmallCNN()
+    model.dropout.p = 0.0
+    fit(tmp_path, [callback, Harm()], model, max_epochs=21)
+
+
+class TestInTraining:
+    @pytest.mark.parametrize("layer", ["stem.0", "body.0", "head"])
+    def test_the_layer_that_starts_anew_is_named(self, tmp_path: Path, layer: str) -> None:
+        def renew(model: LightningModule, batch: list[Tensor]) -> None:
+            if not batch:
+                model.get_submodule(layer).reset_parameters()  # type: ignore[operator]
+
+        alarms: list[Alarm] = []
+        run_with(tmp_path, DriftCallback(samples=samples(24), alarm="auto", on_alarm=alarms.append), renew)
+        first = next(alarm for alarm in alarms if alarm.epoch == 20)
+        assert first.layer == layer
+        assert layer in first.sentence
+
+    def test_shuffled_labels_are_seen_by_the_losses_and_learning_rates_are_known(self, tmp_path: Path) -> None:
+        def swap(model: LightningModule, batch: list[Tensor]) -> None:
+            if batch:
+                batch[1].copy_((batch[1] + 1) % 3)
+
+        alarms: list[Alarm] = []
+        callback = DriftCallback(samples=samples(24), alarm="auto", on_alarm=alarms.append)
+        run_with(tmp_path, callback, swap)
+        assert [alarm.epoch for alarm in alarms] == [20]
+        assert {TRAINING_LOSS, SAMPLES_LOSS} & {one.tag for one in alarms[0].exceeded}
+        past = callback.views[0].state_dict()["watch"]["past"]
+        assert past[LEARNING_RATE] == pytest.approx([0.01] * 6)
+        assert len(past[TRAINING_LOSS]) == 6
 
 
 class TestReport:
@@ -120,7 +237,7 @@ class TestReport:
 
         monkeypatch.setattr(logging.getLogger("lightning.pytorch"), "propagate", True)
         callback = DriftCallback(samples=samples(), alarm={"drift/filters": 0.0})
-        with caplog.at_level(logging.INFO):
+        with caplog.at_level(logging.INFO, logger="lightning.pytorch"):
             fit(tmp_path, [callback], max_epochs=7)
         said = [record.message for record in caplog.records if "drift alarm" in record.message]
         assert [sentence.partition(":")[0] for sentence in said] == ["drift alarm in epoch 5", "drift alarm in epoch 6"]

@@ -18,7 +18,7 @@ from lightning_cnnviz.drift.alarms import Alarm
 from lightning_cnnviz.look import run_views
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.samples import same_samples
-from tests.helpers.training import SmallCNN, events, fit, loader, sha, stripes, trainer
+from tests.helpers.training import SmallCNN, events, fit, loader, resuming, sha, stripes, trainer
 
 
 def samples(count: int = 12, **options: Any) -> FixedSamples:
@@ -406,9 +406,9 @@ class TestInTraining:
             run.fit(model, loader(), loader(), **options)
 
         train("whole")
-        train("resumed", ckpt_path=tmp_path / "wholeepoch=1.ckpt", weights_only=True)
+        train("resumed", **resuming(tmp_path / "wholeepoch=1.ckpt", weights_only=True))
         whole, resumed = events(tmp_path / "whole"), events(tmp_path / "resumed")
-        tags = [tag for tag in whole.Tags()["scalars"] if tag.startswith("drift/")]
+        tags = [tag for tag in whole.Tags()["scalars"] if tag.startswith(("drift/", "drift_layers/"))]
         assert len(tags) == 30
         for tag in tags:
             expected = [(event.step, pytest.approx(event.value, abs=1e-5)) for event in whole.Scalars(tag)][-2:]

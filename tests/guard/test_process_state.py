@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.nn.modules import module
 
-from lightning_cnnviz.guard import process_state
+from lightning_cnnviz.guard import settings
 from lightning_cnnviz.guard.process_state import process_state_preserved, seed
 
 
@@ -63,7 +63,7 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "numpy's random numbers": (np.random.randn, lambda: str(np.random.get_state())),  # noqa: NPY002
     "torch's random numbers": (lambda: torch.rand(1), lambda: torch.get_rng_state().tolist()),
     "default dtype": (lambda: torch.set_default_dtype(torch.float64), torch.get_default_dtype),
-    "default device": (lambda: torch.set_default_device("meta"), lambda: str(torch.ones(1).device)),
+    "default device": (lambda: torch.set_default_device("meta"), lambda: str(torch.get_default_device())),
     "threads": (lambda: torch.set_num_threads(2), torch.get_num_threads),
     "denormal numbers": (lambda: torch.set_flush_denormal(True), lambda: sys.float_info.min / len("ab")),
     "determinism": (
@@ -92,7 +92,7 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         lambda: enter_for_good(torch.autocast("cpu", torch.bfloat16)),
         lambda: torch.is_autocast_enabled("cpu"),
     ),
-    "autocast's nesting": (lambda: enter_for_good(torch.autocast("cpu")), process_state._autocast_nesting),
+    "autocast's nesting": (lambda: enter_for_good(torch.autocast("cpu")), settings._autocast_nesting),
     "autocast's dtype": (
         lambda: torch.set_autocast_dtype("cpu", torch.float16),
         lambda: torch.get_autocast_dtype("cpu"),

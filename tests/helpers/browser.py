@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +24,31 @@ needs_chromium = pytest.mark.skipif(
 
 
 @contextlib.contextmanager
-def tensorboard(directory: Path) -> Iterator[str]:
-    """Serves a directory of event files; gives the address of the Images page."""
+def tensorboard(
+    directory: Path,
+    *options: str,
+    page: str = "images",
+    environment: Mapping[str, str] | None = None,
+    ready: str = "data/plugin/images/tags",
+) -> Iterator[str]:
+    """Serves a directory of event files; gives the address of a page, once there is something on it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "tensorboard.main", f"--logdir={directory}", f"--port={port}", "--host=127.0.0.1"]
-    options = ["--samples_per_plugin", "images=1000", "--load_fast=false"]
-    server = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [*command, *(options or ("--samples_per_plugin", "images=1000", "--load_fast=false"))],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=None if environment is None else {**os.environ, **environment},
+    )
     try:
         address = f"http://127.0.0.1:{port}/"
-        _wait_for(f"{address}data/plugin/images/tags")
-        yield f"{address}?darkMode=false#images"
+        _wait_for(f"{address}{ready}")
+        yield f"{address}?darkMode=false#{page}"
     finally:
-        server.terminate()
-        server.wait(10)
+        server.kill()  # there is nothing that it could lose
+        server.wait()
 
 
 @contextlib.contextmanager
@@ -70,7 +80,7 @@ def chromium(profile: Path, width: int = 1400, height: int = 1000) -> Iterator[A
 
 
 # TensorBoard's page is made of nested shadow roots, which no plain selector looks into.
-_ALL_NODES = """
+ALL_NODES = """
 function deep(root, nodes = []) {
   for (const node of root.querySelectorAll('*')) {
     nodes.push(node);
@@ -93,25 +103,25 @@ return deep(document)
 
 def open_group(driver: Any, name: str) -> None:
     """Opens a group of tags; the page shows all but the first two closed."""
-    driver.execute_script(_ALL_NODES + _OPEN_GROUP, name)
+    driver.execute_script(ALL_NODES + _OPEN_GROUP, name)
 
 
-def read_pictures(driver: Any, wanted: int, timeout: float = 60.0) -> dict[str, tuple[int, int]]:
+def read_pictures(driver: Any, wanted: int, timeout: float = 120.0) -> dict[str, tuple[int, int]]:
     """Waits until that many pictures are loaded; gives natural width and width on the page by tag."""
     deadline = time.monotonic() + timeout
     while True:
-        pictures = {tag: (natural, shown) for tag, natural, shown in driver.execute_script(_ALL_NODES + _PICTURES)}
+        pictures = {tag: (natural, shown) for tag, natural, shown in driver.execute_script(ALL_NODES + _PICTURES)}
         if len(pictures) >= wanted or time.monotonic() > deadline:
             return pictures
         time.sleep(0.5)
 
 
-def _wait_for(address: str, timeout: float = 60.0) -> None:
+def _wait_for(address: str, timeout: float = 120.0) -> None:
     deadline = time.monotonic() + timeout
     while True:
         try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
-                if answer.read() != b"{}":
+            with urllib.request.urlopen(address, timeout=60) as answer:
+                if answer.read() not in (b"{}", b"[]"):
                     return
         except OSError:
             pass

@@ -15,7 +15,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
 from lightning_cnnviz import CNNVisualizer, Evidence, FixedSamples, Request, View
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers import ArgumentError, Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact, Scalar
 from lightning_cnnviz.training import ranks
 from tests.helpers.training import SmallCNN, loader, trainer
@@ -73,7 +73,8 @@ class FailsOn(View):
 
     def _fail(self, where: str) -> None:
         if where == self.where and self.rank in (None, this_rank()):
-            raise ZeroDivisionError(f"in {where}")
+            # Of what can go wrong before training, only an argument that does not fit may end it.
+            raise (ArgumentError if where == "request" else ZeroDivisionError)(f"in {where}")
 
 
 class Kernels(View):

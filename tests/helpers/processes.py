@@ -44,13 +44,13 @@ class Ended:
     seconds: float
 
 
-def run(target: Callable[..., None], *arguments: Any, directory: Path, timeout: float = 120) -> Ended:
+def run(target: Callable[..., None], *arguments: Any, directory: Path, timeout: float = 300) -> Ended:
     """Runs a function of a module in one process; ``directory`` takes its output."""
     return _run([{}], target, arguments, directory, timeout)[0]
 
 
 def run_ranks(
-    target: Callable[..., None], *arguments: Any, directory: Path, ranks: int = 2, timeout: float = 120
+    target: Callable[..., None], *arguments: Any, directory: Path, ranks: int = 2, timeout: float = 300
 ) -> list[Ended]:
     """Runs a function in several processes, which Lightning takes for the ranks of one run."""
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "NODE_RANK": "0"}

@@ -14,7 +14,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.callbacks import (
     EarlyStopping,
-    EMAWeightAveraging,
     LearningRateFinder,
     ModelCheckpoint,
     ModelPruning,
@@ -24,7 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tests.helpers import regime_models as models
-from tests.helpers.training import SmallCNN, loader, stripes
+from tests.helpers.training import SmallCNN, averaging, loader, stripes
 
 
 @dataclass(frozen=True)
@@ -153,16 +152,16 @@ REGIMES = [
         "two validation loaders",
         loaders=lambda: (loader(shuffle=True), [loader(), loader(batch_size=3)]),
     ),
-    Regime("no_validation", "no validation at all: samples cannot be taken", {"limit_val_batches": 0}, looks=0),
+    Regime("no_validation", "no validation at all: samples are training images", {"limit_val_batches": 0}, looks=2),
     Regime(
         "averaging_before",
         "`WeightAveraging` before the visualizer: raw weights are drawn",
-        before=lambda directory: [EMAWeightAveraging(decay=0.5)],
+        before=lambda directory: [averaging()],
     ),
     Regime(
         "averaging_after",
         "`WeightAveraging` after the visualizer: averaged weights are drawn",
-        after=lambda directory: [EMAWeightAveraging(decay=0.5)],
+        after=lambda directory: [averaging()],
         fast=True,
     ),
     Regime(

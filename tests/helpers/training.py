@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import warnings
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
@@ -75,6 +77,22 @@ def trainer(directory: Path, callbacks: list[Callback], **options: Any) -> Train
         **options,
     }
     return Trainer(callbacks=callbacks, **options)
+
+
+def averaging() -> Callback:
+    """Lightning's moving average of the weights, which versions before 2.6 do not have."""
+    from lightning.pytorch import callbacks
+
+    if not hasattr(callbacks, "EMAWeightAveraging"):
+        pytest.skip("this version of Lightning does not average weights")
+    return callbacks.EMAWeightAveraging(decay=0.5)
+
+
+def resuming(checkpoint: Path, *, weights_only: bool) -> dict[str, Any]:
+    """What ``Trainer.fit`` is given to go on from a checkpoint; before Lightning 2.6 it loads one way only."""
+    options: dict[str, Any] = {"ckpt_path": checkpoint, "weights_only": weights_only}
+    known = inspect.signature(Trainer.fit).parameters
+    return {name: value for name, value in options.items() if name in known}
 
 
 def fit(

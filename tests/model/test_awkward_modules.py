@@ -95,7 +95,7 @@ def test_input_changed_in_place_equals_its_out_of_place_twin() -> None:
     assert torch.equal(kept, IMAGES)
 
 
-def test_of_a_module_used_twice_the_last_call_is_drawn() -> None:
+def test_of_a_module_used_twice_the_maps_of_both_calls_add_up() -> None:
     class Shared(Blocks):
         def __init__(self) -> None:
             super().__init__()
@@ -114,10 +114,23 @@ def test_of_a_module_used_twice_the_last_call_is_drawn() -> None:
         def forward(self, images: Tensor) -> Tensor:
             return self.classify(self.again(self.third(self.early(images))))
 
-    shared = arrays(Shared(), [GradCAM(["third.0", "third"]), FeatureMaps("third")])
-    twin = arrays(Twin(), [GradCAM(["again.0", "again"]), FeatureMaps("again")])
+    shared = arrays(Shared(), [GradCAM(["third.0", "third"]), FeatureMaps("third", channels=8)])
 
-    assert_same(shared, {tag.replace("again", "third"): values for tag, values in twin.items()})
+    twin = Twin().eval()
+    put_out: dict[str, Tensor] = {}
+    for name, module in twin.named_modules():
+        module.register_forward_hook(lambda _, __, output, name=name: put_out.setdefault(name, output.clone()))
+    twin.again[1] = twin.third[1] = nn.ReLU(inplace=False)
+    scores = twin(IMAGES).amax(dim=1).sum()
+    expected = {"feature_maps/third": torch.cat([put_out["third"], put_out["again"]], dim=1).detach()}
+    for layer in ("third.0", "third"):
+        calls = [put_out[layer], put_out[layer.replace("third", "again")]]
+        maps = [
+            (gradient.mean(dim=(2, 3), keepdim=True) * call).sum(dim=1)
+            for gradient, call in zip(torch.autograd.grad(scores, calls, retain_graph=True), calls, strict=True)
+        ]
+        expected[f"grad_cam/{layer}"] = (maps[0] + maps[1]).relu().detach()
+    assert_same(shared, expected)
 
 
 Named = namedtuple("Named", "maps extra")

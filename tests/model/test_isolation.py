@@ -177,8 +177,9 @@ def test_a_model_that_raises_half_way_is_as_before() -> None:
     model = RaisesHalfWay()
     before = fingerprint(model)
 
-    with pytest.raises(RuntimeError, match="half-way"):
+    with pytest.raises(ValueError, match="raised RuntimeError: half-way") as raised:
         explain(model, IMAGES)
+    assert isinstance(raised.value.__cause__, RuntimeError)
 
     assert before.differences(fingerprint(model)) == []
 
@@ -306,3 +307,36 @@ def test_anomaly_detection_does_not_stop_a_look_at_a_model_that_has_diverged() -
         found = explain(model, IMAGES, [Saliency()]).arrays["saliency/gradient"]
 
     assert found.isnan().any()
+
+
+WRITES: dict[str, Callable[[Tensor], Any]] = {
+    "in place": lambda tensor: tensor.detach().add_(1),
+    "data": lambda tensor: tensor.data.add_(1),
+    "data assigned": lambda tensor: setattr(tensor, "data", tensor.data + 1),
+    "numpy": lambda tensor: tensor.detach().numpy().__iadd__(1),
+    "resized": lambda tensor: tensor.data.resize_(500).fill_(2),
+    "set": lambda tensor: tensor.data.set_(torch.zeros(3)),
+}
+HELD: dict[str, Callable[[SmallCNN], Tensor]] = {
+    "parameter": lambda model: model.head.weight,
+    "buffer": lambda model: model.stem[1].running_mean,
+    "attribute": lambda model: model.loose,
+    "list": lambda model: model.kept[0],
+    "dict": lambda model: model.table["key"],
+}
+
+
+@pytest.mark.parametrize("where", HELD)
+@pytest.mark.parametrize("way", WRITES)
+def test_whatever_way_a_tensor_is_written_it_comes_back(way: str, where: str) -> None:
+    model = SmallCNN()
+    model.loose, model.kept, model.table = torch.ones(3), [torch.ones(3)], {"key": torch.ones(3)}
+    tensor = HELD[where](model)
+    kept = tensor.detach().clone()
+
+    with isolated(model):
+        WRITES[way](tensor)
+
+    assert HELD[where](model) is tensor
+    assert torch.equal(tensor, kept)
+    assert all(module.training for module in model.modules())

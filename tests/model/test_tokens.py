@@ -136,11 +136,15 @@ def test_windows_in_the_batch_are_no_maps() -> None:
             self.mix = nn.Conv2d(4, 4, 1)
 
         def forward(self, images: Tensor) -> Tensor:
-            windows = self.conv(images).unfold(2, 8, 8).flatten(0, 1)[:, None].expand(-1, 4, -1, -1, -1)[..., 0]
-            return self.mix(windows.reshape(-1, 4, *windows.shape[-2:])).mean(dim=(2, 3)).view(len(images), -1)
+            windows = self.conv(images).unfold(2, 8, 8).unfold(3, 8, 8)  # (N, 4, 4, 4, 8, 8)
+            windows = windows.permute(0, 2, 3, 1, 4, 5).reshape(-1, 4, 8, 8)
+            return self.mix(windows).mean(dim=(2, 3)).view(len(images), -1)
 
     found = layout(Windows(), images())
-    assert found["mix"].shape == ()
+    assert found["mix"].unusable == (
+        "puts out 16 maps for each sample, side by side in its batch, of parts that do not lie alike, "
+        "such as patches or crops"
+    )
     assert found.maps("all") == ("conv",)
 
 

@@ -11,7 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from lightning_cnnviz.output.artifacts import Picture
 from lightning_cnnviz.output.event_records import record, use_fast_checksums
-from lightning_cnnviz.output.sinks import TensorBoardSink
+from lightning_cnnviz.output.tensorboard import TensorBoardSink
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00", b"123456789", np.random.default_rng(0).bytes(100_003)])

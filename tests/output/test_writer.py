@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 from threading import Event
 
 import numpy as np
@@ -21,12 +22,15 @@ import pytest
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from lightning_cnnviz.output import worker
 from lightning_cnnviz.output.artifacts import PLAIN, RGB, Array, Artifact, Note, Picture, Scalar, Style
-from lightning_cnnviz.output.sinks import FileSink, Sink, TensorBoardSink
+from lightning_cnnviz.output.files import FileSink
+from lightning_cnnviz.output.sink import Sink
+from lightning_cnnviz.output.tensorboard import TensorBoardSink
 from lightning_cnnviz.output.writer import BackgroundWriter, WriterError
 
 
-class RecordingSink:
+class RecordingSink(Sink):
     """Keeps what it is given; can be held up, and told to fail."""
 
     def __init__(self) -> None:
@@ -47,7 +51,7 @@ class RecordingSink:
         self.flushes += 1
 
 
-class FailingSink:
+class FailingSink(Sink):
     def __init__(self, error: BaseException, *, after: int = 0) -> None:
         self.error = error
         self.after = after
@@ -92,7 +96,7 @@ def scalar(step: int, tag: str = "drift/cka") -> Scalar:
 
 def test_everything_arrives_in_order_on_one_other_thread() -> None:
     sink = RecordingSink()
-    writer = BackgroundWriter([sink], max_pending=2)
+    writer = BackgroundWriter([sink], max_pending=2, max_wait_s=300)
     for step in range(50):
         writer.submit(scalar(step, "a"), step)
         writer.submit(scalar(step, "b"), step)
@@ -117,6 +121,7 @@ def test_steps_that_do_not_increase_are_ignored_per_tag() -> None:
 
 def test_a_note_and_an_array_may_share_tag_and_step_with_a_picture(picture: RGB) -> None:
     sink = RecordingSink()
+    sink.takes = (Array, Picture, Note)
     writer = BackgroundWriter([sink])
     for _ in range(2):
         for artifact in (Array("cam", torch.ones(1)), Picture("cam", picture), Note("cam", "blank")):
@@ -143,20 +148,119 @@ def test_a_resumed_run_goes_on_after_the_last_step() -> None:
     [OSError(errno.ENOSPC, "No space left on device"), MemoryError("none left"), SystemExit(3)],
     ids=["disk", "memory", "exit"],
 )
-def test_a_failing_sink_is_switched_off_and_the_others_go_on(cause: BaseException) -> None:
+def test_a_failing_sink_rests_until_the_next_flush_and_the_others_go_on(cause: BaseException) -> None:
     failing, sound = FailingSink(cause, after=1), RecordingSink()
     writer = BackgroundWriter([failing, sound])
-    for step in range(4):
+    for step in range(8):
         writer.submit(scalar(step, "a"), step)
+    assert writer.flush()
+    assert failing.calls == 4  # after three in a row it is the sink, not the artifact
+    writer.submit(scalar(8, "a"), 8)
     assert writer.close()
-    assert sound.written == [("a", 0), ("a", 1), ("a", 2), ("a", 3)]
-    assert failing.calls == 2
+    assert sound.written == [("a", step) for step in range(9)]
+    assert failing.calls == 5
     [error] = writer.take_errors()
     assert isinstance(error, WriterError)
     assert error.__cause__ is cause
-    assert str(error).startswith("FailingSink failed at writing 'a' at step 1 and was switched off: ")
+    assert str(error).startswith(f"FailingSink left out 'a' at step 1: {type(cause).__name__}: ")
     assert str(cause) in str(error)
     assert writer.take_errors() == []
+    assert (writer.left_out, writer.dropped) == (8, 0)
+
+
+class Picky(RecordingSink):
+    """Cannot write one of the tags."""
+
+    def write(self, artifact: Artifact, step: int) -> None:
+        if artifact.tag == "bad":
+            raise ValueError("65,501 pixels")
+        super().write(artifact, step)
+
+
+def test_a_bad_artifact_costs_itself_and_one_warning() -> None:
+    sink = Picky()
+    writer = BackgroundWriter([sink])
+    for step in range(5):
+        for tag in ("bad", "a", "b"):
+            writer.submit(scalar(step, tag), step)
+        assert writer.flush()
+    assert writer.close()
+    assert sink.written == [(tag, step) for step in range(5) for tag in "ab"]
+    assert [str(error) for error in writer.take_errors()] == [
+        "Picky left out 'bad' at step 0: ValueError: 65,501 pixels"
+    ]
+    assert writer.left_out == 5
+
+
+def test_each_kind_of_error_is_told_once() -> None:
+    sink = FailingSink(OSError(errno.ENOSPC, "full"))
+    writer = BackgroundWriter([sink])
+    for step, cause in enumerate([sink.error, sink.error, OSError(errno.EROFS, "read-only"), ValueError("what")]):
+        sink.error = cause
+        writer.submit(scalar(step), step)
+        assert writer.flush()
+    assert writer.close()
+    causes = [error.__cause__ for error in writer.take_errors()]
+    assert [getattr(cause, "errno", None) for cause in causes] == [errno.ENOSPC, errno.EROFS, None]
+
+
+def test_a_note_with_an_undecodable_character_is_written_with_it_written_out(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path / "run")) as experiment:
+        writer = BackgroundWriter([TensorBoardSink(experiment), FileSink(tmp_path / "files")])
+        writer.submit(Note("classes", "caf\udce9"), 1)
+        writer.submit(Scalar("caf\udce9", 1.0), 1)
+        assert writer.close()
+    assert writer.take_errors() == []
+    assert (tmp_path / "files" / "classes_000001.md").read_text() == "caf\\udce9"
+    assert (tmp_path / "files" / "scalars.csv").read_text().splitlines()[1] == "caf\\udce9,1,1.0"
+
+
+# What sinks take
+
+
+def test_what_no_sink_takes_is_not_queued(held_sink: RecordingSink, picture: RGB) -> None:
+    class Pictures(RecordingSink):
+        takes = (Picture,)
+
+    class Arrays(RecordingSink):
+        takes = (Array,)
+
+    everything: list[Artifact] = [Picture("a", picture), scalar(1, "b"), Note("c", "text"), Array("a", torch.ones(1))]
+    pictures, arrays = Pictures(), Arrays()
+    writer = BackgroundWriter([pictures, arrays])
+    for artifact in everything:
+        writer.submit(artifact, 1)
+    assert writer.last_steps == {"a": 1, "a/array": 1}
+    assert writer.close()
+    assert (pictures.written, arrays.written) == ([("a", 1)], [("a", 1)])
+
+    writer = BackgroundWriter([held_sink], max_pending=3)
+    for artifact in everything:
+        writer.submit(artifact, 1)
+    assert writer.dropped == 0  # the array takes no place in the queue
+    held_sink.open.set()
+    assert writer.close()
+    assert held_sink.written == [("a", 1), ("b", 1), ("c", 1)]
+
+
+def test_a_sink_that_is_held_up_takes_nothing_from_the_others(held_sink: RecordingSink) -> None:
+    sound = RecordingSink()
+    writer = BackgroundWriter([held_sink, sound], max_pending=2, max_wait_s=0.1)
+    writer._workers[1]._max_wait_s = 300.0  # however slow the machine is
+    for step in range(20):
+        writer.submit(scalar(step, "a"), step)
+        if step == 0:
+            assert held_sink.entered.wait(20)
+    assert writer.dropped == 17
+    flushed = writer._workers[1].request_flush(time.monotonic() + 300)
+    assert flushed is not None
+    assert flushed.wait(300)
+    assert not writer.close(timeout=0.1)
+    assert sound.written == [("a", step) for step in range(20)]
+    assert writer.dropped == 19
+    held_sink.open.set()
+    for thread in writer_threads():
+        thread.join(300)
 
 
 def test_without_sinks_nothing_starts() -> None:
@@ -187,7 +291,6 @@ def test_a_full_disk_behind_tensorboard_is_an_error_not_a_crash(tmp_path: Path, 
     await_the_end_of_its_thread(experiment)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_deleted_log_directory_is_an_error_not_a_crash(tmp_path: Path, picture: RGB) -> None:
     experiment = SummaryWriter(str(tmp_path / "run"))
     shutil.rmtree(tmp_path / "run")
@@ -198,7 +301,7 @@ def test_a_deleted_log_directory_is_an_error_not_a_crash(tmp_path: Path, picture
     assert writer.close()
     [error] = writer.take_errors()
     assert isinstance(error.__cause__, FileNotFoundError)
-    await_the_end_of_its_thread(experiment)
+    experiment.close()  # TensorBoard's own thread met with nothing
 
 
 def test_a_thread_that_cannot_start_is_an_error_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,14 +332,25 @@ def test_submit_does_not_wait_for_the_sink(held_sink: RecordingSink) -> None:
     assert len(held_sink.written) == 20
 
 
-def test_a_full_queue_costs_at_most_max_wait_s_in_all(held_sink: RecordingSink) -> None:
+def test_a_full_queue_costs_at_most_max_wait_s_in_all(
+    held_sink: RecordingSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    class Watched(Queue[object]):
+        def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:
+            waits.append(-1.0 if timeout is None else timeout)
+            super().put(item, block, timeout)
+
+    monkeypatch.setattr(worker, "Queue", Watched)
     writer = BackgroundWriter([held_sink], max_pending=2, max_wait_s=0.3)
     writer.submit(scalar(0, "a"), 0)
     assert held_sink.entered.wait(20)
-    started = time.monotonic()
     for step in range(1, 9):  # 1 and 2 wait in the queue, six do not fit
         writer.submit(scalar(step, "a"), step)
-    assert 0.25 < time.monotonic() - started < 6 * 0.3  # not 0.3 s for each of the six
+    assert waits[:2] == [0.3, 0.3]
+    assert 0 <= waits[3] <= 0.3
+    assert waits[4:] == [0] * 5  # not 0.3 s for each of the six
     assert writer.dropped == 6
     assert writer.last_steps == {"a": 2}
 
@@ -256,7 +370,7 @@ def test_patience_comes_back_once_the_queue_was_empty(held_sink: RecordingSink) 
     held_sink.open.set()
     assert writer.flush()
 
-    writer._max_wait_s = 20.0  # however slow the machine is
+    writer._workers[0]._max_wait_s = 20.0  # however slow the machine is
     held_sink.open.clear()
     held_sink.entered.clear()
     writer.submit(scalar(4, "a"), 4)
@@ -331,7 +445,7 @@ def test_pickle_and_deepcopy_take_no_thread_along(tmp_path: Path) -> None:
         assert writer.flush()
 
         for step, copied in enumerate([pickle.loads(pickle.dumps(writer)), copy.deepcopy(writer)], start=2):
-            assert len(writer_threads()) == 1
+            assert len(writer_threads()) == 2
             copied.submit(scalar(1, "a"), 1)
             copied.submit(scalar(step, "a"), step)
             assert copied.close()
@@ -377,7 +491,7 @@ def test_a_forked_child_does_not_wait_for_the_thread_of_its_parent(tmp_path: Pat
     assert writer.close()
     assert held_sink.written == [("parent", 1), ("parent", 2)]
     lines = (tmp_path / "scalars.csv").read_text().splitlines()
-    assert lines == ["tag,step,value", "parent,1,1.0", "child,3,3.0", "parent,2,2.0"]
+    assert sorted(lines) == ["child,3,3.0", "parent,1,1.0", "parent,2,2.0", "tag,step,value"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -408,7 +522,7 @@ def test_a_closed_writer_is_not_kept_until_exit() -> None:
 EXIT_SCRIPT = """
 import sys, time
 from lightning_cnnviz.output.artifacts import Scalar
-from lightning_cnnviz.output.sinks import FileSink
+from lightning_cnnviz.output.files import FileSink
 from lightning_cnnviz.output.writer import BackgroundWriter
 
 class SlowSink(FileSink):

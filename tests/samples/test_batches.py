@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from collections import UserDict, namedtuple
+from collections import UserDict, defaultdict, namedtuple
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 
-from lightning_cnnviz.samples import unpack
+from lightning_cnnviz.samples import read_batch, unpack
 
 IMAGES = torch.rand(3, 1, 2, 2)
 LABELS = torch.tensor([2, 0, 1])
@@ -112,18 +112,19 @@ def test_labels_of_a_square_batch_are_not_taken_for_one_hot_by_column():
 @pytest.mark.parametrize(
     ("batch", "keys", "message"),
     [
-        ([LABELS, IMAGES], {}, r"image_key=0 gave Tensor of shape \(3,\) and dtype torch\.int64"),
-        ([(IMAGES * 255).byte(), LABELS], {}, r"image_key=0 .*torch\.uint8"),
+        ([LABELS, LABELS], {}, r"image_key=0 gave Tensor of shape \(3,\) and dtype torch\.int64"),
+        ([IMAGES > 0.5, LABELS], {}, r"image_key=0 .*torch\.bool"),
+        ([torch.rand(3, 1, 8, 8, 8), LABELS], {}, r"image_key=0 .*\(3, 1, 8, 8, 8\).*volumes cannot be drawn"),
         (IMAGES[0], {}, r"shape \(1, 2, 2\)"),
-        ([[IMAGES, IMAGES], LABELS], {}, "image_key=0 gave list of length 2.*'0.image'"),
-        ([{"image": IMAGES}, LABELS], {}, r"image_key=0 gave dict with the keys \['image'\]"),
-        ({"scan": IMAGES, "kind": LABELS}, {}, r"image_key=0 finds no images.*keys \['scan', 'kind'\]"),
+        ([["a", "b"], LABELS], {}, "image_key=0 gave list of length 2.*'0.image'"),
+        ([{"text": "a"}, LABELS], {}, r"image_key=0 gave dict with the keys \['text'\]"),
+        ({"scan": "a", "kind": LABELS}, {}, r"image_key=0 finds no images.*keys \['scan', 'kind'\]"),
         ({"scan": IMAGES}, {"image_key": "image"}, r"image_key='image'.*keys \['scan'\]"),
         ({"a": {"b": IMAGES}}, {"image_key": "a.c"}, r"image_key='a.c'.*no 'c' in .*keys \['b'\]"),
         ([IMAGES, LABELS], {"image_key": 2}, "image_key=2.*list of length 2"),
         ([IMAGES, LABELS], {"image_key": "image"}, "image_key='image'.*list of length 2"),
         (Pair(IMAGES, LABELS), {"image_key": "image"}, r"fields \['picture', 'kind'\]"),
-        (Batch(IMAGES, LABELS), {}, r"image_key=0.*Batch with the attributes \['picture', 'kind'\]"),
+        (Batch("a", LABELS), {}, r"image_key=0.*Batch with the attributes \['picture', 'kind'\]"),
         ({"image": IMAGES, "kind": LABELS}, {"label_key": "label"}, r"label_key='label'.*keys \['image', 'kind'\]"),
         ([IMAGES, LABELS], {"label_key": 2}, "label_key=2.*list of length 2"),
         ("text", {}, "image_key=0 finds no images.*str"),
@@ -133,3 +134,104 @@ def test_labels_of_a_square_batch_are_not_taken_for_one_hot_by_column():
 def test_errors_say_what_came(batch, keys, message):
     with pytest.raises(ValueError, match=message):
         unpack(batch, **keys)
+
+
+class TensorDict(dict):
+    """Membership raises, as that of a TensorDict of some versions does, and integers index the batch."""
+
+    def __contains__(self, key: object) -> bool:
+        raise NotImplementedError("no membership checks")
+
+    def __getitem__(self, key: object) -> object:
+        return TensorDict() if isinstance(key, int) else super().__getitem__(key)
+
+
+class Holder:
+    """Images and labels in attributes, one of which cannot be read."""
+
+    def __init__(self, **attributes: object) -> None:
+        self.__dict__.update(attributes)
+
+    @property
+    def inputs(self) -> object:
+        raise RuntimeError("not yet")
+
+
+@dataclass
+class Sample:
+    gt_label: torch.Tensor
+    image: torch.Tensor
+    path: list[str]
+
+
+Reversed = namedtuple("Reversed", ["label", "image"])
+PATHS = ["a.png", "b.png", "c.png"]
+INDEX = torch.tensor([6, 7, 8])
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        TensorDict(image=IMAGES, label=LABELS),
+        Holder(image=IMAGES, label=LABELS),
+        Holder(batch=Holder(pixel_values=IMAGES, labels=LABELS)),
+        Sample(LABELS, IMAGES, PATHS),
+        Reversed(LABELS, IMAGES),
+        (IMAGES, INDEX, LABELS),
+        (INDEX, IMAGES, LABELS),
+        (INDEX, [IMAGES, IMAGES + 1], LABELS),
+        (IMAGES, LABELS, INDEX),
+        (IMAGES, PATHS, LABELS),
+        [LABELS, IMAGES],
+        [[IMAGES, IMAGES + 1], LABELS],
+        [[[IMAGES, IMAGES + 1], LABELS], INDEX],
+        {"a": (IMAGES, LABELS), "b": (IMAGES + 1, LABELS + 1)},
+        {"a": {"image": IMAGES, "label": LABELS}, "b": {"image": IMAGES + 1, "label": LABELS + 1}},
+        [[IMAGES, LABELS], [IMAGES + 1, LABELS + 1]],
+        ([IMAGES, LABELS], 0, 0),
+        {"meta": {"path": PATHS}, "img": IMAGES, "target": LABELS},
+    ],
+)
+def test_finds_them_wherever_they_are(batch):
+    images, labels = unpack(batch)
+    assert images is IMAGES
+    assert labels.tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize("batch", [[IMAGES, IMAGES + 1], [[IMAGES, IMAGES + 1]], (IMAGES, IMAGES.clone(), PATHS)])
+def test_a_second_view_is_no_label(batch):
+    images, labels = unpack(batch)
+    assert images is IMAGES
+    assert labels is None
+
+
+def test_bytes_become_floats_of_the_same_values():
+    pixels = torch.arange(48, dtype=torch.uint8).view(1, 3, 4, 4)
+    found = read_batch((pixels, torch.tensor([1])))
+    assert found.images.dtype == torch.float32
+    assert torch.equal(found.images, pixels.float())
+    assert torch.equal(found.form.restore(found.images), pixels)
+    assert found.form.restore(found.images).dtype == torch.uint8
+
+
+def test_channels_come_first():
+    pixels = torch.rand(2, 12, 10, 3)
+    found = read_batch((pixels, torch.tensor([1, 0])))
+    assert torch.equal(found.images, pixels.permute(0, 3, 1, 2))
+    assert torch.equal(found.form.restore(found.images), pixels)
+    assert torch.equal(read_batch((pixels.numpy(),)).images, found.images)
+
+
+def test_the_first_of_several_frames():
+    frames = torch.rand(2, 5, 3, 8, 8)
+    found = read_batch((frames, torch.tensor([1, 0])))
+    assert torch.equal(found.images, frames[:, 0])
+    assert found.form.restore(found.images).shape == frames.shape
+    last = frames.permute(0, 1, 3, 4, 2)
+    assert torch.equal(read_batch((last,)).images, frames[:, 0])
+
+
+def test_keys_that_do_not_exist_are_not_made():
+    batch = defaultdict(list, image=IMAGES)
+    assert unpack(batch)[1] is None
+    assert list(batch) == ["image"]

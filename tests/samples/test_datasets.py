@@ -12,6 +12,7 @@ from torchvision.models import ResNet18_Weights
 from torchvision.transforms import v2
 
 from lightning_cnnviz.samples import find_class_names, find_normalization
+from lightning_cnnviz.samples.datasets import count_classes
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
 NORMALIZE = v2.Normalize(list(MEAN), list(STD))
@@ -155,6 +156,15 @@ NAMED = Unreadable(classes=["cat", "dog"])
         (ConcatDataset([NAMED, Unreadable(classes=["dog", "cat"])]), None),
         (ConcatDataset([NAMED, Unreadable()]), None),
         (Unreadable(dataset=NAMED, classes=["animal"]), ("animal",)),
+        (Unreadable(CLASSES=("cat", "dog")), ("cat", "dog")),
+        (Unreadable(class_names=np.array(["cat", "dog"])), ("cat", "dog")),
+        (Unreadable(class_to_idx={"dog": 1, "cat": 0}), ("cat", "dog")),
+        (Unreadable(config=Unreadable(id2label={1: "dog", 0: "cat"})), ("cat", "dog")),
+        (Unreadable(model=Unreadable(config=Unreadable(id2label={0: "cat", 1: "dog"}))), ("cat", "dog")),
+        (Unreadable(config=Unreadable(id2label={0: "LABEL_0", 1: "LABEL_1"})), None),
+        (Unreadable(features={"label": Unreadable(names=["cat", "dog"])}), ("cat", "dog")),
+        (Unreadable(base_dataset=Subset(NAMED, [0])), ("cat", "dog")),
+        (Unreadable(classes=2, ds=NAMED), ("cat", "dog")),
         (FakeData(), None),
         (Unreadable(classes=[]), None),
         (Unreadable(classes=10), None),
@@ -166,3 +176,11 @@ NAMED = Unreadable(classes=["cat", "dog"])
 )
 def test_class_names(dataset, expected):
     assert find_class_names(dataset) == expected
+
+
+def test_counts_classes_without_reading():
+    assert count_classes(NAMED) == 2
+    assert count_classes(Subset(Unreadable(targets=[0, 4, 4, 2]), [0])) == 3
+    assert count_classes(TensorDataset(torch.zeros(4, 1), torch.tensor([0, 1, 1, 5]))) == 3
+    assert count_classes(TensorDataset(torch.zeros(4, 1), torch.tensor([0.5, 1, 1, 5]))) is None
+    assert count_classes(AnswersEverything()) is None

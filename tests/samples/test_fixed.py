@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import random
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,7 +15,8 @@ from torchvision import tv_tensors
 from torchvision.datasets import FakeData
 from torchvision.transforms import v2
 
-from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.samples import FixedSamples, SampleSource
+from lightning_cnnviz.samples.state import _as_bytes, unbounded
 
 
 def constant_images(*values: float, channels: int = 1) -> Tensor:
@@ -201,11 +203,68 @@ def test_nan_in_one_channel_makes_the_pixel_black_instead_of_tinted():
     assert picture.tolist() == [[[0, 0, 0], [255, 255, 255]]]
 
 
-@pytest.mark.parametrize("values", [[0.2, 0.6], [0.1, 0.3, 0.5, 0.7]])
-def test_two_or_many_channels_show_their_mean(values):
-    samples = FixedSamples(torch.tensor(values).view(1, -1, 1, 1))
+def test_two_channels_show_their_mean():
+    samples = FixedSamples(torch.tensor([0.2, 0.6]).view(1, 2, 1, 1))
     assert first_pixels(samples) == [[102] * 3]
-    assert f"{len(values)} channels" in samples.display_note()
+    assert "2 channels" in samples.display_note()
+
+
+def shades(channels: int) -> Tensor:
+    """Every channel a shade of its own, in steps of 10 of 255."""
+    return (torch.arange(channels) * 10 / 255).view(1, -1, 1, 1).expand(1, channels, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("channels", "bands", "expected"),
+    [
+        (13, (3, 2, 1), [30, 20, 10]),
+        (13, np.array([0, 0, 12]), [0, 0, 120]),
+        (13, None, [120, 60, 0]),
+        (8, None, [70, 30, 0]),
+        (4, None, [0, 10, 20]),
+        (3, (2, 1, 0), [20, 10, 0]),
+    ],
+)
+def test_three_of_many_channels_are_shown(channels, bands, expected):
+    samples = FixedSamples(shades(channels), bands=bands)
+    assert first_pixels(samples) == [expected]
+    note = samples.display_note()
+    assert note is None if bands is not None else f"{channels} channels" in note and "bands=" in note
+    assert FixedSamples.from_state_dict(samples.state_dict()).bands == samples.bands
+
+
+def test_other_bands_do_not_dim_those_that_are_shown():
+    images = torch.tensor([5.0, 7.0, 9.0, 1000.0]).view(1, 4, 1, 1)
+    assert first_pixels(FixedSamples(images, bands=(0, 1, 2))) == [[0, 128, 255]]
+
+
+@pytest.mark.parametrize("bands", [(0, 1), (0, 1, 5), (0, 1, 2.0), "012"])
+def test_refuses_bands_that_are_not_there(bands):
+    with pytest.raises((ValueError, TypeError), match="bands must"):
+        FixedSamples(torch.zeros(1, 5, 2, 2), bands=bands)
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor, lambda numbers: [torch.tensor(one) for one in numbers]])
+def test_numbers_and_names_come_as_arrays(kind):
+    samples = FixedSamples(
+        torch.zeros(1, 3, 2, 2),
+        torch.tensor([1]),
+        class_names=np.array(["a", "b"]),
+        mean=kind([0.1, 0.2, 0.3]),
+        std=kind([1.0, 1.0, 2.0]),
+    )
+    assert samples.mean == pytest.approx((0.1, 0.2, 0.3))
+    assert (samples.std, samples.class_names) == ((1.0, 1.0, 2.0), ("a", "b"))
+    assert {type(value) for value in (*samples.mean, *samples.class_names)} == {float, str}
+    assert FixedSamples(torch.zeros(1, 3, 2, 2), mean=np.float32(0.5), std=np.int64(2)).std == (2.0,)
+
+
+def test_class_names_by_index_and_undecodable_ones():
+    samples = FixedSamples(torch.zeros(1, 1, 2, 2), class_names={1: "caf\udce9", 0: "\ud83d\ude00"})
+    assert samples.class_names == ("\U0001f600", "caf\ufffd")
+    samples.class_name(1).encode()
+    with pytest.raises(ValueError, match="keys 0 to 1"):
+        FixedSamples(torch.zeros(1, 1, 2, 2), class_names={1: "a", 2: "b"})
 
 
 def test_originals_are_displayed_when_given():
@@ -501,3 +560,55 @@ def test_from_files_refuses(tmp_path):
         FixedSamples.from_files([path], v2.PILToTensor())
     with pytest.raises(ValueError, match=r"labels must have the shape \(1,\)"):
         FixedSamples.from_files([path], TO_SMALL, labels=[0, 1])
+
+
+def test_a_source_keeps_no_more_than_is_bearable():
+    def source(size: int, count: int = 2, dtype=torch.float32):
+        taking = SampleSource(count, image_key=0, label_key=1, class_names=None, mean=None, std=None)
+        images = torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0)).to(dtype)
+        taking.add((images, torch.arange(count)))
+        taking.choose()
+        return taking, images
+
+    for size, kept in ((64, "exactly"), (1100, "as bytes"), (2000, "not")):
+        taking, images = source(size)
+        state = taking.state_dict()
+        saved = io.BytesIO()
+        torch.save(state, saved)
+        assert saved.tell() < 17 * 2**20
+        assert len(taking.remarks) == (kept != "exactly")
+        taking.state_dict()
+        assert len(taking.remarks) == (kept != "exactly")
+        again = SampleSource(2, image_key=0, label_key=1, class_names=None, mean=None, std=None)
+        saved.seek(0)
+        assert again.load_state_dict(torch.load(saved, weights_only=True))
+        if kept == "not":
+            assert again.samples is None
+            again.add((images + 1, torch.arange(2)))
+            again.choose()
+            assert again.differ
+        else:
+            difference = (again.samples.images - images).abs().max()
+            assert difference <= (0 if kept == "exactly" else 0.5 / 255 + 1e-6)
+            assert again.state_dict()["fingerprint"] == state["fingerprint"]
+
+
+def test_bytes_of_normalised_pictures_come_back_exactly():
+    codes = torch.arange(256).view(1, 1, 16, 16).expand(2, 3, 16, 16)
+    samples = FixedSamples((codes / 255 - 0.5) / 0.25, mean=[0.5] * 3, std=[0.25] * 3)
+    restored = unbounded({"images": _as_bytes(samples)})["images"]
+    assert torch.allclose(restored, samples.images, atol=1e-6)
+
+
+def test_what_is_given_on_resume_wins_and_another_number_begins_anew():
+    first = SampleSource(2, image_key=0, label_key=1, class_names=["a", "b"], mean=None, std=None)
+    first.add((torch.rand(4, 1, 4, 4), torch.tensor([0, 1, 0, 1])))
+    first.choose()
+    named = SampleSource(2, image_key=0, label_key=1, class_names=["x", "y"], mean=None, std=None)
+    assert named.load_state_dict(first.state_dict())
+    assert named.samples.class_names == ("x", "y")
+    assert "class_names given now" in named.remarks[0]
+    more = SampleSource(4, image_key=0, label_key=1, class_names=None, mean=None, std=None)
+    assert not more.load_state_dict(first.state_dict())
+    assert more.samples is None
+    assert "samples=4 replaces the 2 samples" in more.remarks[0]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -12,6 +13,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers.logger import DummyLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision import transforms
@@ -21,6 +23,7 @@ from lightning_cnnviz import (
     Evidence,
     FeatureMapCallback,
     FeatureMaps,
+    FileSink,
     FilterCallback,
     FixedSamples,
     GradCAM,
@@ -117,7 +120,7 @@ def test_several_callbacks_share_one_pass(tmp_path: Path) -> None:
         Counting(),
         max_epochs=1,
     )
-    assert calls == [8, 8]  # one pass untrained and one after the epoch
+    assert calls == [3, 8, 8]  # the survey looks at three samples, then one pass untrained and one after the epoch
     assert {"again/saliency/gradient", "grad_cam/stem", "grad_cam/body"} <= image_steps(tmp_path).keys()
 
 
@@ -215,10 +218,11 @@ def test_given_samples_need_no_validation(tmp_path: Path) -> None:
     assert image_steps(tmp_path)["predictions"] == [0, 6, 12]
 
 
-def test_no_validation_and_no_samples_warns(tmp_path: Path) -> None:
+def test_without_validation_it_takes_training_images_and_says_so(tmp_path: Path) -> None:
     run = trainer(tmp_path, [CNNVisualizer()], limit_val_batches=0, max_epochs=1)
-    with pytest.warns(UserWarning, match="no validation to take samples from"):
+    with pytest.warns(UserWarning, match="no validation to take samples from, so they are training images"):
         run.fit(SmallCNN(), loader())
+    assert image_steps(tmp_path).keys() == set(DEFAULT_TAGS)
 
 
 @pytest.mark.parametrize("method", ["validate", "test"])
@@ -253,7 +257,58 @@ def test_all_tensorboard_loggers_get_the_pictures(tmp_path: Path) -> None:
     assert image_steps(tmp_path / "one") == image_steps(tmp_path / "two") == {"predictions": [0, 5]}
 
 
-@pytest.mark.parametrize("options", [{"logger": False}, {"fast_dev_run": True}, {"barebones": True, "logger": None}])
+def test_a_logger_that_takes_no_pictures_and_none_at_all_have_files(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class MyLogger(DummyLogger):
+        pass
+
+    caplog.set_level(logging.INFO, logger="lightning.pytorch")
+    tags = {"predictions_000000.png", "predictions_000005.png"}
+    for version, logger in enumerate((False, MyLogger())):
+        run = trainer(
+            tmp_path, [CNNVisualizer([Predictions()])], logger=logger, max_epochs=1, default_root_dir=tmp_path
+        )
+        model = SmallCNN()
+        run.fit(model, loader(), loader())
+        run.validate(model, loader(), verbose=False)
+        directory = tmp_path / "cnnviz" / f"version_{version}"
+        assert {path.name for path in directory.glob("*.png")} == tags | {"predictions_000006.png"}
+    said = [record.message for record in caplog.records if "they are written to" in record.message]
+    assert said == [
+        f"the Trainer has no logger: they are written to {tmp_path / 'cnnviz' / 'version_0'}",
+        f"pictures cannot be logged to MyLogger yet: they are written to {tmp_path / 'cnnviz' / 'version_1'}",
+    ]
+
+
+def test_pictures_beside_the_metrics_of_a_csv_logger(tmp_path: Path) -> None:
+    logger = CSVLogger(tmp_path, name="", version="csv")
+    fit(tmp_path, [CNNVisualizer([Predictions()])], logger=logger)
+    assert sorted(path.name for path in (tmp_path / "csv" / "cnnviz").glob("*.png")) == [
+        f"predictions_{step:06d}.png" for step in (0, 5, 11)
+    ]
+
+
+def test_each_callback_writes_to_its_own_sinks(tmp_path: Path) -> None:
+    theirs, ours = FileSink(tmp_path / "a"), FileSink(tmp_path / "b")
+    callbacks = [
+        CNNVisualizer([Predictions()], sinks=[theirs, ours]),
+        FilterCallback(sinks=[ours]),
+        SaliencyCallback(),
+        GradCAMCallback(sinks=[]),
+    ]
+    fit(tmp_path, callbacks, max_epochs=1)
+    assert sorted(path.parent.name for path in tmp_path.glob("a/**/*_000005.png")) == ["a"]
+    assert sorted(path.parent.name for path in tmp_path.glob("b/**/*_000005.png")) == ["b", "filters"]
+    assert image_steps(tmp_path) == {"saliency/gradient": [0, 5]}
+
+
+def test_what_is_no_sink_is_refused_before_training() -> None:
+    with pytest.raises(MisconfigurationException, match="CNNVisualizer: sinks must be None or a sequence of sinks"):
+        CNNVisualizer(sinks=FileSink("pictures"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", [{"fast_dev_run": True}, {"barebones": True, "logger": None}])
 def test_nowhere_to_write_is_said_once(tmp_path: Path, options: dict[str, Any]) -> None:
     if options.get("barebones"):
         options |= {"enable_checkpointing": None, "enable_progress_bar": None, "enable_model_summary": None}

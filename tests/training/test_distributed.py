@@ -155,7 +155,7 @@ def test_what_is_misconfigured_on_rank_0_ends_all(way: str, tmp_path: Path) -> N
     for process in ended:
         assert process.code == 1
         assert "in request" in process.output
-    assert max(process.seconds for process in ended) < 30
+        assert "Timeout" not in process.output  # as a process prints that ends itself because it hangs
 
 
 def test_a_pass_that_fails_on_all_ranks_costs_its_views_only(tmp_path: Path, without_us: Outcomes) -> None:
@@ -167,7 +167,7 @@ def test_a_pass_that_fails_on_all_ranks_costs_its_views_only(tmp_path: Path, wit
 
 
 def test_a_pass_that_fails_half_way_on_one_rank_ends_all(tmp_path: Path) -> None:
-    ended = train(tmp_path, "sharded", {"views": [Filters()]}, make=partial(FailsInForward, 1), patience_s=3)
+    ended = train(tmp_path, "sharded", {"views": [Filters()]}, make=partial(FailsInForward, 1), patience_s=10)
     assert all(process.code == 1 for process in ended)
     assert "another rank did not finish looking at the model, this one failed: OutOfMemoryError" in ended[1].output
-    assert max(process.seconds for process in ended) < 30
+    assert not any("Timeout" in process.output for process in ended)  # as one prints that ends itself because it hangs

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -33,14 +35,20 @@ from lightning_cnnviz import (
     View,
 )
 from lightning_cnnviz.model.layers import Layout
-from lightning_cnnviz.output import sinks
+from lightning_cnnviz.output import disk
 from lightning_cnnviz.output.artifacts import Artifact, Picture
+from lightning_cnnviz.output.disk import SPARE_BYTES
 from lightning_cnnviz.output.event_records import record
-from lightning_cnnviz.output.sinks import SPARE_BYTES
+from lightning_cnnviz.output.files import FileSink
+from lightning_cnnviz.output.sink import Sink
+from lightning_cnnviz.output.tensorboard import TensorBoardSink
+from lightning_cnnviz.output.writer import BackgroundWriter
+from lightning_cnnviz.training import outlet
 from tests.helpers.processes import run
 from tests.helpers.training import SmallCNN, events, fit, image_steps, loader, sha, trainer
 
 LOOKS = [0, 5, 11]  # counted as Lightning counts
+COSTS = ["seconds", "overhead", "seconds_draw", "seconds_pass", "seconds_write"]
 
 
 class Silent(SmallCNN):
@@ -60,6 +68,14 @@ class After(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.current_epoch == 1:
+            self._action(trainer)
+
+
+class AfterEach(After):
+    """Does something before each epoch but the first."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch > 0:
             self._action(trainer)
 
 
@@ -94,26 +110,33 @@ def raising(error: BaseException) -> Callable[..., None]:
 
 
 def trained(
-    directory: Path, *callbacks: Callback, model: Callable[[], LightningModule] = SmallCNN
+    directory: Path, *callbacks: Callback, model: Callable[[], LightningModule] = SmallCNN, **options: Any
 ) -> tuple[str, list[str]]:
     """A hash of the trained weights, and what the user was warned of by us."""
     seed_everything(7, verbose=False)
     network = model()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        trainer(directory, list(callbacks)).fit(network, loader(shuffle=True), loader())
+        trainer(directory, list(callbacks), **options).fit(network, loader(shuffle=True), loader())
     told = [str(warning.message) for warning in caught]
-    ours = ("goes on without", "switched off", "left out")
+    ours = ("goes on without", "failed at flushing", "left out")
     return sha(network), [text for text in told if any(words in text for words in ours)]
 
 
-def without_us(tmp_path: Path, *others: Callback, model: Callable[[], LightningModule] = SmallCNN) -> str:
-    return trained(tmp_path / "without", *others, model=model)[0]
+def without_us(
+    tmp_path: Path, *others: Callback, model: Callable[[], LightningModule] = SmallCNN, **options: Any
+) -> str:
+    return trained(tmp_path / "without", *others, model=model, **options)[0]
+
+
+def wait_for_the_writers(trainer: Trainer) -> None:
+    assert background_writer(trainer).flush(300)
 
 
 def background_writer(trainer: Trainer) -> Any:
     [visualizer] = [callback for callback in trainer.callbacks if isinstance(callback, CNNVisualizer)]  # type: ignore[attr-defined]
-    return visualizer._session.outlet._writer  # type: ignore[union-attr]
+    [writer] = visualizer._session.outlet._writers.values()  # type: ignore[union-attr]
+    return writer
 
 
 @pytest.fixture
@@ -132,29 +155,29 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def fill(disk: Path, trainer: Trainer) -> None:
-    background_writer(trainer).flush()
-    room = shutil.disk_usage(disk).free
+def fill(volume: Path, trainer: Trainer) -> None:
+    wait_for_the_writers(trainer)
+    room = shutil.disk_usage(volume).free
     if room > 2 * SPARE_BYTES:  # somebody's real disk, which is full as soon as we think so
-        sinks.SPARE_BYTES = room * 2
+        disk.SPARE_BYTES = room * 2
     else:
-        (disk / "ballast").write_bytes(bytes(room - 2**14))
+        (volume / "ballast").write_bytes(bytes(room - 2**14))
 
 
 def test_a_full_disk_costs_the_pictures_only(small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sinks, "SPARE_BYTES", SPARE_BYTES)
+    monkeypatch.setattr(disk, "SPARE_BYTES", SPARE_BYTES)
     callbacks = [CNNVisualizer([Predictions()]), After(partial(fill, small_disk))]
     weights, [warning] = trained(small_disk, *callbacks)
     assert weights == without_us(tmp_path)
     assert image_steps(small_disk) == {"predictions": LOOKS[:2]}
     assert len(events(small_disk).Scalars("val_loss")) == 2  # there is room for Lightning's own
-    assert "TensorBoardSink failed at writing" in warning
+    assert "TensorBoardSink left out" in warning
     assert "MB left on the disk" in warning
 
 
 def test_without_its_directory_nothing_is_drawn(tmp_path: Path) -> None:
     def remove(trainer: Trainer) -> None:
-        background_writer(trainer).flush()
+        wait_for_the_writers(trainer)
         shutil.rmtree(tmp_path / "events")
 
     weights, [warning] = trained(tmp_path, CNNVisualizer([Filters()]), After(remove), model=Silent)
@@ -185,8 +208,8 @@ def test_without_the_compressor_training_goes_on(tmp_path: Path, monkeypatch: py
 def test_a_dead_writer_thread_is_replaced(tmp_path: Path) -> None:
     def end_thread(trainer: Trainer) -> None:
         [thread] = [thread for thread in threading.enumerate() if thread.name == "lightning_cnnviz-writer"]
-        background_writer(trainer)._worker.queue.put(None)
-        thread.join(10)
+        background_writer(trainer)._workers[0]._thread.queue.put(None)
+        thread.join(300)
         assert not thread.is_alive()
 
     _, told = trained(tmp_path, CNNVisualizer([Filters()]), After(end_thread))
@@ -194,12 +217,103 @@ def test_a_dead_writer_thread_is_replaced(tmp_path: Path) -> None:
     assert told == []
 
 
-def test_what_a_slow_disk_left_out_is_said_once(tmp_path: Path) -> None:
-    def lose(trainer: Trainer) -> None:
-        background_writer(trainer).dropped = 3
+class Stuck(Sink):
+    """Answers to nobody until the end."""
 
-    _, [warning] = trained(tmp_path, CNNVisualizer([Filters()]), After(lose))
-    assert warning.startswith("3 pictures or numbers were left out")
+    def __init__(self) -> None:
+        self.entered, self.released = threading.Event(), threading.Event()
+
+    def write(self, artifact: Artifact, step: int) -> None:
+        self.entered.set()
+        assert self.released.wait(300)
+
+
+def test_what_a_slow_sink_left_out_is_said_once_and_counted_at_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, logger="lightning.pytorch")
+    monkeypatch.setattr(outlet, "BackgroundWriter", partial(BackgroundWriter, max_pending=8, max_wait_s=0.1))
+    stuck = Stuck()
+
+    class ReleasedInTheEnd(Callback):
+        def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            if trainer.current_epoch == 0:
+                assert stuck.entered.wait(300)
+            if trainer.current_epoch >= 9:
+                stuck.released.set()
+                wait_for_the_writers(trainer)
+
+    callbacks = [CNNVisualizer([Filters()], sinks=[stuck]), ReleasedInTheEnd()]
+    weights, [warning] = trained(tmp_path, *callbacks, max_epochs=12)
+    assert weights == without_us(tmp_path, max_epochs=12)
+    assert warning.startswith(
+        "pictures or numbers are left out, because they are drawn faster than they can be written"
+    )
+    [total] = [record.message for record in caplog.records if "left out in all" in record.message]
+    each_look = 1 + len(COSTS)
+    # Of ten looks it got the first one, for which a flush took a place in the queue, and two things more.
+    assert total == f"{9 * each_look - 2} pictures or numbers were left out in all"
+
+
+def test_a_sink_that_raises_costs_one_warning_and_no_step(tmp_path: Path) -> None:
+    class Raising(Sink):
+        def write(self, artifact: Artifact, step: int) -> None:
+            raise SystemExit("log in first")
+
+    weights, [warning] = trained(tmp_path, CNNVisualizer([Filters()], sinks=[Raising(), FileSink(tmp_path / "files")]))
+    assert weights == without_us(tmp_path)
+    assert warning == "Raising left out 'filters/stem.0' at step 0: SystemExit: log in first"
+    assert len(list(tmp_path.glob("files/filters/*.png"))) == len(LOOKS)
+
+
+def become_a_file(trainer: Trainer) -> None:
+    directory = Path(str(trainer.log_dir))
+    shutil.rmtree(directory)
+    directory.write_text("")
+
+
+def take_all_descriptors(trainer: Trainer) -> None:
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+def become_read_only(trainer: Trainer) -> None:
+    directory = str(trainer.log_dir)
+    commands = [["--bind", directory, directory], ["-o", "remount,ro,bind", directory]]
+    if any(subprocess.run(["mount", *command], check=False, capture_output=True).returncode for command in commands):
+        become_a_file(trainer)  # without the right to mount, the next best
+
+
+@pytest.mark.parametrize("harm", [become_a_file, take_all_descriptors, become_read_only])
+def test_what_ails_the_log_directory_ends_no_run_that_it_would_not_have_ended(
+    harm: Callable[[Trainer], None], tmp_path: Path
+) -> None:
+    def wait_and_harm(trainer: Trainer) -> None:
+        wait_for_the_writers(trainer)
+        harm(trainer)
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        expected = trained(tmp_path / "without", After(harm), model=Silent)[0]
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        weights, [warning] = trained(tmp_path, CNNVisualizer([Filters()]), After(wait_and_harm), model=Silent)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for mounted in tmp_path.glob("**/events"):
+            subprocess.run(["umount", "-l", str(mounted)], check=False, capture_output=True)
+    assert weights == expected
+    assert "TensorBoardSink left out 'filters/stem.0' at step 11" in warning
+
+
+def test_a_disk_that_has_room_again_is_written_to_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill_and_empty(trainer: Trainer) -> None:
+        wait_for_the_writers(trainer)
+        monkeypatch.setattr(disk, "SPARE_BYTES", 2**60 if trainer.current_epoch == 1 else SPARE_BYTES)
+
+    _, [warning] = trained(tmp_path, CNNVisualizer([Filters()]), AfterEach(fill_and_empty), max_epochs=4)
+    assert image_steps(tmp_path) == {"filters/stem.0": [0, 5, 17, 23]}
+    assert "MB left on the disk" in warning
 
 
 @pytest.mark.parametrize("where", ["procedure", "draw"])
@@ -287,16 +401,15 @@ class Noise(View):
             yield Picture(f"noise/{index}", generator.integers(0, 256, (700, 700, 3), dtype=np.uint8))
 
 
-def dying_at(tag: str, step: int) -> Callable[[sinks.TensorBoardSink, Artifact, int], None]:
+def dying_at(tag: str, step: int) -> Callable[[TensorBoardSink, Artifact, int], None]:
     """A way to write that ends with the process, when half of a record is on the disk."""
-    write = sinks.TensorBoardSink.write
+    write = TensorBoardSink.write
 
-    def write_or_die(sink: sinks.TensorBoardSink, artifact: Artifact, at: int) -> None:
+    def write_or_die(sink: TensorBoardSink, artifact: Artifact, at: int) -> None:
         write(sink, artifact, at)
         if (artifact.tag, at) == (tag, step):
-            assert sink._experiment is not None
-            sink._experiment.flush()
-            [event_file] = Path(sink._experiment.log_dir).glob("events.out.*")
+            sink.client.flush()
+            [event_file] = Path(sink.client.log_dir).glob("events.out.*")
             with event_file.open("ab") as file:
                 file.write(record(bytes(1000))[:500])
             os.kill(os.getpid(), signal.SIGKILL)
@@ -306,7 +419,7 @@ def dying_at(tag: str, step: int) -> Callable[[sinks.TensorBoardSink, Artifact, 
 
 def train_with_checkpoints(directory: Path, *, dies_at: int | None = None, resume: Path | None = None) -> None:
     if dies_at is not None:  # in a process of its own
-        sinks.TensorBoardSink.write = dying_at("noise/4", dies_at)  # type: ignore[method-assign]
+        TensorBoardSink.write = dying_at("noise/4", dies_at)  # type: ignore[method-assign]
     visualizer = CNNVisualizer([Noise(), Prototypes(steps=5), Predictions()], samples=4)
     saving = ModelCheckpoint(directory / "saved", filename="{epoch}", save_top_k=-1)
     torch.manual_seed(1)
@@ -336,8 +449,9 @@ def test_killed_while_writing_and_resumed(tmp_path: Path) -> None:
 
     before, after = (_remembered(tmp_path / "saved" / f"epoch={epoch}.ckpt") for epoch in (0, 3))
     assert torch.equal(before["samples"]["images"], after["samples"]["images"])
-    assert before["views"][1]["means"]["complete"]
-    assert torch.equal(before["views"][1]["means"]["sums"], after["views"][1]["means"]["sums"])
+    means = [state["memory"]["views"]["Prototypes/0"]["means"] for state in (before, after)]
+    assert means[0]["complete"]
+    assert torch.equal(means[0]["sums"], means[1]["sums"])
 
 
 def _remembered(checkpoint: Path) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from lightning_cnnviz import CNNVisualizer, PrototypeCallback
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
@@ -22,7 +21,7 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views import View, default_views
 from tests.helpers.fingerprint import Closing, Opening
 from tests.helpers.regimes import REGIMES, Regime
-from tests.helpers.training import events, fit, image_steps, sha, trainer
+from tests.helpers.training import averaging, events, fit, image_steps, sha, trainer
 
 
 class FailsOnce(View):
@@ -158,7 +157,7 @@ class KeepsTrainedKernels(Callback):
 def test_under_weight_averaging_a_note_says_which_weights_were_drawn(averaging_first: bool, tmp_path: Path) -> None:
     view, trained = SeesKernels(), KeepsTrainedKernels()
     callbacks: list[Callback] = [CNNVisualizer([view]), trained]
-    callbacks.insert(0 if averaging_first else 2, EMAWeightAveraging(decay=0.5))
+    callbacks.insert(0 if averaging_first else 2, averaging())
 
     model = fit(tmp_path, callbacks)
 

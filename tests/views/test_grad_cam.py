@@ -104,7 +104,7 @@ def test_many_layers_of_one_pass() -> None:
     handle = model.register_forward_hook(lambda *_: calls.append(None))
     found = explain(model, images, [GradCAM("all"), GuidedGradCAM(["stem", "body"])])
     handle.remove()
-    assert len(calls) == 2  # one to survey the layers, one for all the maps
+    assert len(calls) == 3  # two to survey the layers, one for all the maps
     layers = {f"{stage}.{index}" for stage in ("stem", "body") for index in range(3)}
     expected = {f"grad_cam/{layer}" for layer in layers} | {"guided_grad_cam/stem", "guided_grad_cam/body"}
     assert set(found.pictures) == set(found.arrays) == expected

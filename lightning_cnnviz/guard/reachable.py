@@ -1,0 +1,237 @@
+"""What a model's code can write to: everything that can be reached from its modules, each thing once."""
+
+from __future__ import annotations
+
+import argparse
+import array
+import functools
+import io
+import random
+import sys
+import threading
+import types
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Queue
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+MUTABLE = (dict, list, set, deque, bytearray, array.array)
+GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+
+_MOST = 200_000
+"""How many values are looked at; what lies deeper than that is not seen."""
+
+_ATOMS = (type(None), bool, int, float, complex, str, bytes, range, type(Ellipsis), types.ModuleType)
+_TORCHS_ATOMS = (torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format)
+_LEFT_ALONE = frozenset({*_ATOMS, *_TORCHS_ATOMS, types.BuiltinFunctionType, weakref.ref, types.CodeType})
+_LOOKED_INTO = ("torch.nn", "torch.optim", "torch.amp", "torch.cuda.amp", "builtins", "abc", "typing", "collections")
+_ROOTS_LEFT_ALONE = {
+    *sys.stdlib_module_names,
+    *(
+        "torch",
+        "numpy",
+        "lightning",
+        "pytorch_lightning",
+        "lightning_fabric",
+        "lightning_utilities",
+        "lightning_cnnviz",
+    ),
+}
+_ALIVE = (threading.Thread, type(threading.Lock()), type(threading.RLock()), Queue, io.IOBase)
+"""An object that holds one of these is written to by others as well, who would lose what they wrote meanwhile."""
+
+
+@dataclass
+class Reachable:
+    """What can be reached from a model, in the order of distance.
+
+    Attributes:
+        modules: the model's own, and those hidden in lists, objects and closures, with their names.
+        tensors: parameters, buffers and all others, with where they are.
+        arrays: of NumPy.
+        containers: mutable ones of Python, and subclasses of them.
+        objects: plain objects with attributes.
+        generators: of random numbers.
+    """
+
+    modules: dict[str, nn.Module] = field(default_factory=dict)
+    tensors: list[tuple[str, Tensor]] = field(default_factory=list)
+    arrays: list[tuple[str, np.ndarray[Any, Any]]] = field(default_factory=list)
+    containers: list[tuple[str, Any]] = field(default_factory=list)
+    objects: list[tuple[str, Any]] = field(default_factory=list)
+    generators: list[tuple[str, Any]] = field(default_factory=list)
+
+
+def reachable(model: nn.Module) -> Reachable:
+    """Walks from the model's modules through attributes, containers and objects.
+
+    Through closures and classes only modules, tensors, arrays and generators are followed: what else a function
+    refers to is the user's, such as a list in which a hook of theirs counts calls.
+
+    Left alone is what belongs to Lightning, to torch besides modules and optimizers, to Python's library and to us,
+    iterators and datasets, and every object that holds a thread, a lock, a queue or a file.
+    """
+    return _Walk().from_(model)
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.found = Reachable()
+        self._seen: set[int] = set()
+        self._kept: list[Any] = []  # an id is only one's own as long as one lives
+        self._inside: deque[tuple[str, Any]] = deque()
+        self._outside: deque[tuple[str, Any]] = deque()
+        self._classes: set[type] = set()
+
+    def from_(self, model: nn.Module) -> Reachable:
+        self._inside.extend(model.named_modules())
+        left = _MOST
+        while left and (self._inside or self._outside):
+            left -= 1
+            with suppress(Exception):  # objects that cannot even be asked for their class or attributes
+                if self._inside:
+                    self._visit(*self._inside.popleft(), saved=True)
+                else:
+                    self._visit(*self._outside.popleft(), saved=False)
+        return self.found
+
+    def _visit(self, where: str, value: Any, *, saved: bool) -> None:
+        # What was only seen from outside may still be found inside.
+        key = id(value) if saved else -id(value)
+        if key in self._seen or id(value) in self._seen:
+            return
+        self._seen.add(key)
+        self._kept.append(value)
+        queue = self._inside if saved else self._outside
+        if isinstance(value, nn.Module):
+            self._module(where, value)
+        elif isinstance(value, Tensor):
+            self._tensor(where, value)
+        elif isinstance(value, np.ndarray):
+            self.found.arrays.append((where, value))
+        elif isinstance(value, GENERATORS):
+            self.found.generators.append((where, value))
+        elif isinstance(value, MUTABLE):
+            if saved:
+                self.found.containers.append((where, value))
+                if hasattr(value, "__dict__"):
+                    self.found.objects.append((where, value))
+                    self._queue(queue, where, attributes(value))
+            self._queue(queue, where, _members(value))
+        elif isinstance(value, (tuple, frozenset)):
+            self._queue(queue, where, _members(value))
+        elif isinstance(value, (types.FunctionType, types.MethodType, functools.partial)):
+            self._function(where, value, queue)
+        elif _is_looked_into(value):
+            if saved:
+                self.found.objects.append((where, value))
+            self._queue(queue, where, attributes(value))
+
+    def _module(self, where: str, module: nn.Module) -> None:
+        name = where if self.found.modules.setdefault(where, module) is module else f"{where} #{len(self._kept)}"
+        self.found.modules[name] = module
+        self.found.containers.append((name, vars(module)))
+        for attribute, value in vars(module).items():
+            self._queue(self._inside, f"{name}.{attribute}".lstrip("."), (value,))
+        self._class(name, type(module))
+        if isinstance(module, torch.jit.ScriptModule):  # whose tensors live in C++
+            self._queue(self._inside, name, [*module.parameters(), *module.buffers()])
+
+    def _tensor(self, where: str, tensor: Tensor) -> None:
+        self.found.tensors.append((where, tensor))
+        self._queue(self._inside, where, vars(tensor).values())
+        if tensor.is_leaf and tensor.grad is not None:
+            self._inside.append((where, tensor.grad))
+        if hasattr(tensor, "__tensor_flatten__"):  # a wrapper around others, such as a sharded tensor
+            self._queue(self._inside, where, [getattr(tensor, name) for name in tensor.__tensor_flatten__()[0]])
+
+    def _function(self, where: str, function: Any, queue: deque[tuple[str, Any]]) -> None:
+        if isinstance(function, types.MethodType):
+            queue.append((where, function.__self__))
+            self._queue(self._outside, where, [function.__func__])
+        elif isinstance(function, functools.partial):
+            self._queue(self._outside, where, [function.func, *function.args, *function.keywords.values()])
+        else:
+            self._queue(self._outside, where, _closure(function))
+
+    def _class(self, where: str, cls: type) -> None:
+        for owner in cls.__mro__:
+            if owner not in self._classes and not _is_a_librarys(owner):
+                self._classes.add(owner)
+                values = (value for value in vars(owner).values() if not isinstance(value, types.FunctionType))
+                self._queue(self._outside, where, values)
+
+    @staticmethod
+    def _queue(queue: deque[tuple[str, Any]], where: str, values: Iterable[Any]) -> None:
+        queue.extend((where, value) for value in values if type(value) not in _LEFT_ALONE)
+
+
+def attributes(value: Any) -> Iterator[Any]:
+    """The values of an object's attributes, those in slots included."""
+    yield from getattr(value, "__dict__", {}).values()
+    for name in slots(value):
+        if hasattr(value, name):
+            yield getattr(value, name)
+
+
+def slots(value: Any) -> tuple[str, ...]:
+    """The names of an object's slots."""
+    cls: Any = type(value)
+    return _slots_of(cls)
+
+
+@functools.cache
+def _slots_of(cls: Any) -> tuple[str, ...]:
+    found: list[str] = []
+    for owner in cls.__mro__:
+        names = vars(owner).get("__slots__", ())
+        names = (names,) if isinstance(names, str) else names
+        found += [name for name in names if isinstance(vars(owner).get(name), types.MemberDescriptorType)]
+    return tuple(found)
+
+
+def _members(container: Any) -> Iterable[Any]:
+    if isinstance(container, dict):
+        return [*dict.values(container), *dict.keys(container)]
+    return () if isinstance(container, (bytearray, array.array)) else [*container]
+
+
+def _closure(function: types.FunctionType) -> Iterator[Any]:
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # it is empty yet
+            continue
+    yield from function.__defaults__ or ()
+    yield from (function.__kwdefaults__ or {}).values()
+    yield from vars(function).values()
+
+
+def _is_looked_into(value: Any) -> bool:
+    cls: Any = type(value)
+    if isinstance(value, type) or _is_left_alone(cls):
+        return False
+    if hasattr(cls, "__next__") or (hasattr(cls, "__getitem__") and hasattr(cls, "__len__")):
+        return False  # an iterator or a dataset
+    return not any(isinstance(attribute, _ALIVE) for attribute in attributes(value))
+
+
+@functools.cache
+def _is_left_alone(cls: Any) -> bool:
+    if issubclass(cls, (types.SimpleNamespace, argparse.Namespace)):
+        return False
+    owners: list[Any] = [*cls.__mro__[:-1]]
+    return any(map(_is_a_librarys, owners))
+
+
+@functools.cache
+def _is_a_librarys(cls: Any) -> bool:
+    name = cls.__module__
+    return name.partition(".")[0] in _ROOTS_LEFT_ALONE and not name.startswith(_LOOKED_INTO)

@@ -1,0 +1,144 @@
+"""Containers, objects and generators as they were, put back in place: whoever else refers to them sees it too."""
+
+from __future__ import annotations
+
+import array
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from operator import is_
+from typing import Any
+
+from lightning_cnnviz.guard.reachable import Reachable, slots
+from lightning_cnnviz.guard.restoring import Saved
+from lightning_cnnviz.guard.switches import SavedSwitch, generator_switch
+
+_MISSING = object()
+
+
+def saved_objects(found: Reachable) -> Iterator[Saved]:
+    """All that was found of a model except tensors, as it is now."""
+    for name, container in found.containers:
+        yield SavedMapping(name, container) if isinstance(container, dict) else SavedContainer(name, container)
+    for name, value in found.objects:
+        attributes = getattr(value, "__dict__", None)
+        if attributes:
+            yield SavedMapping(name, attributes)
+        if slots(value):
+            yield SavedSlots(name, value)
+    for name, generator in found.generators:
+        switch = generator_switch(name, generator)
+        if switch is not None:
+            yield SavedSwitch(switch)
+
+
+class SavedMapping:
+    """The entries of a dict, or of a subclass of one, whatever its own methods do."""
+
+    def __init__(self, name: str, mapping: dict[Any, Any]) -> None:
+        self.name = name
+        self._mapping = mapping
+        self._ordered = isinstance(mapping, OrderedDict)
+        self._entries = dict(self._items())
+
+    def differs(self) -> bool:
+        """Whether there are other entries, or in another order."""
+        mapping, entries = self._mapping, self._entries
+        if len(mapping) != len(entries):
+            return True
+        return not all(
+            now is kept and value is entries[kept] for (now, value), kept in zip(self._items(), entries, strict=False)
+        )
+
+    def restore(self) -> None:
+        """Changes what differs, and nothing else: other threads may be reading."""
+        if not self.differs():
+            return
+        mapping, entries = self._mapping, self._entries
+        for key in [key for key in dict.keys(mapping) if key not in entries]:
+            self._base.__delitem__(mapping, key)
+        for key, value in entries.items():
+            if dict.get(mapping, key, _MISSING) is not value:
+                self._base.__setitem__(mapping, key, value)
+        if self.differs():  # in their order
+            self._base.clear(mapping)
+            for key, value in entries.items():
+                self._base.__setitem__(mapping, key, value)
+
+    @property
+    def _base(self) -> Any:
+        return OrderedDict if self._ordered else dict
+
+    def _items(self) -> Any:
+        return self._base.items(self._mapping)
+
+
+class SavedContainer:
+    """The entries of a list, set, deque or array, or of a subclass of one."""
+
+    def __init__(self, name: str, container: Any) -> None:
+        self.name = name
+        self._container = container
+        self._base, self._refill = next((base, fill) for base, fill in _FILLS.items() if isinstance(container, base))
+        self._entries = self._base(container) if self._base is not array.array else container[:]
+
+    def differs(self) -> bool:
+        """Whether there are other entries, or in another order."""
+        if len(self._container) != len(self._entries):
+            return True
+        if isinstance(self._entries, (bytearray, array.array)):
+            return bool(self._container != self._entries)
+        if isinstance(self._entries, set):
+            return {*map(id, self._container)} != {*map(id, self._entries)}
+        return not all(map(is_, self._base.__iter__(self._container), self._entries))
+
+    def restore(self) -> None:
+        """Fills it again, if it differs."""
+        if self.differs():
+            self._refill(self._container, self._entries)
+
+
+def _fill_sequence(container: Any, entries: Any) -> None:
+    type(entries).__setitem__(container, slice(None), entries)
+
+
+def _fill_set(container: Any, entries: Any) -> None:
+    set.clear(container)
+    set.update(container, entries)
+
+
+def _fill_deque(container: Any, entries: Any) -> None:
+    deque.clear(container)
+    deque.extend(container, entries)
+
+
+_FILLS: dict[Any, Callable[[Any, Any], None]] = {
+    list: _fill_sequence,
+    bytearray: _fill_sequence,
+    array.array: _fill_sequence,
+    set: _fill_set,
+    deque: _fill_deque,
+}
+
+
+class SavedSlots:
+    """The values of an object's slots."""
+
+    def __init__(self, name: str, value: Any) -> None:
+        self.name = name
+        self._object = value
+        self._values = self._read()
+
+    def differs(self) -> bool:
+        """Whether a slot holds something else."""
+        return not all(now is kept for now, kept in zip(self._read().values(), self._values.values(), strict=True))
+
+    def restore(self) -> None:
+        """Fills them again, also those of a frozen object."""
+        for slot, value in self._values.items():
+            if value is not _MISSING:
+                object.__setattr__(self._object, slot, value)
+            elif hasattr(self._object, slot):
+                object.__delattr__(self._object, slot)
+
+    def _read(self) -> dict[str, Any]:
+        return {slot: getattr(self._object, slot, _MISSING) for slot in slots(self._object)}

@@ -1,0 +1,243 @@
+"""Tensors as they were: where they lie, what autograd knows of them, and every byte of their memory."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.parameter import is_lazy
+
+from lightning_cnnviz.guard.reachable import Reachable
+from lightning_cnnviz.guard.restoring import Saved
+
+_SMALL = 2**16
+_COPIED_ON_DEVICE = 2**30
+
+
+def saved_tensors(found: Reachable) -> Iterator[Saved]:
+    """All tensors and arrays that were found, as they are now.
+
+    A version counter misses what is written through ``.data``, by fused kernels and by NumPy, so what counts is the
+    memory itself. It is copied whole, because a fingerprint of it takes as long and cannot put anything back. The
+    first GiB of the copies lies on the tensors' own device, what goes beyond in the memory of the host.
+    """
+    storages: dict[int, torch.UntypedStorage] = {}
+    for name, tensor in found.tensors:
+        # Whatever kind of tensor cannot be taken down is left as it is: nobody asked us to look at it.
+        with suppress(Exception):
+            if is_lazy(tensor):
+                continue
+            if tensor.layout is not torch.strided:
+                yield SavedSparse(name, tensor)
+                continue
+            yield SavedTensor(name, tensor)
+            if not _is_wrapper(tensor) and tensor.device.type != "meta":
+                storage = tensor.untyped_storage()
+                storages.setdefault(storage._cdata, storage)
+    yield from _saved_memories([*storages.values()])
+    for name, array in found.arrays:
+        if array.flags.writeable and not isinstance(array, np.memmap):
+            yield SavedArray(name, array)
+
+
+def _is_wrapper(tensor: Tensor) -> bool:
+    return hasattr(tensor, "__tensor_flatten__")
+
+
+class SavedTensor:
+    """Where a tensor lies and what autograd knows of it; its contents belong to :class:`SavedMemory`."""
+
+    def __init__(self, name: str, tensor: Tensor) -> None:
+        self.name = name or "a tensor of the model"
+        self._tensor = tensor
+        self._place = None if _is_wrapper(tensor) else tensor.detach()
+        self._is_leaf, self._requires_grad = tensor.is_leaf, tensor.requires_grad
+        self._gradient = tensor.grad if tensor.is_leaf else None
+        self._hooks = [(hooks, dict(hooks)) for hooks in _tensor_hooks(tensor)]
+
+    def set_aside(self) -> None:
+        """Takes away what a ``backward()`` in the model's own code would write to or call."""
+        if self._gradient is not None:
+            self._tensor.grad = None
+        for hooks, _ in self._hooks:
+            hooks.clear()
+
+    def differs(self) -> bool:
+        """Whether it lies elsewhere, or autograd treats it otherwise."""
+        tensor = self._tensor
+        if (tensor.requires_grad, tensor.is_leaf) != (self._requires_grad, self._is_leaf):
+            return True
+        if self._is_leaf and tensor.grad is not self._gradient:
+            return True
+        return self._moved() or [*_tensor_hooks(tensor)] != [hooks for _, hooks in self._hooks]
+
+    def restore(self) -> None:
+        """Puts it back, with the gradient and the hooks that it had."""
+        tensor = self._tensor
+        if self._place is not None and self._moved():
+            tensor.data = self._place
+        if self._is_leaf:
+            if not tensor.is_leaf:  # written in place by something that needs gradients
+                tensor.detach_()
+            if tensor.requires_grad != self._requires_grad:
+                tensor.requires_grad_(self._requires_grad)
+            if tensor.grad is not self._gradient:
+                tensor.grad = self._gradient
+        for hooks in _tensor_hooks(tensor):
+            if not any(hooks is kept for kept, _ in self._hooks):
+                hooks.clear()
+        for hooks, entries in self._hooks:
+            if hooks != entries:
+                hooks.clear()
+                hooks.update(entries)
+
+    def _moved(self) -> bool:
+        tensor, place = self._tensor, self._place
+        if place is None:
+            return False
+        if tensor.shape != place.shape or tensor.dtype != place.dtype or tensor.device != place.device:
+            return True
+        if tensor.device.type == "meta":
+            return False
+        return bool(
+            tensor.stride() != place.stride()
+            or tensor.storage_offset() != place.storage_offset()
+            or tensor.untyped_storage()._cdata != place.untyped_storage()._cdata
+        )
+
+
+def _tensor_hooks(tensor: Tensor) -> list[dict[Any, Any]]:
+    hooks: list[Any] = [tensor._backward_hooks]
+    if tensor.is_leaf:
+        hooks.append(tensor._post_accumulate_grad_hooks)
+    return [entries for entries in hooks if entries]
+
+
+class SavedMemory:
+    """Every byte of some storages, which lie on one device."""
+
+    def __init__(self, storages: Sequence[torch.UntypedStorage], *, on_host: bool) -> None:
+        self.name = "the memory of the model's tensors"
+        self._storages = [(storage, storage.nbytes()) for storage in storages]
+        copy = self._read()
+        self._copy = copy.cpu() if on_host else copy
+
+    def differs(self) -> bool:
+        """Too dear to look at twice."""
+        return False
+
+    def restore(self) -> None:
+        """Writes what differs, each storage whatever happens with the others."""
+        if len(self._storages) > 1:  # many small ones are compared in one go
+            with suppress(Exception):
+                if self._same(self._read(), self._copy):
+                    return
+        failed: list[Exception] = []
+        start = 0
+        for storage, size in self._storages:
+            try:
+                if storage.nbytes() != size:
+                    storage.resize_(size)
+                kept, now = self._copy[start : start + size], _bytes(storage)
+                if not self._same(now, kept):
+                    now.copy_(kept)
+            except Exception as error:
+                failed.append(error)
+            start += size
+        if failed:
+            raise failed[0]
+
+    def _read(self) -> Tensor:
+        if any(storage.nbytes() != size for storage, size in self._storages):
+            raise ValueError("a storage has another size")
+        parts = [_bytes(storage) for storage, _ in self._storages]
+        return torch.cat(parts) if len(parts) > 1 else parts[0].clone()
+
+    @staticmethod
+    def _same(now: Tensor, kept: Tensor) -> bool:
+        if now.device != kept.device:
+            now = now.to(kept.device)
+        if now.nbytes % 8 == 0 and now.storage_offset() % 8 == 0 and kept.storage_offset() % 8 == 0:
+            now, kept = now.view(torch.int64), kept.view(torch.int64)
+        return torch.equal(now, kept)
+
+
+def _bytes(storage: torch.UntypedStorage) -> Tensor:
+    return torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
+
+
+def _saved_memories(storages: Sequence[torch.UntypedStorage]) -> Iterator[Saved]:
+    """Small storages in one piece for each device, which takes half as long as one by one."""
+    small: dict[torch.device, list[torch.UntypedStorage]] = defaultdict(list)
+    copied = 0
+    for storage in storages:
+        if 0 < storage.nbytes() <= _SMALL:
+            small[storage.device].append(storage)
+        elif storage.nbytes():
+            copied += storage.nbytes()
+            with suppress(Exception):
+                yield SavedMemory([storage], on_host=copied > _COPIED_ON_DEVICE)
+    for together in small.values():
+        yield SavedMemory(together, on_host=False)
+
+
+class SavedSparse:
+    """A sparse tensor, which is put back whole."""
+
+    def __init__(self, name: str, tensor: Tensor) -> None:
+        self.name = name
+        self._tensor = tensor
+        self._place = tensor.detach()
+        self._copy = self._place.clone()
+
+    def differs(self) -> bool:
+        """Whether any of its parts has other bytes."""
+        now, kept = _parts(self._tensor.detach()), _parts(self._copy)
+        return self._tensor.shape != self._copy.shape or not all(map(torch.equal, now, kept))
+
+    def restore(self) -> None:
+        """Gives it the parts that it had."""
+        if not self.differs():
+            return
+        now, kept = _parts(self._tensor.detach()), _parts(self._copy)
+        if all(part.shape == copy.shape for part, copy in zip(now, kept, strict=True)):
+            for part, copy in zip(now, kept, strict=True):
+                part.copy_(copy)
+        if self.differs():
+            self._tensor.data = self._copy
+
+
+def _parts(tensor: Tensor) -> tuple[Tensor, ...]:
+    if tensor.layout is torch.sparse_coo:
+        return tensor._indices(), tensor._values()
+    rows = tensor.layout in (torch.sparse_csr, torch.sparse_bsr)
+    indices = (tensor.crow_indices(), tensor.col_indices()) if rows else (tensor.ccol_indices(), tensor.row_indices())
+    return *indices, tensor.values()
+
+
+class SavedArray:
+    """The contents of a NumPy array."""
+
+    def __init__(self, name: str, array: np.ndarray[Any, Any]) -> None:
+        self.name = name
+        self._array = array
+        self._copy = array.copy()
+        self._key: Callable[[Any], Any] = _identities if array.dtype.hasobject else np.ndarray.tobytes
+
+    def differs(self) -> bool:
+        """Whether it holds other bytes, or other objects."""
+        return bool(self._key(self._array) != self._key(self._copy))
+
+    def restore(self) -> None:
+        """Fills it again, if it differs."""
+        if self.differs():
+            self._array[...] = self._copy
+
+
+def _identities(array: np.ndarray[Any, Any]) -> list[int]:
+    return [*map(id, array.reshape(-1))]

@@ -1,0 +1,183 @@
+"""Where in what a model returns the scores are."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+Path: TypeAlias = tuple[int | str, ...]
+
+_COMMON_KEYS = ("logits", "out", "output", "outputs", "pred", "preds", "prediction", "y_hat")
+_DEEPEST = 4  # caches of language models and the like go further down
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What is known of the scores before the model is called.
+
+    Attributes:
+        samples: N.
+        image_shape: (C, H, W).
+        classes: how many classes have names, None if none have.
+        labels: how many classes the labels show at least.
+        last_linear: the output of the last linear layer that was called, None if unknown.
+    """
+
+    samples: int
+    image_shape: tuple[int, ...] = ()
+    classes: int | None = None
+    labels: int = 0
+    last_linear: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A tensor in the model's output.
+
+    Attributes:
+        tensor: it.
+        path: where it is.
+        remark: which of several was taken, if that was a guess.
+    """
+
+    tensor: Tensor
+    path: Path = ()
+    remark: str | None = None
+
+
+def select_output(output: Any, key: int | str | None = None, hints: Hints | None = None) -> Selected:
+    """The tensor of scores in what a model returned.
+
+    Args:
+        output: a tensor, or a tuple, mapping or object with attributes that holds it, also nested.
+        key: where it is, ``"a.b"`` in nested outputs. None: the tensor itself; one with as many columns as there are
+            classes; one under a common name such as ``"logits"``; the output of the last linear layer; or the first
+            that is not a single number such as a loss. That is the main output where auxiliary ones follow it.
+        hints: what is known of the scores.
+
+    Raises:
+        ValueError: there is nothing under ``key``, or no tensor at all.
+    """
+    if key is not None:
+        found = at(output, key_path(key))
+        if not isinstance(found, Tensor):
+            raise ValueError(f"output_key={key!r} finds no tensor in the model's output: {describe(output)}")
+        return Selected(found, key_path(key))
+    if isinstance(output, Tensor):
+        return Selected(output)
+    candidates = [(path, tensor) for path, tensor in entries(output) if tensor.ndim > 0]
+    if isinstance(output, Sequence) and output and all(isinstance(entry, Mapping) for entry in output):
+        candidates = []  # one mapping for each image, as detectors return them
+    if not candidates:
+        raise ValueError(f"the model's output holds no class scores: {describe(output)}; name them with output_key")
+    grades = _grades(candidates, hints)
+    best = grades.index(max(grades))
+    path, tensor = candidates[best]
+    return Selected(tensor, path, _guessed(candidates, grades, best))
+
+
+def key_path(key: int | str) -> Path:
+    """The steps of a key: ``"heads.cls"`` or ``"0.logits"`` in nested outputs.
+
+    >>> key_path("heads.0")
+    ('heads', 0)
+    """
+    if isinstance(key, int):
+        return (key,)
+    return tuple(int(part) if part.lstrip("-").isdigit() else part for part in key.split("."))
+
+
+def at(output: Any, path: Path) -> Any:
+    """What lies at a path of a nested output, None if nothing does."""
+    for step in path:
+        output = _entry(output, step)
+    return output
+
+
+def entries(output: Any, path: Path = ()) -> list[tuple[Path, Tensor]]:
+    """All tensors in a nested output, with their paths."""
+    if isinstance(output, Tensor):
+        return [(path, output)]
+    if len(path) >= _DEEPEST:
+        return []
+    return [found for step, member in _members(output) for found in entries(member, (*path, step))]
+
+
+def describe(output: Any) -> str:
+    """What a model returned, in a few words."""
+    if isinstance(output, Tensor):
+        return f"a tensor of the shape {tuple(output.shape)}"
+    if isinstance(output, Mapping):
+        return f"{type(output).__name__} with keys {list(output)}"
+    return f"{type(output).__name__} of {[type(member).__name__ for _, member in _members(output)]}"
+
+
+def _grades(candidates: list[tuple[Path, Tensor]], hints: Hints | None) -> Sequence[tuple[bool, ...]]:
+    """How likely each tensor is the scores; the first of the likeliest is taken."""
+    if hints is None:
+        return [(tensor.is_floating_point(), path[-1] in _COMMON_KEYS) for path, tensor in candidates]
+    fitting = [t for _, t in candidates if t.is_floating_point() and t.shape[:1] == (hints.samples,)]
+    has_image = any(tensor.shape[1:] == hints.image_shape for tensor in fitting)
+    widths = [tensor.shape[1] for tensor in fitting if tensor.ndim == 2]
+    # Mean and variance beside an image are the code of a variational autoencoder.
+    of_images = (
+        has_image and hints.classes not in widths and (hints.classes is not None or len(widths) > len({*widths}))
+    )
+    grades = []
+    for path, tensor in candidates:
+        fits = tensor.is_floating_point() and tensor.shape[:1] == (hints.samples,)
+        width = tensor.shape[1] if tensor.ndim in (2, 4) else 1
+        is_image = tensor.shape[1:] == hints.image_shape
+        grades.append(
+            (
+                fits,
+                fits and tensor.ndim == 2 and width == hints.classes,
+                of_images and is_image,
+                fits and (is_image or width >= hints.labels or (width == 1 and hints.labels <= 2)),
+                path[-1] in _COMMON_KEYS,
+                # Where there is an image, too, the last linear layer may as well give its code.
+                fits and not has_image and hints.last_linear is not None and _same(tensor, hints.last_linear),
+            )
+        )
+    return grades
+
+
+def _same(tensor: Tensor, other: Tensor) -> bool:
+    return tensor is other or (tensor.shape == other.shape and torch.equal(tensor.detach(), other.detach()))
+
+
+def _guessed(candidates: list[tuple[Path, Tensor]], grades: Sequence[Any], best: int) -> str | None:
+    rivals = [path for (path, _), grade in zip(candidates, grades, strict=True) if grade[:5] == grades[best][:5]]
+    if len(rivals) < 2:
+        return None
+    names = [".".join(map(str, path)) for path in rivals]
+    taken = ".".join(map(str, candidates[best][0]))
+    return (
+        f"the model returns several tensors that may be its scores ({', '.join(names[:6])}): "
+        f"taken is {taken!r}; output_key names another"
+    )
+
+
+def _entry(output: Any, step: int | str) -> Any:
+    if isinstance(output, Mapping):
+        return output.get(step, output.get(str(step)))
+    if isinstance(step, str):
+        return getattr(output, step, None)
+    return output[step] if isinstance(output, Sequence) and -len(output) <= step < len(output) else None
+
+
+def _members(output: Any) -> list[tuple[int | str, Any]]:
+    if isinstance(output, Mapping):
+        return [(key if isinstance(key, int) else str(key), value) for key, value in output.items()]
+    if isinstance(output, tuple) and hasattr(output, "_fields"):
+        return list(zip(output._fields, output, strict=True))
+    if isinstance(output, Sequence) and not isinstance(output, (str, bytes)):
+        return list(enumerate(output))
+    if dataclasses.is_dataclass(output):
+        return [(field.name, getattr(output, field.name)) for field in dataclasses.fields(output)]
+    return []

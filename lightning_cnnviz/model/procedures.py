@@ -1,0 +1,69 @@
+"""The model as procedures see it, see :class:`~lightning_cnnviz.model.evidence.Model`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from lightning_cnnviz.model import measuring
+from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.targets import Target, of_classes, target_scores
+
+if TYPE_CHECKING:
+    from lightning_cnnviz.model.probe import Probe
+
+_MEASURED_SAMPLES = 2
+
+
+@dataclass(frozen=True)
+class ProcedureModel:
+    """The model that a procedure may call."""
+
+    probe: Probe
+    layout: Layout
+    images: Tensor
+    classes: Tensor | None
+    target: Target
+
+    def scores(self, images: Tensor) -> Tensor:
+        """(N, classes) class scores before softmax, differentiable."""
+        return self.layout.reading.scores(self._output(images))
+
+    def log_probabilities(self, images: Tensor) -> Tensor:
+        """(N, classes) logarithms of the class probabilities, differentiable."""
+        self.layout.reading.check_classes()
+        return self.layout.reading.log_probabilities(self._output(images))
+
+    def target_scores(self, images: Tensor) -> Tensor:
+        """(k N,) the score explained of k versions of the samples."""
+        reading, found = self.layout.reading, []
+        for output in self._output(images).split(len(self.images)):
+            if self.classes is None:
+                found.append(target_scores(output, reading, self.target, None).scores)
+            else:
+                found.append(of_classes(reading.scores(output), self.classes).scores)
+        return torch.cat(found)
+
+    def output_of(self, layer: str, images: Tensor) -> Tensor:
+        """What a layer puts out for images (N, C, H, W), differentiable."""
+        entry = self.probe.entry(self.layout)
+        return measuring.output_of(layer, self.probe.model, entry, images.to(self.images).clone())
+
+    def multiply_adds(self) -> dict[str, int]:
+        """Multiply-adds for one image by layer; "" is the whole model."""
+        entry = self.probe.entry(self.layout)
+        return measuring.multiply_adds(self.probe.model, entry, self.images[:_MEASURED_SAMPLES])
+
+    def progress(self, description: str, done: int, total: int) -> None:
+        """Tells whoever waits how far long work is."""
+        self.probe.progress(description, done, total)
+
+    def _output(self, images: Tensor) -> Tensor:
+        # Optimised in float32 also for a model in half precision.
+        output = self.probe.scores_in(self.probe.call(images.to(self.images), self.layout), self.layout)
+        if output is None:
+            raise ValueError(f"there is no score to explain: {self.layout.reading.reason}")
+        return output

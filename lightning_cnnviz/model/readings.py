@@ -1,0 +1,150 @@
+"""What the numbers that a model returns mean: classes, labels, values, masks, pictures, or nothing to be explained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from lightning_cnnviz.model.outputs import Path
+
+OutputKind: TypeAlias = Literal["auto", "logits", "probabilities", "multilabel", "regression"]
+"""What a user may say of the output."""
+
+Meaning: TypeAlias = Literal["classes", "labels", "values", "masks", "reconstruction", "embedding", "nothing"]
+"""One class of several or a yes; independent labels; numbers; classes of places; a picture; a place among others."""
+
+Ending: TypeAlias = Literal["logits", "log_softmax", "softmax", "sigmoid"]
+"""What a model did last to its scores."""
+
+_FEWEST_REGION = 0.005  # the share of the places that a class other than the first must cover to be explained
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the output of a model is read.
+
+    Attributes:
+        meaning: what its numbers are.
+        ending: what the model did last to them.
+        width: how many classes, labels or numbers there are; 2 for a single yes or no, 0 for nothing.
+        single: whether one number says yes or no.
+        path: where it is in what the model returns.
+        reason: why there is nothing to explain.
+        remarks: how it was read, for the reader.
+        skips_first: whether the first class of masks is a background.
+    """
+
+    meaning: Meaning = "classes"
+    ending: Ending = "logits"
+    width: int = 0
+    single: bool = False
+    path: Path = ()
+    reason: str = ""
+    remarks: tuple[str, ...] = ()
+    skips_first: bool = True
+
+    @property
+    def classes(self) -> int:
+        """How many classes or labels there are to choose from; 0 where there are none."""
+        return self.width if self.meaning in ("classes", "labels", "masks") else 0
+
+    def check_classes(self) -> None:
+        """Says why there are no classes.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if self.meaning not in ("classes", "labels", "masks"):
+            raise ValueError(self.reason or "the output is read as values, which have no classes")
+
+    def scores(self, output: Tensor) -> Tensor:
+        """The scores among which a target chooses, (N, width), differentiable: before softmax where the model says.
+
+        The score of a class in masks is its mean over the places where it is predicted, over all if it is nowhere.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if self.meaning in ("nothing", "embedding", "reconstruction"):
+            raise ValueError(self.reason)
+        if self.meaning == "masks":
+            return self._over_regions(self._both(output))
+        rows = self._rows(output)
+        return self._both(rows) if self.meaning == "classes" else rows
+
+    def probabilities(self, output: Tensor) -> Tensor:
+        """Probabilities for display, (N, classes) float32; of masks the share of the places that each class covers.
+
+        No columns where the model gives no classes.
+        """
+        if not self.classes:
+            return output.new_zeros(len(output), 0, dtype=torch.float32)
+        if self.meaning == "masks":
+            shares = [(self.decisions(output) == index).flatten(1).float().mean(1) for index in range(self.width)]
+            return torch.stack(shares, dim=1)
+        if self.ending not in ("softmax", "sigmoid"):
+            return self.log_probabilities(output).exp()
+        scores = self._rows(output)
+        return torch.cat([1 - scores, scores], dim=1) if self.single else scores
+
+    def log_probabilities(self, output: Tensor) -> Tensor:
+        """Logarithms of the probabilities, (N, classes) float32, differentiable."""
+        scores = self._rows(output)
+        tiny = torch.finfo(scores.dtype).tiny
+        if self.single:
+            if self.ending == "sigmoid":
+                return torch.cat([1 - scores, scores], dim=1).clamp_min(tiny).log()
+            return torch.nn.functional.logsigmoid(torch.cat([-scores, scores], dim=1))
+        if self.ending in ("softmax", "sigmoid"):
+            return scores.clamp_min(tiny).log()
+        if self.meaning == "labels":
+            return torch.nn.functional.logsigmoid(scores)
+        return scores if self.ending == "log_softmax" else scores.log_softmax(dim=1)
+
+    def predicted(self, output: Tensor) -> Tensor:
+        """(N,) the class, label or number explained unless told otherwise: the most probable one, the first number.
+
+        Of masks the class that covers most, but a background only where there is nothing else.
+        """
+        if self.meaning != "masks":
+            return self.scores(output).argmax(dim=1) if self.classes else output.new_zeros(len(output)).long()
+        shares = self.probabilities(output)
+        if self.skips_first and self.width > 1:
+            others = shares[:, 1:]
+            return (others.argmax(dim=1) + 1).where(others.amax(dim=1) >= _FEWEST_REGION, 0)
+        return shares.argmax(dim=1)
+
+    def decisions(self, output: Tensor) -> Tensor:
+        """What the model decides, integers: (N, 1) the class, (N, labels) yes or no, (N, h, w) classes of places.
+
+        (N, 0) where it decides nothing.
+        """
+        output = output.detach()
+        if self.meaning == "masks":
+            return self._both(output).argmax(dim=1)
+        if self.meaning == "labels":
+            return (self.log_probabilities(output).exp() > 0.5).long()
+        if self.meaning == "classes":
+            return self.log_probabilities(output).argmax(dim=1, keepdim=True)
+        return torch.zeros(len(output), 0, dtype=torch.long, device=output.device)
+
+    @staticmethod
+    def _rows(output: Tensor) -> Tensor:
+        """(N, width), at least of single precision; scores of places are averaged."""
+        scores = output.float() if output.element_size() < 4 else output
+        return scores[:, None] if scores.ndim == 1 else scores.flatten(2).mean(2) if scores.ndim > 2 else scores
+
+    def _both(self, scores: Tensor) -> Tensor:
+        """A single score is that of a yes; that of a no is its negative, or what is missing to 1."""
+        if not self.single:
+            return scores
+        return torch.cat([1 - scores if self.ending == "sigmoid" else -scores, scores], dim=1)
+
+    def _over_regions(self, scores: Tensor) -> Tensor:
+        best = scores.detach().argmax(dim=1, keepdim=True)
+        regions = torch.zeros_like(scores).scatter(1, best, 1.0)
+        regions = regions.where(regions.flatten(2).any(2)[:, :, None, None], 1.0)
+        return (scores * regions).flatten(2).sum(2) / regions.flatten(2).sum(2)

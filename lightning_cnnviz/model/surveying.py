@@ -1,0 +1,172 @@
+"""Calling a model for the first time: how it takes images, what it returns, and what its layers are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_cnnviz.guard.process_state import seed
+from lightning_cnnviz.model.disturbance import disturbed
+from lightning_cnnviz.model.entry import refused
+from lightning_cnnviz.model.hooks import hooked, image_like, replaced
+from lightning_cnnviz.model.isolation import placement
+from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.names import named_layers
+from lightning_cnnviz.model.outputs import Hints, at, select_output
+from lightning_cnnviz.model.readings import OutputKind, Reading
+from lightning_cnnviz.model.recognition import Known, read
+from lightning_cnnviz.model.survey import Survey
+from lightning_cnnviz.samples import FixedSamples
+
+_SAMPLES = 3  # the same number as parts of a sample or channels is rare, and a BatchNorm refuses a single value
+_SEED = 0
+_COUPLED = (
+    "the samples of a batch influence each other in this model, as normalisation without running statistics does: "
+    "every gradient is that of the sample's own score, in the company of these samples"
+)
+_NO_OUTPUT = "there is no score to explain: "
+
+Entry = Callable[[Tensor], Any]
+
+
+@dataclass
+class _FirstCall:
+    name: str
+    entry: Entry
+    images: Tensor
+    output: Any
+    watch: Survey
+    remark: str | None
+
+
+def survey(
+    model: nn.Module, entries: Mapping[str, Entry], samples: FixedSamples, key: int | str | None, kind: OutputKind
+) -> Layout:
+    """The model's layers, and how its output is read. To be called in isolation.
+
+    Args:
+        model: it.
+        entries: what may be called with the images, in the order in which to try.
+        samples: those to be looked at.
+        key: where in the output the scores are, None if that is to be found out.
+        kind: what the scores are, as far as the user says.
+
+    Raises:
+        ValueError: the model takes no images.
+    """
+    modules = named_layers(model)
+    first = _call(model, modules, entries, samples)
+    hints = _hints(first, samples)
+    remarks = [first.remark]
+    try:
+        selected = select_output(first.output, key, hints)
+        output = selected.tensor
+        known = Known(
+            len(first.images),
+            tuple(first.images.shape[1:]),
+            kind,
+            first.watch.ending(output),
+            _truth(samples),
+            samples.class_names,
+        )
+        reading = read(output, known, selected.path)
+        remarks += [selected.remark, *reading.remarks]
+    except ValueError as error:
+        if key is not None:
+            raise
+        output, reading = None, Reading("nothing", reason=str(error))
+    explained = None if reading.meaning == "nothing" else output
+    changed = _second_output(modules, first, reading)
+    if explained is not None:
+        _dismiss_undecided(modules, first, explained, reading)
+    layout = first.watch.layout(model, reading, explained, changed)
+    remarks += [_COUPLED if layout.coupled else None]
+    if reading.meaning == "nothing":
+        remarks.append(_NO_OUTPUT + reading.reason)
+    return replace(layout, entry=first.name, remarks=tuple(remark for remark in remarks if remark))
+
+
+def placed(images: Tensor, model: nn.Module) -> Tensor:
+    """The images where the model expects them, free to be derived by, which those made under inference mode are not."""
+    device, dtype = placement(model)
+    moved = images.to(device=device, dtype=dtype)
+    return moved.clone() if moved.is_inference() else moved.detach()
+
+
+def _call(
+    model: nn.Module, modules: Mapping[str, nn.Module], entries: Mapping[str, Entry], samples: FixedSamples
+) -> _FirstCall:
+    few = [index % len(samples) for index in range(_SAMPLES)]
+    everything = list(range(len(samples)))
+    failure, what_failed = None, None
+    for name, entry in entries.items():
+        for chosen, with_gradients in ((few, True), (few, False), (everything, False)):
+            images = placed(samples.images[chosen], model).requires_grad_(with_gradients)
+            watch = Survey(modules, images)
+            seed(_SEED)
+            try:
+                with hooked(modules, watch.record), torch.set_grad_enabled(with_gradients):
+                    output = entry(images.clone())
+            except Exception as error:
+                failure, what_failed = failure or error, what_failed or refused(model, images, error)
+                continue
+            remark = None
+            if failure is not None and name:
+                remark = f"{what_failed}. Looked at is {name!r}, its only part with convolutions"
+            return _FirstCall(name, entry, images, output, watch, remark)
+    raise ValueError(what_failed) from failure
+
+
+def _hints(first: _FirstCall, samples: FixedSamples) -> Hints:
+    return Hints(
+        len(first.images),
+        tuple(first.images.shape[1:]),
+        None if samples.class_names is None else len(samples.class_names),
+        0 if samples.labels is None else int(samples.labels.max()) + 1,
+        first.watch.last_logits,
+    )
+
+
+def _truth(samples: FixedSamples) -> str | None:
+    """What the data say of each image."""
+    truth: Any = getattr(samples, "truth", None)
+    return getattr(truth, "kind", None)
+
+
+def _second_output(modules: Mapping[str, nn.Module], first: _FirstCall, reading: Reading) -> Tensor | None:
+    seed(_SEED)
+    try:
+        with hooked(modules, first.watch.record_disturbed()), torch.no_grad():
+            output = first.entry(disturbed(first.images))
+    except Exception:
+        return None  # whatever it is, the first pass went well
+    found = at(output, reading.path)
+    return found if isinstance(found, Tensor) else None
+
+
+def _dismiss_undecided(
+    modules: Mapping[str, nn.Module], first: _FirstCall, explained: Tensor, reading: Reading
+) -> None:
+    """Notes which modules under ``no_grad`` change nothing of the scores, such as a teacher beside the student."""
+    doubtful = first.watch.undecided(explained)
+    if not doubtful:
+        return
+
+    def change(name: str, output: Any) -> Any:
+        tensor = image_like(output)
+        if tensor is None:
+            return None
+        return replaced(output, tensor, tensor + torch.randn_like(tensor) * tensor.std() + tensor.mean())
+
+    seed(_SEED)
+    try:
+        with hooked(doubtful, change), torch.no_grad():
+            output = at(first.entry(first.images.detach().clone()), reading.path)
+    except Exception:
+        return
+    if isinstance(output, Tensor) and torch.equal(output, explained.detach()):
+        first.watch.dismiss(doubtful)

@@ -1,0 +1,99 @@
+"""Artifacts as files: of a run, step by step, and of a single explanation."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lightning_cnnviz.output.artifacts import Array, Artifact, Look, Note, Picture, Scalar
+from lightning_cnnviz.output.disk import check_room, write_whole
+from lightning_cnnviz.output.encoding import encode, file_extension
+from lightning_cnnviz.output.sink import Sink
+
+_NOT_IN_FILE_NAMES = re.compile(r'[<>:"\\|?*\x00-\x1f]')
+
+
+class FileSink(Sink):
+    """Writes files into a directory.
+
+    A picture goes to ``<tag>_<step>.png`` and a note to ``<tag>_<step>.md``, the parts of the tag as folders and the
+    step with six digits: ``grad_cam/layer4_000120.png``. Scalars go to ``scalars.csv`` with the columns tag, step,
+    value. Existing files of the same name are replaced, ``scalars.csv`` is continued. A subclass whose ``takes`` has
+    ``Array`` in it also writes the values behind the pictures, to ``<tag>_<step>.npy``.
+
+    Args:
+        directory: made when the first artifact is written.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = Path(directory)
+
+    def write(self, artifact: Artifact, step: int) -> None:
+        """Writes the artifact at once; a reader never sees half a picture.
+
+        Raises:
+            OSError: it cannot be written, or the disk is all but full.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        check_room(self.directory)
+        if isinstance(artifact, Scalar):
+            self._append(artifact, step)
+        elif not isinstance(artifact, Look):
+            write_file(self.directory, artifact, f"_{step:06d}")
+
+    def _append(self, scalar: Scalar, step: int) -> None:
+        with (self.directory / "scalars.csv").open("a", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            if file.tell() == 0:
+                rows.writerow(["tag", "step", "value"])
+            rows.writerow([scalar.tag, step, scalar.value])
+
+
+def write_file(directory: Path, artifact: Picture | Note | Array, suffix: str = "") -> Path:
+    """Writes one artifact to a file below a directory, the parts of its tag as folders.
+
+    Args:
+        directory: made if missing.
+        artifact: a picture becomes PNG or JPEG, a note Markdown, an array npy.
+        suffix: put between the tag and the extension.
+
+    Returns:
+        The file.
+    """
+    match artifact:
+        case Picture():
+            content = encode(artifact.image, artifact.format)
+            extension = file_extension(content)
+        case Note():
+            content, extension = artifact.text.encode(), "md"
+        case Array():
+            content, extension = _npy(artifact), "npy"
+    path = file_path(directory, artifact.tag, f"{suffix}.{extension}")
+    write_whole(path, content)
+    return path
+
+
+def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Writes a CSV file."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_whole(path, text.getvalue().encode())
+
+
+def file_path(directory: Path, tag: str, ending: str) -> Path:
+    """The file below the directory that a tag stands for, with the parts of the tag as folders."""
+    # A part such as ".." or the empty one before a leading slash would lead out of the directory.
+    parts = [part if part.strip(".") else "_" for part in _NOT_IN_FILE_NAMES.sub("_", tag).split("/")]
+    return directory.joinpath(*parts[:-1], parts[-1] + ending)
+
+
+def _npy(array: Array) -> bytes:
+    content = io.BytesIO()
+    np.save(content, array.values.numpy())
+    return content.getvalue()

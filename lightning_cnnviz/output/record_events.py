@@ -1,0 +1,50 @@
+"""The record in TensorBoard's event files: blobs under a plugin name of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from lightning_cnnviz.output.record import Record, encode_record, encode_setup, setup_id
+from lightning_cnnviz.output.record_names import LOOK_TAG, PLUGIN, SETUP_TAG
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+
+class RecordEvents:
+    """Turns the looks of one event file into summaries; a setup is written once."""
+
+    def __init__(self) -> None:
+        self._written: set[str] = set()
+
+    def summaries(self, record: Record, step: int) -> Iterator[Summary]:
+        """What to add at this step, setups first."""
+        names = []
+        for group in record.groups:
+            blobs = encode_setup(group.setup)
+            names.append(setup_id(blobs))
+            if names[-1] not in self._written:
+                self._written.add(names[-1])
+                yield blob_summary(SETUP_TAG, blobs)
+        yield blob_summary(LOOK_TAG, encode_record(record, step, names))
+
+
+def blob_summary(tag: str, blobs: Sequence[bytes]) -> Summary:
+    """A summary that TensorBoard keeps as a sequence of blobs and shows nowhere but on our page."""
+    # Here, because importing the package should cost next to nothing.
+    from tensorboard.compat.proto.summary_pb2 import (  # noqa: PLC0415
+        DATA_CLASS_BLOB_SEQUENCE,
+        Summary,
+        SummaryMetadata,
+    )
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto  # noqa: PLC0415
+    from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto  # noqa: PLC0415
+    from tensorboard.compat.proto.types_pb2 import DT_STRING  # noqa: PLC0415
+
+    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=len(blobs))])
+    tensor = TensorProto(dtype=DT_STRING, tensor_shape=shape, string_val=list(blobs))
+    metadata = SummaryMetadata(
+        plugin_data=SummaryMetadata.PluginData(plugin_name=PLUGIN), data_class=DATA_CLASS_BLOB_SEQUENCE
+    )
+    return Summary(value=[Summary.Value(tag=tag, tensor=tensor, metadata=metadata)])

@@ -1,0 +1,80 @@
+"""TensorBoard's event files."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar
+from lightning_cnnviz.output.disk import check_room, is_remote
+from lightning_cnnviz.output.encoding import encode
+from lightning_cnnviz.output.event_records import use_fast_checksums
+from lightning_cnnviz.output.look_record import record_of
+from lightning_cnnviz.output.record_events import RecordEvents
+from lightning_cnnviz.output.sink import ClientSink
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from torch.utils.tensorboard.writer import FileWriter
+
+
+class TensorBoardSink(ClientSink):
+    """Writes to an open TensorBoard writer: pictures to Images, scalars to Scalars, notes to Text, looks to CNN Viz.
+
+    Args:
+        client: the ``SummaryWriter`` of the Trainer's own logger.
+    """
+
+    takes = (Picture, Scalar, Note, Look)
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)
+        self._records = RecordEvents()
+
+    def write(self, artifact: Artifact, step: int) -> None:
+        """Hands the artifact to TensorBoard's own queue, pictures as finished PNG or JPEG.
+
+        Raises:
+            OSError: the event file cannot be written to, or the disk is all but full.
+        """
+        file_writer = self.client._get_file_writer()
+        _check_event_file(file_writer)
+        match artifact:
+            case Picture():
+                use_fast_checksums(file_writer)
+                file_writer.add_summary(_image_summary(artifact), global_step=step)
+            case Look():
+                use_fast_checksums(file_writer)
+                for summary in self._records.summaries(record_of(artifact), step):
+                    file_writer.add_summary(summary, global_step=step)
+            case Scalar():
+                self.client.add_scalar(artifact.tag, artifact.value, step)
+            case Note():
+                self.client.add_text(artifact.tag, artifact.text, step)
+
+    def flush(self) -> None:
+        """Waits until TensorBoard's queue is on the disk; an error of an earlier write is raised here at the latest."""
+        if self._client is not None:
+            self._client.flush()
+
+
+def _check_event_file(file_writer: FileWriter) -> None:
+    """Raises OSError in time: what fails inside TensorBoard is raised from the next write, which may be Lightning's."""
+    directory = str(file_writer.get_logdir())
+    if is_remote(directory):  # where there is always room, and opening a file costs a round trip
+        return
+    check_room(directory)
+    path = getattr(file_writer.event_writer, "_file_name", None)
+    if path is not None:
+        # TensorBoard opens the file for every record. No creation: a new file would begin without its header.
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
+
+
+def _image_summary(picture: Picture) -> Summary:
+    # Here, because importing the package should cost next to nothing.
+    from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415
+
+    height, width, channels = picture.image.shape
+    encoded = encode(picture.image, picture.format)
+    image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=encoded)
+    return Summary(value=[Summary.Value(tag=picture.tag, image=image)])

@@ -1,0 +1,64 @@
+"""Weights & Biases."""
+
+from __future__ import annotations
+
+import html
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning_cnnviz.output.artifacts import Artifact, Note, Picture, Scalar
+from lightning_cnnviz.output.encoding import encode, file_extension
+from lightning_cnnviz.output.sink import ClientSink
+
+_STEP_KEY = "trainer/global_step"
+"""What Lightning's logger calls the step, and every panel of a Lightning run has on its axis."""
+
+
+class WandbSink(ClientSink):
+    """Writes one row a look: pictures as ``wandb.Image``, numbers, and notes as ``wandb.Html``.
+
+    Args:
+        client: the run of the Trainer's ``WandbLogger``.
+    """
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)
+        self._rows: dict[int, dict[str, bytes | float | str]] = {}
+
+    def write(self, artifact: Artifact, step: int) -> None:
+        """Keeps the artifact for the row of its step, pictures as finished PNG or JPEG."""
+        row = self._rows.setdefault(step, {})
+        match artifact:
+            case Picture():
+                row[artifact.tag] = encode(artifact.image, artifact.format)
+            case Scalar():
+                row[artifact.tag] = artifact.value
+            case Note():
+                row[artifact.tag] = artifact.text
+
+    def flush(self) -> None:
+        """Logs the rows."""
+        rows, self._rows = self._rows, {}
+        for step, row in sorted(rows.items()):
+            with tempfile.TemporaryDirectory() as folder:
+                # Without `step`: W&B's own counter is Lightning's to move, and an older one is dropped without a word.
+                self.client.log({**_media(row, Path(folder)), _STEP_KEY: step})
+
+
+def _media(row: Mapping[str, bytes | float | str], folder: Path) -> dict[str, Any]:
+    import wandb  # noqa: PLC0415 - only there if the user has it
+
+    logged: dict[str, Any] = {}
+    for number, (tag, value) in enumerate(row.items()):
+        if isinstance(value, bytes):
+            # A file is copied as it is; an array would be encoded again, which takes six times as long.
+            file = folder / f"{number}.{file_extension(value)}"
+            file.write_bytes(value)
+            logged[tag] = wandb.Image(str(file))
+        elif isinstance(value, str):
+            logged[tag] = wandb.Html(f"<pre style='white-space: pre-wrap'>{html.escape(value)}</pre>")
+        else:
+            logged[tag] = value
+    return logged

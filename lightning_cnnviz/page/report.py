@@ -1,0 +1,153 @@
+"""One HTML file with the page and its record, to be opened from the disk."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_STATIC = Path(__file__).parent / "static"
+_ENTRY = "file.js"
+MOST_BYTES = 20 * 10**6
+_IN_BASE64 = 4 / 3
+_FEWEST_LOOKS = 3
+
+_IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([^"]+)";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
+_NAME = re.compile(r"(?:async )?(?:function|class|const) (\w+)")
+
+
+@dataclass
+class RunRecord:
+    """The record of a run as blobs.
+
+    Attributes:
+        name: of the run.
+        setups: the blobs of each setup by its name.
+        looks: the blobs of each look, in the order of their steps.
+    """
+
+    name: str
+    setups: dict[str, list[bytes]] = field(default_factory=dict)
+    looks: list[list[bytes]] = field(default_factory=list)
+
+
+def report(runs: Sequence[RunRecord], most_bytes: int = MOST_BYTES) -> bytes:
+    """The page of these runs as one HTML file without a request to anywhere.
+
+    Args:
+        runs: side by side.
+        most_bytes: of the file; looks are left out until it fits, late ones before early ones, never the first and the
+            last.
+    """
+    script, style = bundle(), (_STATIC / "style.css").read_text(encoding="utf-8")
+    left = most_bytes - len(script) - len(style) - sum(_size(blobs) for run in runs for blobs in run.setups.values())
+    blobs: list[bytes] = []
+    index = [_indexed(run, thinned(run.looks, left // len(runs)), blobs) for run in runs]
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{_sha256(script)}'; style-src 'sha256-{_sha256(style)}'; img-src blob:"
+    )
+    lines = [
+        "<!doctype html>",
+        '<html lang="en">',
+        '<meta charset="utf-8">',
+        f"<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}; base-uri 'none'; form-action 'none'\">",
+        '<meta name="viewport" content="width=device-width">',
+        "<title>CNN Viz</title>",
+        f"<style>{style}</style>",
+        "<body>",
+        "<noscript>This page shows its contents by JavaScript.</noscript>",
+        f'<script type="application/json" id="record-index">{_json({"runs": index})}</script>',
+        *(
+            f'<script type="text/plain" id="blob-{number}">{base64.b64encode(blob).decode()}</script>'
+            for number, blob in enumerate(blobs)
+        ),
+        f'<script type="module">{script}</script>',
+    ]
+    return "\n".join(lines).encode()
+
+
+def read_report(content: bytes) -> list[RunRecord]:
+    """The runs that a file of :func:`report` holds.
+
+    Raises:
+        ValueError: it is no such file.
+    """
+    text = content.decode()
+    index = re.search(r'id="record-index">(.*?)</script>', text)
+    if index is None:
+        raise ValueError("this is no report of lightning_cnnviz")
+    coded = dict(re.findall(r'id="blob-(\d+)">([^<]*)<', text))
+    blobs = {int(number): base64.b64decode(value) for number, value in coded.items()}
+    return [
+        RunRecord(
+            run["name"],
+            {name: [blobs[number] for number in numbers] for name, numbers in run["setups"].items()},
+            [[blobs[number] for number in numbers] for numbers in run["looks"]],
+        )
+        for run in json.loads(index[1])["runs"]
+    ]
+
+
+def thinned(looks: Sequence[list[bytes]], most_bytes: float) -> list[list[bytes]]:
+    """As many looks as fit, spaced by equal factors rather than equal steps: early ones are close together."""
+    kept = list(enumerate(looks))
+    size = sum(map(_size, looks))
+    while size > most_bytes and len(kept) > _FEWEST_LOOKS:
+        # A look is worth the factor by which the ones beside it lie apart.
+        apart = [(kept[i + 1][0] + 1) / (kept[i - 1][0] + 1) for i in range(1, len(kept) - 1)]
+        _, blobs = kept.pop(1 + apart.index(min(apart)))
+        size -= _size(blobs)
+    return [blobs for _, blobs in kept]
+
+
+def bundle() -> str:
+    """All modules as one: each a function of its own that hands out what it exports."""
+    parts = ["const modules = {};"]
+    for name in _in_order(_ENTRY, []):
+        source = (_STATIC / name).read_text(encoding="utf-8")
+        exported = [_NAME.match(source, match.end())[1] for match in _EXPORT.finditer(source)]  # type: ignore[index]
+        body = _EXPORT.sub("", _IMPORT.sub(r'const \1 = modules["\2"];', source))
+        parts.append(f'modules["{name}"] = (() => {{\n{body}\nreturn {{ {", ".join(exported)} }};\n}})();')
+    script = "\n".join(parts)
+    assert "</script" not in script, "it would end the script"
+    return script
+
+
+def _in_order(name: str, done: list[str]) -> list[str]:
+    """The modules that a module needs, each after those that it needs itself."""
+    for _, needed in _IMPORT.findall((_STATIC / name).read_text(encoding="utf-8")):
+        if needed not in done:
+            _in_order(needed, done)
+    done.append(name)
+    return done
+
+
+def _indexed(run: RunRecord, looks: Sequence[list[bytes]], blobs: list[bytes]) -> dict[str, object]:
+    def numbered(some: Sequence[bytes]) -> Iterator[int]:
+        for blob in some:
+            blobs.append(blob)
+            yield len(blobs) - 1
+
+    return {
+        "name": run.name,
+        "setups": {name: list(numbered(setup)) for name, setup in run.setups.items()},
+        "looks": [list(numbered(look)) for look in looks],
+    }
+
+
+def _json(value: object) -> str:
+    """JSON without `<`, with which alone a text could end the script around it."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
+def _size(blobs: Sequence[bytes]) -> int:
+    return round(sum(map(len, blobs)) * _IN_BASE64) + 60 * len(blobs)
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

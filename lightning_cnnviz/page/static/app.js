@@ -1,0 +1,199 @@
+// The page: one axis of epochs over everything, and the views below it.
+
+import { nameOf, places } from "./axis.js";
+import { COLORMAPS } from "./colormaps.js";
+import { drawControls } from "./controls.js";
+import { element } from "./dom.js";
+import { showFilm } from "./film.js";
+import { showLayers } from "./layers.js";
+import { showAnswers, showFilters, showNotes, showPictures } from "./others.js";
+import { Run } from "./run.js";
+import { showSamples } from "./samples.js";
+import { followTheme, linkTo, readLink, writeLink } from "./state.js";
+
+export const VIEWS = {
+  samples: ["Samples", showSamples],
+  film: ["Film", showFilm],
+  layers: ["Layers × epochs", showLayers],
+  filters: ["Filters and prototypes", showFilters],
+  answers: ["Mistakes", showAnswers],
+  notes: ["Notes and alarms", showNotes],
+  pictures: ["Pictures", showPictures],
+};
+
+const ASK_AGAIN_MS = 15000;
+const FRAME_MS = 500;
+
+/** Fills a page with what a source has; answers when the first look is painted. */
+export async function start(source, body) {
+  const app = new App(source, body);
+  await app.open();
+  return app;
+}
+
+class App {
+  #state = readLink();
+  #runs = new Map();
+  #counts = new Map();
+  #turn = 0;
+  #timer = null;
+
+  constructor(source, body) {
+    this.source = source;
+    this.controls = element("section", { className: "controls", "aria-label": "Controls" });
+    this.links = element("nav", { "aria-label": "Views" });
+    this.problem = element("p", { role: "alert", className: "problem" });
+    this.main = element("main", {});
+    this.tooltip = element("div", { className: "tooltip", hidden: true });
+    body.append(element("header", {}, element("h1", {}, "CNN Viz"), this.links), this.controls, this.problem, this.main, this.tooltip);
+    followTheme(document.documentElement);
+    document.addEventListener("keydown", (event) => this.#key(event));
+    window.addEventListener("hashchange", () => {
+      this.#state = readLink();
+      this.#open(this.#ready());
+    });
+  }
+
+  async open() {
+    await this.#guard(async () => {
+      await this.#count();
+      await this.#ready();
+    });
+    if (this.source.live) setInterval(() => document.hidden || this.#guard(() => this.#askAgain()), ASK_AGAIN_MS);
+  }
+
+  /** Changes what is looked at; `place` also moves on the axis. */
+  set = (changes, place = null) => {
+    Object.assign(this.#state, changes, place === null ? {} : { epoch: String(place) });
+    writeLink(this.#state);
+    return this.#open("run" in changes ? this.#ready() : this.#render());
+  };
+
+  go = (place) => this.set({ epoch: String(place) });
+
+  tell = (text, event = null) => {
+    this.tooltip.hidden = text === null;
+    if (text === null) return;
+    this.tooltip.textContent = text;
+    const { innerWidth, innerHeight } = window;
+    this.tooltip.style.left = `${Math.min(event.clientX + 14, innerWidth - this.tooltip.offsetWidth - 4)}px`;
+    this.tooltip.style.top = `${Math.min(event.clientY + 14, innerHeight - this.tooltip.offsetHeight - 4)}px`;
+  };
+
+  play = () => {
+    if (this.#timer) {
+      clearTimeout(this.#timer);
+      this.#timer = null;
+      return this.#render();
+    }
+    const { axis, place } = this.#view();
+    const next = async () => {
+      const now = this.#view();
+      const at = now.axis.indexOf(now.place) + 1;
+      if (at >= now.axis.length) this.#timer = null;
+      else this.#timer = setTimeout(next, FRAME_MS);
+      if (at < now.axis.length) await this.go(now.axis[at]);
+      else await this.#render();
+    };
+    this.#timer = setTimeout(next, FRAME_MS);
+    return this.go(place === axis.at(-1) ? axis[0] : place);
+  };
+
+  step = (by) => {
+    const { axis, place } = this.#view();
+    const at = Math.min(axis.length - 1, Math.max(0, axis.indexOf(place) + by));
+    return this.go(axis[at]);
+  };
+
+  #open(work) {
+    return this.#guard(() => work);
+  }
+
+  async #guard(work) {
+    try {
+      await work();
+      this.problem.textContent = "";
+    } catch (error) {
+      this.problem.textContent = `${error.message} Reload the page to try again.`;
+      console.warn(error);
+    }
+  }
+
+  async #count() {
+    this.#counts = new Map((await this.source.runs()).map((run) => [run.name, run]));
+  }
+
+  /** Loads the chosen runs; the newest if none is chosen. */
+  async #ready() {
+    const known = [...this.#counts.values()];
+    const chosen = this.#state.run.filter((name) => this.#counts.has(name));
+    const newest = known.findLast((run) => run.looks) ?? known.at(-1);
+    this.#state.run = chosen.length ? chosen : newest ? [newest.name] : [];
+    await Promise.all(this.#state.run.map(async (name) => {
+      if (!this.#runs.has(name)) this.#runs.set(name, new Run(this.source, name));
+      await this.#runs.get(name).load(this.#counts.get(name).looks, () => this.#render());
+    }));
+    await this.#render();
+  }
+
+  async #askAgain() {
+    await this.#count();
+    const shown = this.#view().runs;
+    const fresh = await Promise.all(shown.map((run) => run.refresh(this.#counts.get(run.name)?.looks ?? 0)));
+    if (!shown.length) await this.#ready();
+    else if (fresh.some(Boolean)) await this.#render();
+  }
+
+  #view() {
+    const runs = this.#state.run.map((name) => this.#runs.get(name)).filter((run) => run);
+    const axis = places(runs);
+    const wanted = this.#state.epoch === "" ? Infinity : Number(this.#state.epoch);
+    const place = axis.reduce((best, at) => (Math.abs(at - wanted) < Math.abs(best - wanted) ? at : best), axis.at(-1) ?? 0);
+    const { set, go, tell, play, step } = this;
+    return { runs, axis, place, state: this.#state, set, go, tell, play, step, playing: this.#timer !== null, live: this.source.live, names: [...this.#counts.keys()], colormaps: Object.keys(COLORMAPS) };
+  }
+
+  async #render() {
+    const turn = ++this.#turn;
+    const view = this.#view();
+    const [title, show] = VIEWS[view.state.view] ?? VIEWS.samples;
+    const shown = view.runs.length ? await show(view) : [element("p", {}, "There is no run with our data here yet. Train with CNNVisualizer() and a TensorBoardLogger.")];
+    if (turn !== this.#turn) return; // another render has started meanwhile
+    keepingFocus(() => {
+      drawControls(this.controls, view);
+      this.links.replaceChildren(...Object.entries(VIEWS).map(([name, [text]]) => this.#link(name, text)));
+      this.main.replaceChildren(...shown.flat());
+    });
+    document.documentElement.style.setProperty("--opacity", view.state.opacity);
+    document.title = `${title}, ${nameOf(view.runs[0]?.at(view.place))} · CNN Viz`;
+    this.main.dataset.painted = String(turn);
+  }
+
+  #link(name, text) {
+    const follow = (event) => {
+      event.preventDefault();
+      this.set({ view: name });
+    };
+    return element("a", { href: linkTo({ ...this.#state, view: name }), "aria-current": name === this.#state.view ? "page" : null, "data-key": `view/${name}`, onclick: follow }, text);
+  }
+
+  #key(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, select, .heat tbody")) return;
+    if (event.key === "ArrowLeft") this.step(-1);
+    else if (event.key === "ArrowRight") this.step(1);
+    else if (event.key === "Home") this.step(-Infinity);
+    else if (event.key === "End") this.step(Infinity);
+    else if (event.key === "p") this.play();
+    else return;
+    event.preventDefault();
+  }
+}
+
+/** What had the focus or was scrolled aside is so again after the page was drawn anew. */
+function keepingFocus(change) {
+  const key = document.activeElement?.dataset?.key;
+  const aside = new Map([...document.querySelectorAll(".wide, .film")].map((node) => [node.getAttribute("aria-label"), node.scrollLeft]));
+  change();
+  for (const node of document.querySelectorAll(".wide, .film")) node.scrollLeft = aside.get(node.getAttribute("aria-label")) ?? 0;
+  if (key) document.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+}

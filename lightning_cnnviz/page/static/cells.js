@@ -1,0 +1,111 @@
+// One map in one cell: what it shows, on which scale, and the value under the pointer.
+
+import { nameOf } from "./axis.js";
+import { COLORMAPS } from "./colormaps.js";
+import { element, short } from "./dom.js";
+import { colorTable, mirrored, paintColors, paintMap, union } from "./paint.js";
+
+const DIFFERENCE_COLORS = "RdBu_r";
+
+/** Columns of an item: one for each map, or for each three where they are colors. */
+export function columnsOf(item) {
+  return Array.from({ length: item.shape[1] / item.planes }, (_, i) => item.columns[i] ?? "");
+}
+
+/** Loads one cell; answers { maps, limits, symmetric, table, item, look }, or null where it was not recorded. */
+export async function readCell(view, run, tag, sample, column, place = view.place) {
+  const look = run.lookWith(tag, place);
+  const item = run.item(look, tag);
+  if (!item) return null;
+  const now = await readMaps(run, look, item, sample, column);
+  if (!now) return null;
+  const other = view.state.difference === "" ? null : run.lookWith(tag, Number(view.state.difference));
+  if (other === null) return { ...now, item, look, symmetric: item.symmetric, limits: limitsOf(view, run, look, item, now), table: tableOf(view, run, item) };
+  const before = await readMaps(run, other, run.item(other, tag), sample, column);
+  if (!before || before.maps[0].width !== now.maps[0].width) return null;
+  const maps = now.maps.map((map, i) => ({ ...map, values: map.values.map((value, at) => value - before.maps[i].values[at]) }));
+  const most = differenceLimit(view, run, tag, maps);
+  return { maps, item, look, other, symmetric: true, limits: [-most, most], table: colorTable(COLORMAPS[DIFFERENCE_COLORS]) };
+}
+
+async function readMaps(run, look, item, sample, column) {
+  const index = columnsOf(item).indexOf(column);
+  const row = item.group === null ? 0 : sample;
+  if (index < 0 || row < 0 || row >= item.shape[0]) return null;
+  const stack = await run.stack(look, item);
+  const numbers = Array.from({ length: item.planes }, (_, plane) => index * item.planes + plane);
+  const { height, width } = stack;
+  return {
+    maps: numbers.map((map) => ({ values: stack.values(row, map), height, width })),
+    range: union(numbers.map((map) => stack.range(row, map))),
+  };
+}
+
+function limitsOf(view, run, look, item, { range }) {
+  const scale = view.state.scale || (item.shared ? "epoch" : "map");
+  if (scale === "map") return mirrored(union([range]), item.symmetric);
+  // Runs side by side are on the same scale, or they could not be compared.
+  const looks = view.runs.flatMap((one) => (scale === "run" ? one.looks : [one === run ? look : one.lookWith(item.tag, view.place)]));
+  return mirrored(rangeOver(run, looks, item.tag), item.symmetric);
+}
+
+function differenceLimit(view, run, tag, maps) {
+  let most = 0;
+  for (const { values } of maps) for (const value of values) if (Math.abs(value) > most) most = Math.abs(value);
+  if (!["run", "epoch"].includes(view.state.scale)) return most;
+  const [low, high] = rangeOver(run, view.runs.flatMap((one) => one.looks), tag);
+  return Number.isFinite(high - low) ? Math.max(high - low, most) : most;
+}
+
+function rangeOver(run, looks, tag) {
+  return union(looks.map((look) => run.item(look, tag)?.range.map(Number) ?? []));
+}
+
+function tableOf(view, run, item) {
+  const name = view.state.colormap || item.colormap;
+  return colorTable(COLORMAPS[name] ?? run.table(name) ?? COLORMAPS.viridis);
+}
+
+/** A figure with the map; `side` is the longest side in pixels of maps that are enlarged smoothly. */
+export async function figure(view, run, tag, sample, column, { side = 128, caption = "", place = view.place } = {}) {
+  const cell = await readCell(view, run, tag, sample, column, place);
+  if (!cell) return element("figure", { className: "cell missing" }, element("figcaption", {}, caption || "not recorded"));
+  const picture = cell.item.over && cell.item.group !== null ? run.setupOf(cell.look, cell.item.group)?.urls[sample] : null;
+  const canvas = paintedCanvas(cell, side);
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", describe(cell, run, sample, column));
+  listen(view, canvas, cell, sample, column);
+  const frame = element("div", { className: ["frame", picture && "over", cell.item.grey && "grey"].filter(Boolean).join(" ") }, picture ? element("img", { src: picture, alt: "" }) : null, canvas);
+  return element("figure", { className: "cell" }, frame, caption ? element("figcaption", {}, caption) : null);
+}
+
+function paintedCanvas(cell, side) {
+  const [{ height, width }] = cell.maps;
+  const canvas = element("canvas", { className: cell.item.smooth ? "smooth" : "pixels" });
+  if (cell.maps.length === 3) paintColors(canvas, cell.maps, cell.limits, cell.symmetric);
+  else {
+    const factor = side / Math.max(height, width);
+    const size = cell.item.smooth && factor > 1 ? [Math.round(height * factor), Math.round(width * factor)] : null;
+    paintMap(canvas, cell.maps[0], cell.limits, cell.table, cell.symmetric, size);
+  }
+  return canvas;
+}
+
+function describe({ item, look, limits, other }, run, sample, column) {
+  const of = [item.title || item.tag, item.group === null ? "" : `sample ${sample}`, column, nameOf(look)];
+  if (other) of.push(`difference to ${nameOf(other)}`);
+  return `${of.filter(Boolean).join(", ")}; colors from ${short(limits[0])} to ${short(limits[1])}`;
+}
+
+function listen(view, canvas, cell, sample, column) {
+  canvas.addEventListener("pointermove", (event) => {
+    const box = canvas.getBoundingClientRect();
+    const [{ height, width }] = cell.maps;
+    const x = Math.min(width - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * width)));
+    const y = Math.min(height - 1, Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * height)));
+    const values = cell.maps.map((map) => short(map.values[y * width + x])).join(", ");
+    const where = [cell.item.tag, cell.item.group === null ? "" : `sample ${sample}`, column].filter(Boolean).join(" · ");
+    view.tell(`${values}\n${where}\nrow ${y}, column ${x} · colors ${short(cell.limits[0])} to ${short(cell.limits[1])}`, event);
+  });
+  canvas.addEventListener("pointerleave", () => view.tell(null));
+}

@@ -1,0 +1,82 @@
+// The record as docs/record.md describes it: blobs to numbers.
+
+export const VERSION = 1;
+
+/** Decompresses zlib; answers a Uint8Array. */
+export async function inflate(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** Decompresses and reads JSON. */
+export async function readJson(bytes) {
+  return JSON.parse(new TextDecoder().decode(await inflate(bytes)));
+}
+
+/** JSON has no NaN and no infinity: the record has them as words. */
+export function numeric(value) {
+  return typeof value === "number" ? value : Number(value);
+}
+
+/** Quantized maps of one item: (S, K, h, w) with a range for each. */
+export class Stack {
+  constructor(item, bytes) {
+    const [samples, maps, height, width] = item.shape;
+    this.item = item;
+    [this.samples, this.maps, this.height, this.width] = [samples, maps, height, width];
+    const ranges = 8 * samples * maps;
+    this.ranges = new Float32Array(bytes.slice(0, ranges).buffer);
+    const levels = bytes.slice(ranges);
+    this.levels = item.bits === 16 ? new Uint16Array(levels.buffer) : levels;
+    this.notFinite = item.bits === 16 ? 65535 : 255;
+  }
+
+  /** Lowest and highest value of one map. */
+  range(sample, map) {
+    const at = 2 * (sample * this.maps + map);
+    return [this.ranges[at], this.ranges[at + 1]];
+  }
+
+  /** The values of one map, NaN where they are not finite. */
+  values(sample, map) {
+    const size = this.height * this.width;
+    const start = (sample * this.maps + map) * size;
+    const [low, high] = this.range(sample, map);
+    const step = (high - low) / (this.notFinite - 1);
+    const values = new Float32Array(size);
+    for (let i = 0; i < size; i++) {
+      const level = this.levels[start + i];
+      values[i] = level === this.notFinite ? NaN : low + level * step;
+    }
+    return values;
+  }
+
+  /** Mean magnitude of one map: which channel answers most. */
+  strength(sample, map) {
+    let total = 0;
+    for (const value of this.values(sample, map)) total += Number.isNaN(value) ? 0 : Math.abs(value);
+    return total / (this.height * this.width);
+  }
+}
+
+/** What alarms a look has, as Markdown. */
+export function alarmsOf(look) {
+  return Object.entries(look.notes).filter(([tag]) => /(^|\/)alarms$/.test(tag)).map(([, text]) => text);
+}
+
+const DRIFT = /(?:^|\/)drift(?:_layers)?\/(.+)$/;
+const OF_THE_WHOLE = ["predictions", "flips"];
+
+/** The drift numbers of a look: family, layer, reference and value. Means over layers, which have no reference, are left out. */
+export function driftOf(look) {
+  const numbers = [];
+  for (const [tag, given] of Object.entries(look.scalars)) {
+    const match = DRIFT.exec(tag);
+    const parts = match ? match[1].split("/") : [];
+    const whole = OF_THE_WHOLE.includes(parts[0]);
+    if (parts.length !== (whole ? 2 : 3)) continue;
+    const [family, layer, reference] = whole ? [parts[0], "output", parts[1]] : parts;
+    numbers.push({ family, layer, reference, value: numeric(given) });
+  }
+  return numbers;
+}

@@ -1,0 +1,130 @@
+// Where the record comes from. Both sources answer the same questions:
+//   runs()                 [{ name, looks, pictures }], the newest run last; looks and pictures are counts
+//   looks(run, from, to)   the JSON of these looks in the order of their steps
+//   stack(run, look, item) the numbers of one item
+//   setup(run, id)         samples, class names and descriptions, with `urls` of the pictures
+//   pictures(run)          { tag: [{ step, url }] } of finished pictures
+//   live                   whether asking again may bring more
+
+import { Stack, VERSION, inflate, readJson } from "./record.js";
+
+/** Asks TensorBoard's plugin; addresses are relative to it. */
+export class TensorBoardSource {
+  live = true;
+  #setups = new Map();
+  #stacks = new Recent(400);
+
+  async #get(route, query) {
+    const response = await fetch(`${route}?${new URLSearchParams(query)}`);
+    if (!response.ok) throw new Error(`TensorBoard answers ${response.status} for ${route}`);
+    return response;
+  }
+
+  async #blob(key) {
+    return new Uint8Array(await (await this.#get("blob", { key })).arrayBuffer());
+  }
+
+  async runs() {
+    return (await this.#get("runs", {})).json();
+  }
+
+  async looks(run, from, to) {
+    return (await (await this.#get("looks", { run, from, to })).json()).map(checked);
+  }
+
+  stack(run, look, item) {
+    const key = look.blobs[item.blob];
+    return this.#stacks.get(key, async () => new Stack(item, await inflate(await this.#blob(key))));
+  }
+
+  setup(run, id) {
+    return remembered(this.#setups, `${run}\n${id}`, async () => {
+      const { head, blobs } = await (await this.#get("setup", { run, id })).json();
+      return { ...head, urls: blobs.map((key) => `picture?${new URLSearchParams({ key })}`) };
+    });
+  }
+
+  async pictures(run) {
+    return (await this.#get("pictures", { run })).json();
+  }
+}
+
+/** Reads what one HTML file holds: scripts of JSON that name their blobs, in base64. */
+export class EmbeddedSource {
+  live = false;
+  #setups = new Map();
+  #stacks = new Recent(400);
+
+  constructor(page) {
+    this.page = page;
+    this.index = JSON.parse(page.getElementById("record-index").textContent);
+  }
+
+  #blob(id) {
+    return Uint8Array.from(atob(this.page.getElementById(`blob-${id}`).textContent), (c) => c.charCodeAt(0));
+  }
+
+  async runs() {
+    return this.index.runs.map(({ name, looks }) => ({ name, looks: looks.length, pictures: 0 }));
+  }
+
+  looks(run, from, to) {
+    const looks = this.#run(run).looks.slice(from, to);
+    return Promise.all(looks.map(async (blobs) => checked({ ...(await readJson(this.#blob(blobs[0]))), blobs })));
+  }
+
+  stack(run, look, item) {
+    const id = look.blobs[item.blob];
+    return this.#stacks.get(id, async () => new Stack(item, await inflate(this.#blob(id))));
+  }
+
+  setup(run, id) {
+    return remembered(this.#setups, `${run}\n${id}`, async () => {
+      const [first, ...pictures] = this.#run(run).setups[id];
+      const head = await readJson(this.#blob(first));
+      const url = (picture) => URL.createObjectURL(new Blob([this.#blob(picture)], { type: pictureType(head) }));
+      return { ...head, urls: pictures.map(url) };
+    });
+  }
+
+  async pictures() {
+    return {};
+  }
+
+  #run(name) {
+    return this.index.runs.find((run) => run.name === name);
+  }
+}
+
+/** The type is one of two, whatever the record says. */
+function pictureType(head) {
+  return head.picture_type === "image/jpeg" ? "image/jpeg" : "image/png";
+}
+
+function checked(look) {
+  if (look.version > VERSION) throw new Error("This record was written by a newer version of lightning_cnnviz.");
+  return look;
+}
+
+function remembered(map, key, make) {
+  if (!map.has(key)) map.set(key, make());
+  return map.get(key);
+}
+
+/** Keeps the answers asked for last, so that going back costs nothing and memory stays bounded. */
+class Recent {
+  #kept = new Map();
+
+  constructor(most) {
+    this.most = most;
+  }
+
+  get(key, make) {
+    const kept = this.#kept.get(key) ?? make();
+    this.#kept.delete(key);
+    this.#kept.set(key, kept);
+    kept.catch(() => this.#kept.delete(key));
+    if (this.#kept.size > this.most) this.#kept.delete(this.#kept.keys().next().value);
+    return kept;
+  }
+}

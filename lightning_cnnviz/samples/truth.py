@@ -1,0 +1,163 @@
+"""What the data say of each image, whatever kind of answer the model is trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+TruthKind: TypeAlias = Literal["classes", "multi_hot", "soft", "values", "masks", "boxes"]
+"""What the truth of an image is: one class, several classes or a yes, shares of classes, numbers to be predicted, a
+class for each pixel, boxes."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The truth of N images.
+
+    Attributes:
+        kind: what ``values`` are.
+        values: ``"classes"``: (N,) int64 class indices. ``"multi_hot"``: (N, labels) bool; one column is a yes or no.
+            ``"soft"``: (N, classes) float32, each row sums to one. ``"values"``: (N, numbers) float32.
+            ``"masks"``: (N, H, W) int64 class indices. ``"boxes"``: for each image (boxes, 4) float32.
+        classes: for boxes, the class of each, where there are any: for each image (boxes,) int64.
+    """
+
+    kind: TruthKind
+    values: Tensor | tuple[Tensor, ...]
+    classes: tuple[Tensor, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def labels(self) -> Tensor | None:
+        """(N,) class indices where each image has one class: also where smoothed labels leave no doubt which."""
+        if isinstance(self.values, tuple):
+            return None
+        if self.kind == "classes":
+            return self.values
+        if self.kind == "soft" and bool((self.values.amax(dim=1) > 0.5).all()):
+            return self.values.argmax(dim=1)
+        return None
+
+    def groups(self) -> list[int] | None:
+        """A class of each image by which a choice of images can be spread; None where there is none."""
+        if isinstance(self.values, tuple) or self.kind in ("values", "masks"):
+            return None
+        if self.kind == "classes":
+            return [int(label) for label in self.values]
+        # The first label of several; of a single yes or no, which of the two.
+        leading = self.values[:, 0] if self.values.shape[1] == 1 else self.values.float().argmax(dim=1)
+        return [int(group) for group in leading]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything as tensors and primitives."""
+        values = list(self.values) if isinstance(self.values, tuple) else self.values
+        return {"kind": self.kind, "values": values, "classes": self.classes and list(self.classes)}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any]) -> Truth:
+        """The truth whose state this is."""
+        values, classes = state["values"], state["classes"]
+        return cls(state["kind"], tuple(values) if isinstance(values, list) else values, classes and tuple(classes))
+
+
+def read_truth(labels: object, count: int) -> Truth | None:
+    """Returns what a batch says of its `count` images; None where it says nothing that can be read.
+
+    Class indices, also one-hot, become classes; so do lists, arrays and sparse tensors of them. Other 0s and 1s are
+    several labels, and rows that sum to one are soft. Integers for each pixel are masks, other floats are numbers to be
+    predicted. A list of dictionaries with ``"boxes"``, as torchvision's detectors take it, is boxes. Strings and
+    negative classes are not read.
+    """
+    boxes = _boxes(labels, count)
+    if boxes is not None:
+        return boxes
+    values = _as_tensor(labels)
+    if values is None or values.ndim == 0 or len(values) != count or values.is_complex():
+        return None
+    if values.ndim >= 3:
+        return _masks(values)
+    if values.ndim == 2 and values.shape[1] == 0:
+        return None
+    return _rows(values)
+
+
+def split(labels: object, count: int) -> list[object] | None:
+    """The labels of a batch one by one, None where there is not one for each image."""
+    if isinstance(labels, Mapping):
+        parts = {name: _as_tensor(values) for name, values in labels.items()}
+        fitting = {name: part for name, part in parts.items() if part is not None and part.shape[:1] == (count,)}
+        return [{name: part[index] for name, part in fitting.items()} for index in range(count)] if fitting else None
+    values = _as_tensor(labels)
+    if values is not None:
+        return list(values) if values.shape[:1] == (count,) else None
+    return list(labels) if isinstance(labels, Sequence) and len(labels) == count else None
+
+
+def _as_tensor(labels: object) -> Tensor | None:
+    if labels is None or isinstance(labels, str | bytes | Mapping):
+        return None
+    if isinstance(labels, list | tuple) and labels and all(isinstance(label, Tensor | np.ndarray) for label in labels):
+        parts = [_as_tensor(label) for label in labels]
+        if any(part is None or part.shape != labels[0].shape for part in parts):
+            return None
+        return torch.stack([part for part in parts if part is not None])
+    try:
+        values = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError):  # strings, dictionaries, lists of boxes
+        return None
+    return values.detach().to_dense() if values.layout != torch.strided else values.detach()
+
+
+def _rows(values: Tensor) -> Truth | None:
+    single = values.ndim == 1 or values.shape[1] == 1
+    column = values.reshape(len(values), -1)
+    is_whole = not values.is_floating_point() and values.dtype != torch.bool
+    if single and is_whole:
+        indices = column[:, 0].long()
+        return None if bool((indices < 0).any()) else Truth("classes", indices)
+    binary = bool(((column == 0) | (column == 1)).all())
+    if binary and not single and bool((column.sum(dim=1) == 1).all()):
+        return Truth("classes", column.long().argmax(dim=1))
+    if binary:
+        return Truth("multi_hot", column.bool())
+    numbers = column.float()
+    if not single and bool((numbers >= 0).all()) and bool(((numbers.sum(dim=1) - 1).abs() < 1e-3).all()):
+        return Truth("soft", numbers)
+    return Truth("values", numbers)
+
+
+def _masks(values: Tensor) -> Truth | None:
+    if values.ndim > 4:
+        return None
+    whole = not values.is_floating_point() or bool((values == values.round()).all())
+    if values.ndim == 4 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim == 4 and bool(((values == 0) | (values == 1)).all()) and bool((values.sum(dim=1) == 1).all()):
+        values = values.long().argmax(dim=1)
+    return Truth("masks", values.long()) if whole and values.ndim == 3 else None
+
+
+def _boxes(labels: object, count: int) -> Truth | None:
+    if isinstance(labels, Mapping) and "boxes" in labels:
+        labels = split(labels, count)
+    if not isinstance(labels, list | tuple) or len(labels) != count or not labels:
+        return None
+    boxes, classes = [], []
+    for label in labels:
+        if not isinstance(label, Mapping) or "boxes" not in label:
+            return None
+        found = _as_tensor(label["boxes"])
+        if found is None or found.numel() % 4:
+            return None
+        boxes.append(found.float().reshape(-1, 4))
+        kinds = _as_tensor(label.get("labels"))
+        classes.append(None if kinds is None else kinds.reshape(-1).long())
+    named = [kinds for kinds in classes if kinds is not None]
+    return Truth("boxes", tuple(boxes), tuple(named) if len(named) == count else None)

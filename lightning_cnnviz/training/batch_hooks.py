@@ -1,0 +1,83 @@
+"""Samples from datasets and files as the model's own batch hooks would hand them over in validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning.fabric.utilities.apply_func import move_data_to_device
+from lightning.pytorch import LightningModule
+from lightning.pytorch.trainer.states import RunningStage
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+from lightning_cnnviz.model.isolation import isolated
+from lightning_cnnviz.samples import FixedSamples, read_batch
+from lightning_cnnviz.samples.datasets import Normalization
+from lightning_cnnviz.samples.pictures import affine
+
+_BEFORE, _AFTER = "on_before_batch_transfer", "on_after_batch_transfer"
+
+
+def through_batch_hooks(trainer: Any, pl_module: LightningModule, samples: FixedSamples) -> tuple[FixedSamples, str]:
+    """Applies the hooks of the datamodule or of the model, once and without a trace.
+
+    Returns:
+        The samples as the model takes them, and what the user is to be told; an empty text where there are no hooks.
+    """
+    raw = samples.origin.raw
+    owners = [_owner(trainer, pl_module, hook) for hook in (_BEFORE, _AFTER)]
+    if raw is None or owners == [None, None]:
+        return samples, ""
+    with isolated(pl_module), torch.no_grad(), _as_in_validation(trainer):
+        batch = move_data_to_device(raw.batch, torch.device("cpu"))
+        if owners[0] is not None:
+            batch = owners[0].on_before_batch_transfer(batch, 0)
+        batch = move_data_to_device(batch, pl_module.device)
+        if owners[1] is not None:
+            batch = owners[1].on_after_batch_transfer(batch, 0)
+        images = read_batch(batch, raw.image_key, raw.label_key).images.detach().cpu()
+    if len(images) != len(samples):
+        raise ValueError(f"the batch hooks made {len(images)} images of {len(samples)}")
+    same_places, normalization = _what_became_of(samples, images)
+    told = (
+        f"the samples went through the model's batch hooks ({' and '.join(_names(owners))}) as validation batches do: "
+        "apply_batch_hooks=False leaves that out"
+    )
+    if samples.perturbed and normalization is None:
+        told += "; its perturbed copies are left out, because what the hooks do to them is not known"
+    return samples.hooked(images, normalization, keep_originals=same_places), told
+
+
+def _owner(trainer: Any, pl_module: LightningModule, hook: str) -> Any:
+    datamodule = getattr(trainer, "datamodule", None)
+    for one in (datamodule, pl_module):
+        if one is not None and is_overridden(hook, one):
+            return one
+    return None
+
+
+def _names(owners: list[Any]) -> list[str]:
+    return [hook for hook, owner in zip((_BEFORE, _AFTER), owners, strict=True) if owner is not None]
+
+
+def _what_became_of(samples: FixedSamples, images: torch.Tensor) -> tuple[bool, Normalization | None]:
+    """Whether every pixel is where it was, and how the new values are turned back into those of a picture."""
+    if images.shape != samples.images.shape:
+        return False, None
+    shades = samples.denormalized().float()
+    fitted = affine(shades, images.float())
+    # Only of shades that are known to be those of a picture.
+    within = bool((shades > -0.01).all() and (shades < 1.01).all())
+    return fitted is not None, fitted if within else None
+
+
+@contextmanager
+def _as_in_validation(trainer: Any) -> Iterator[None]:
+    stage = trainer.state.stage
+    trainer.state.stage = RunningStage.VALIDATING
+    try:
+        yield
+    finally:
+        trainer.state.stage = stage

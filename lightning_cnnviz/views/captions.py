@@ -1,0 +1,109 @@
+"""What stands beside a sample: what the model made of it, and what is true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from torch import Tensor
+
+from lightning_cnnviz.model.evidence import Evidence
+from lightning_cnnviz.model.readings import Meaning
+from lightning_cnnviz.render import Caption
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.samples.truth import TruthKind
+
+_MOST_NUMBERS = 3
+
+
+def captions(evidence: Evidence) -> list[Caption]:
+    """A caption for each sample that is drawn, in the words that fit the kind of the model's output."""
+    caption = _CAPTIONS.get(evidence.layout.reading.meaning, _of_sample)
+    return [caption(evidence, index) for index in range(evidence.shown)]
+
+
+def percent(probability: float) -> str:
+    """A probability as it is read: 98%, 0.4%, or a question mark if it is not finite."""
+    if not np.isfinite(probability):
+        return "? %"
+    return f"{100 * probability:.1f}%" if 0 < probability < 0.01 else f"{100 * probability:.0f}%"
+
+
+def numbers(values: Tensor) -> str:
+    """The first few of some values."""
+    flat = values.flatten().tolist()
+    return ", ".join(f"{value:.3g}" for value in flat[:_MOST_NUMBERS]) + (", …" if len(flat) > _MOST_NUMBERS else "")
+
+
+def truth_of(evidence: Evidence, index: int, kind: TruthKind) -> Tensor | None:
+    """What is true of a sample, None where the data say nothing of that kind."""
+    truth = evidence.samples.truth
+    return truth.values[index] if truth is not None and truth.kind == kind else None
+
+
+def labels_in(flags: Tensor) -> list[int]:
+    """The indices of those that are set."""
+    return [int(label) for label in flags.nonzero()]
+
+
+def _of_class(evidence: Evidence, index: int) -> Caption:
+    """Predicted class and probability, true class, and the class explained where it is another."""
+    samples = evidence.samples
+    probability, predicted = (found.item() for found in evidence.probabilities[index].max(dim=0))
+    lines = [samples.class_name(int(predicted)), percent(probability)]
+    truth = None if samples.labels is None else int(samples.labels[index])
+    if truth is not None:
+        lines.append(f"true {samples.class_name(truth)}")
+    lines += _explained(evidence, index, unless=[int(predicted)])
+    return Caption(tuple(lines), None if truth is None else truth == predicted)
+
+
+def _of_labels(evidence: Evidence, index: int) -> Caption:
+    """All labels that are more probable than not, and all true ones."""
+    samples = evidence.samples
+    said, truth = labels_in(evidence.probabilities[index] > 0.5), truth_of(evidence, index, "multi_hot")
+    lines = [_listed(samples, said)]
+    if truth is not None:
+        lines.append(f"true {_listed(samples, labels_in(truth))}")
+    lines += _explained(evidence, index, unless=said if len(said) == 1 else [])
+    return Caption(tuple(lines), None if truth is None else labels_in(truth) == said)
+
+
+def _of_places(evidence: Evidence, index: int) -> Caption:
+    """The class that covers most of the picture, and how much of it."""
+    share, largest = (found.item() for found in evidence.probabilities[index].max(dim=0))
+    lines = [evidence.samples.class_name(int(largest)), f"on {percent(share)} of it"]
+    return Caption((*lines, *_explained(evidence, index, unless=[int(largest)])))
+
+
+def _of_values(evidence: Evidence, index: int) -> Caption:
+    """What is predicted, and what is true."""
+    assert evidence.answers is not None
+    lines = [f"predicted {numbers(evidence.answers.values[index])}"]
+    truth = truth_of(evidence, index, "values")
+    return Caption((*lines, *([] if truth is None else [f"true {numbers(truth)}"])))
+
+
+def _of_sample(evidence: Evidence, index: int) -> Caption:
+    """Its number, and its class where it has one, for a model that says nothing of classes."""
+    labels = evidence.samples.labels
+    name = () if labels is None else (evidence.samples.class_name(int(labels[index])),)
+    return Caption((f"sample {index}", *name))
+
+
+_CAPTIONS: Mapping[Meaning, Callable[[Evidence, int], Caption]] = {
+    "classes": _of_class,
+    "labels": _of_labels,
+    "masks": _of_places,
+    "values": _of_values,
+}
+
+
+def _explained(evidence: Evidence, index: int, *, unless: list[int]) -> list[str]:
+    if evidence.target_classes is None or int(evidence.target_classes[index]) in unless:
+        return []
+    return [f"maps {evidence.samples.class_name(int(evidence.target_classes[index]))}"]
+
+
+def _listed(samples: FixedSamples, labels: list[int]) -> str:
+    return ", ".join(samples.class_name(label) for label in labels) or "no label"

@@ -1,0 +1,327 @@
+"""Whatever a forward writes, and wherever it keeps it, is as before afterwards; training is the same to the bit."""
+
+from __future__ import annotations
+
+import array
+import os
+import random
+import types
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.ao import quantization
+from torch.nn.utils import parametrizations, prune
+
+from lightning_cnnviz import CNNVisualizer
+from lightning_cnnviz.model.isolation import isolated
+from tests.helpers.training import SmallCNN, fit, sha
+
+IMAGES = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+@dataclass
+class Memory:
+    queue: list[Tensor] = field(default_factory=lambda: [torch.zeros(2)])
+    calls: int = 0
+
+
+class Slotted:
+    __slots__ = ("calls", "seen")
+
+    def __init__(self) -> None:
+        self.calls, self.seen = 0, torch.zeros(2)
+
+
+def bump(tensor: Tensor) -> None:
+    tensor.data.add_(1.0)
+
+
+def backward(model: SmallCNN) -> None:
+    with torch.enable_grad():
+        model.stem(IMAGES).sum().backward()
+
+
+def retire_stem(model: SmallCNN) -> None:
+    model.stem[0] = nn.Conv2d(1, model.stem[0].out_channels, 3, padding=1)
+
+
+def lazy_buffer(model: SmallCNN) -> None:
+    if not hasattr(model, "lazily"):
+        model.register_buffer("lazily", torch.zeros(3))
+    model.lazily += 1
+
+
+def graph_in_buffer(model: SmallCNN) -> None:
+    with torch.enable_grad():
+        model.b.mul_(0.9).add_(model.head.weight.mean())
+
+
+def enqueue(model: SmallCNN) -> None:
+    model.bank[:, int(model.pointer)] = 7.0
+    model.pointer[0] = (model.pointer + 1) % model.bank.shape[1]
+
+
+def hidden_call(model: SmallCNN) -> None:
+    hidden = vars(model)["teacher"]
+    hidden.eval().train()(torch.ones(4, 1, 2, 2) * 5)
+    hidden.eval()
+    hidden.register_forward_hook(lambda *_: None)
+
+
+def setup(model: SmallCNN) -> None:
+    """Gives a model something of everything that its code may write to."""
+    model.register_buffer("b", torch.ones(3))
+    model.register_buffer("bank", torch.zeros(2, 4))
+    model.register_buffer("pointer", torch.zeros(1, dtype=torch.long))
+    model.register_buffer("tied", model.b)
+    model.register_buffer("view", model.bank[0])
+    model.register_buffer("missing", torch.tensor([float("nan"), 1.0]))
+    model.register_buffer("waves", torch.ones(3, dtype=torch.complex64))
+    model.register_buffer("nothing", torch.empty(3, device="meta"))
+    model.register_buffer("sparse", torch.eye(3).to_sparse(), persistent=False)
+    model.register_buffer("rows", torch.eye(3).to_sparse_csr(), persistent=False)
+    model.quantized = torch.quantize_per_tensor(torch.ones(4), 0.1, 0, torch.qint8)
+    model.nested = {"a": [torch.ones(2), (torch.ones(2),)], "b": deque([torch.ones(2)], maxlen=2)}
+    model.memory, model.slotted = Memory(), Slotted()
+    model.space = types.SimpleNamespace(x=torch.ones(2), log=[])
+    model.counts, model.lists, model.order = Counter(), defaultdict(list), OrderedDict(a=1, b=2)
+    model.names, model.history, model.n, model.flat = {"a"}, [1], 0, array.array("d", [1.0])
+    model.numbers, model.strided = np.zeros(3), np.zeros((4, 4))[:, ::2]
+    model.things = np.array([None, "a"], dtype=object)
+    model.generators = [torch.Generator().manual_seed(1), np.random.default_rng(1), random.Random(1)]
+    model.__dict__["teacher"] = nn.BatchNorm2d(1, momentum=0.5)
+    model.teachers = [nn.BatchNorm2d(1)]
+    model.head.weight.grad = torch.ones_like(model.head.weight)
+
+
+WRITES: dict[str, Callable[[Any], Any]] = {
+    "gradient accumulated": backward,
+    "gradient in place": lambda m: m.head.weight.grad is None or m.head.weight.grad.add_(1),
+    "gradient dropped": lambda m: m.zero_grad(),
+    "requires_grad": lambda m: m.head.weight.requires_grad_(False),
+    "parameter's data": lambda m: bump(m.head.weight),
+    "parameter's storage": lambda m: m.head.weight.untyped_storage().fill_(1),
+    "parameter replaced": lambda m: setattr(m.head, "weight", nn.Parameter(torch.ones_like(m.head.weight))),
+    "buffer replaced": lambda m: setattr(m, "b", torch.zeros(9)),
+    "buffer resized": lambda m: m.b.resize_(9),
+    "buffer with a graph": graph_in_buffer,
+    "buffer made lazily": lazy_buffer,
+    "buffer deleted": lambda m: delattr(m, "b"),
+    "tied buffer": lambda m: bump(m.tied),
+    "view": lambda m: bump(m.view),
+    "nan": lambda m: m.missing.fill_(float("nan")),
+    "complex": lambda m: bump(m.waves),
+    "sparse": lambda m: m.sparse.mul_(2),
+    "sparse added": lambda m: m.sparse.add_(torch.ones(3, 3).to_sparse()),
+    "sparse rows": lambda m: m.rows.values().add_(1),
+    "quantized": lambda m: m.quantized.copy_(torch.zeros(4)),
+    "queue and pointer": enqueue,
+    "list in dict": lambda m: bump(m.nested["a"][0]),
+    "tuple in list in dict": lambda m: bump(m.nested["a"][1][0]),
+    "deque in dict": lambda m: (bump(m.nested["b"][0]), m.nested["b"].append(torch.zeros(1))),
+    "dataclass": lambda m: (setattr(m.memory, "calls", 5), m.memory.queue.append(1), bump(m.memory.queue[0])),
+    "slots": lambda m: (setattr(m.slotted, "calls", 5), bump(m.slotted.seen)),
+    "namespace": lambda m: (bump(m.space.x), m.space.log.append(1), setattr(m.space, "new", 1)),
+    "counter": lambda m: m.counts.update("abc"),
+    "defaultdict": lambda m: m.lists["x"].append(1),
+    "order": lambda m: m.order.move_to_end("a"),
+    "set": lambda m: m.names.add("b"),
+    "growing list": lambda m: m.history.append(2),
+    "number": lambda m: setattr(m, "n", m.n + 1),
+    "attribute deleted": lambda m: delattr(m, "n"),
+    "array of Python": lambda m: m.flat.append(2.0),
+    "array of NumPy": lambda m: m.numbers.__iadd__(1),
+    "strided array": lambda m: m.strided.__iadd__(1),
+    "array of objects": lambda m: m.things.__setitem__(0, "b"),
+    "torch's generator": lambda m: torch.rand(1, generator=m.generators[0]),
+    "NumPy's generator": lambda m: m.generators[1].random(),
+    "Python's generator": lambda m: m.generators[2].random(),
+    "module set past nn.Module": hidden_call,
+    "module in a list": lambda m: (m.teachers[0].train(), m.teachers[0](torch.ones(4, 1, 2, 2)), m.teachers.clear()),
+    "module swapped": retire_stem,
+    "module added": lambda m: m.add_module("late", nn.Linear(2, 2)),
+    "mode toggled": lambda m: m.train(not m.training),
+    "hook": lambda m: m.stem[0].register_forward_hook(lambda *_: None),
+    "tensor hook": lambda m: m.head.weight.register_hook(lambda g: g * 2),
+    "pruned": lambda m: prune.l1_unstructured(m.head, "weight", 0.5),
+    "weight_norm": lambda m: parametrizations.weight_norm(m.head),
+    "default dtype": lambda m: torch.set_default_dtype(torch.float64),
+}
+
+
+def described(value: Any, seen: dict[int, int]) -> Any:  # noqa: PLR0911 - one for each kind of value
+    """Every value below, by content, and which of them are one object."""
+    if id(value) in seen and not isinstance(value, (int, float, str, type(None))):
+        return f"see {seen[id(value)]}"
+    seen[id(value)] = len(seen)
+    if isinstance(value, Tensor):
+        facts = [type(value).__name__, value.dtype, tuple(value.shape), value.requires_grad, value.is_leaf]
+        if value.device.type != "meta":
+            plain = value.detach()
+            plain = plain.to_dense() if plain.layout is not torch.strided else plain
+            plain = plain.int_repr() if plain.is_quantized else plain
+            facts.append(plain.contiguous().clone().numpy().tobytes())
+        gradient = described(value.grad, seen) if value.is_leaf else None
+        return [*facts, gradient, len(value._backward_hooks or ())]
+    if isinstance(value, np.ndarray):
+        return value.tolist() if value.dtype.hasobject else value.tobytes()
+    if isinstance(value, torch.Generator):
+        return value.get_state().numpy().tobytes()
+    if isinstance(value, np.random.Generator):
+        return repr(value.bit_generator.state)
+    if isinstance(value, random.Random):
+        return value.getstate()
+    if isinstance(value, dict):
+        return [(key, described(entry, seen)) for key, entry in value.items()]
+    if isinstance(value, set):
+        return sorted(value)
+    if isinstance(value, (list, tuple, deque, array.array)):
+        return [described(entry, seen) for entry in value]
+    if isinstance(value, Slotted):
+        return [described(value.calls, seen), described(value.seen, seen)]
+    if isinstance(value, (nn.Module, Memory, types.SimpleNamespace)):
+        return described(vars(value), seen)
+    return value if isinstance(value, (int, float, str, bytes)) else id(value)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR", "ignore:torch.quantize")
+@pytest.mark.parametrize("write", WRITES)
+def test_what_is_written_while_the_model_is_looked_at_is_as_before(write: str) -> None:
+    model = SmallCNN()
+    setup(model)
+    before = described(model, {})
+
+    with isolated(model):
+        WRITES[write](model)
+        WRITES[write](model) if write not in ("attribute deleted", "buffer deleted", "module in a list") else None
+
+    assert described(model, {}) == before
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR", "ignore:torch.quantize")
+@pytest.mark.parametrize("write", WRITES)
+def test_each_of_the_writes_would_be_seen(write: str) -> None:
+    model = SmallCNN()
+    setup(model)
+    before = described(model, {})
+
+    WRITES[write](model)
+
+    try:
+        assert described(model, {}) != before or torch.get_default_dtype() is not torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_a_backward_inside_a_forward_neither_sees_the_trainings_gradients_nor_steps_its_optimizer() -> None:
+    model = SmallCNN()
+    weight, stepped = model.stem[0].weight, []
+    kept = weight.grad = torch.ones_like(weight)
+    weight.register_post_accumulate_grad_hook(stepped.append)
+    weight.register_hook(stepped.append)
+    with isolated(model):
+        assert weight.grad is None
+        backward(model)
+    assert weight.grad is kept
+    assert torch.equal(kept, torch.ones_like(weight))
+    assert stepped == []
+    backward(model)
+    assert len(stepped) == 2
+
+
+def test_the_environment_is_as_before_the_model_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEPT", "before")
+    monkeypatch.setenv("REMOVED", "before")
+    before = dict(os.environ)
+    with isolated(SmallCNN()):
+        os.environ.update(KEPT="after", ADDED="after")
+        del os.environ["REMOVED"]
+    assert dict(os.environ) == before
+
+
+def test_what_lies_beyond_the_bound_of_copies_on_the_device_is_put_back_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lightning_cnnviz.guard.saved_tensors._COPIED_ON_DEVICE", 0)
+    model = SmallCNN()
+    model.register_buffer("large", torch.zeros(100_000))
+    with isolated(model):
+        model.large[5] = 1.0
+    assert not model.large.any()
+
+
+def test_what_only_the_closure_of_a_hook_knows_is_put_back() -> None:
+    model, norm, seen = SmallCNN(), nn.BatchNorm2d(4), torch.zeros(2)
+
+    def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        seen.add_(1)
+        normalised: Tensor = norm(output)
+        return normalised
+
+    model.stem.register_forward_hook(hook)
+    before = norm.running_mean.clone()
+    with isolated(model):
+        model(torch.randn(4, 1, 8, 8))
+        assert seen.tolist() == [1, 1]
+        assert not torch.equal(norm.running_mean, before), "a module that is not registered keeps its own mode"
+    assert seen.tolist() == [0, 0]
+    assert torch.equal(norm.running_mean, before)
+    assert norm.num_batches_tracked == 0
+
+
+class Writes(SmallCNN):
+    """Calls one of the writes in each forward, and lets what was written change its output."""
+
+    def __init__(self, write: str) -> None:
+        super().__init__()
+        self.write = write
+        self.generator = np.random.default_rng(0)
+        self.observer = quantization.FusedMovingAvgObsFakeQuantize()
+        self.table: defaultdict[str, list[Tensor]] = defaultdict(list)
+        self.averages = [torch.zeros(())]
+        self.__dict__["norm"] = nn.BatchNorm2d(1, momentum=0.5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images * FORWARDS[self.write](self, images))
+
+
+def average(model: Writes, images: Tensor) -> Tensor:
+    model.averages[0] = 0.9 * model.averages[0] + images.std()
+    return 1 + model.averages[0]
+
+
+def cached(model: Writes, images: Tensor) -> Tensor:
+    model.table["seen"].append(images.mean())
+    return 1 + torch.stack(model.table["seen"]).mean()
+
+
+def momentum(model: Writes, images: Tensor) -> float:
+    model.head.bias.data = 0.99 * model.head.bias.data + 0.01
+    return 1.0
+
+
+FORWARDS: dict[str, Callable[[Writes, Tensor], Any]] = {
+    "generator": lambda model, images: 1 + 0.1 * model.generator.random(),
+    "observer": lambda model, images: 1 + 0.1 * model.observer(images).mean(),
+    "shadow": average,
+    "cache": cached,
+    "parameter": momentum,
+    "hidden module": lambda model, images: 1 + 0.1 * vars(model)["norm"](images).mean(),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("write", FORWARDS)
+def test_training_has_the_same_bits_whatever_its_forward_writes(write: str, tmp_path: Path) -> None:
+    trained = []
+    for callbacks in ([], [CNNVisualizer(samples=4)]):
+        torch.manual_seed(3)
+        trained.append(fit(tmp_path / str(len(callbacks)), callbacks, Writes(write)))
+    assert sha(trained[0]) == sha(trained[1])

@@ -1,0 +1,52 @@
+"""Our page in a browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from selenium.webdriver.common.by import By
+
+_PIXELS = """
+const canvas = [...document.querySelectorAll('canvas')].find((one) => one.ariaLabel.startsWith(arguments[0]));
+const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+return [canvas.height, canvas.width, [...data]];
+"""
+
+
+def show(driver: Any, address: str, **state: str) -> None:
+    driver.get("about:blank")
+    driver.get(address + "#" + "&".join(f"{key}={value}" for key, value in state.items()))
+    painted(driver)
+
+
+def painted(driver: Any, before: str | None = None) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        turn = driver.execute_script("return document.querySelector('main')?.dataset.painted ?? null")
+        if turn not in (None, before):
+            return
+        time.sleep(0.02)
+    raise TimeoutError("the page was not painted")
+
+
+def act(driver: Any, action: Callable[[], object]) -> None:
+    """Does something and waits until the page shows it."""
+    before = driver.execute_script("return document.querySelector('main').dataset.painted")
+    action()
+    painted(driver, before)
+
+
+def pixels(driver: Any, label: str) -> np.ndarray:
+    height, width, data = driver.execute_script(_PIXELS, label)
+    return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
+
+
+def now(driver: Any) -> str:
+    return driver.find_element(By.CSS_SELECTOR, "output.now").text
+
+
+def clean(driver: Any) -> bool:
+    return driver.get_log("browser") == [] and driver.find_element(By.CSS_SELECTOR, ".problem").text == ""

@@ -1,0 +1,203 @@
+"""What the numbers of an output mean, and what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from lightning_cnnviz.model.readings import Reading
+from lightning_cnnviz.model.recognition import Known, ending_of, read
+
+TWO = Known(2)
+
+
+def test_one_score_per_sample_is_the_logit_of_class_one() -> None:
+    for output in (torch.tensor([2.0, -3.0]), torch.tensor([[2.0], [-3.0]])):
+        reading = read(output, TWO)
+        assert reading.scores(output).tolist() == [[-2.0, 2.0], [3.0, -3.0]]
+        assert reading.predicted(output).tolist() == [1, 0]
+        expected = torch.tensor([[0.1192, 0.8808], [0.9526, 0.0474]])
+        torch.testing.assert_close(reading.probabilities(output), expected, atol=1e-4, rtol=0)
+        assert "logit of class 1" in reading.remarks[0]
+
+
+def test_a_single_result_of_a_sigmoid_is_the_probability_of_class_one() -> None:
+    for output in (torch.tensor([0.25, 1.0]), torch.tensor([[0.25], [1.0]])):
+        reading = read(output, replace(TWO, ending="sigmoid"))
+        assert reading.probabilities(output).tolist() == [[0.75, 0.25], [0.0, 1.0]]
+        assert reading.scores(output).tolist() == [[0.75, 0.25], [0.0, 1.0]]
+        assert reading.predicted(output).tolist() == [0, 1]
+        assert "probability of class 1" in reading.remarks[0]
+
+
+def test_logits_are_shown_as_their_softmax() -> None:
+    output = torch.tensor([[0.0, 0.0], [0.0, 1.0986123]])
+    reading = read(output, TWO)
+    torch.testing.assert_close(reading.probabilities(output), torch.tensor([[0.5, 0.5], [0.25, 0.75]]))
+    assert reading.remarks == ()
+
+
+@pytest.mark.parametrize("default", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_outputs_that_are_probabilities_already(dtype: torch.dtype, default: torch.dtype) -> None:
+    values = torch.tensor([[0.25, 0.75], [0.5, 0.5]])
+    torch.set_default_dtype(default)  # as it is while a model in double precision is looked at
+    try:
+        for output, word in ((values, "already are probabilities"), (values.log(), "log-probabilities")):
+            reading = read(output.to(dtype), TWO)
+            shown = reading.probabilities(output.to(dtype)).float()
+            torch.testing.assert_close(shown, values, atol=1e-2, rtol=0)
+            assert word in reading.remarks[0]
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("rows", [[[0.0, 1.0], [1.0, 0.0]], [[1.0], [1.0]], [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]])
+def test_ones_and_zeros_may_be_scores(rows: list[list[float]]) -> None:
+    assert read(torch.tensor(rows), TWO).ending == "logits"
+
+
+def test_results_of_a_sigmoid_are_probabilities_of_single_labels() -> None:
+    values = torch.tensor([[0.9, 0.8, 0.1], [0.2, 0.2, 0.3]])
+    reading = read(values, replace(TWO, ending="sigmoid"))
+    torch.testing.assert_close(reading.probabilities(values), values)
+    assert reading.meaning == "labels"
+    assert reading.decisions(values).tolist() == [[1, 1, 0], [0, 0, 0]]
+    assert reading.predicted(values).tolist() == [0, 2]
+    assert "one for each label" in reading.remarks[0]
+
+
+@pytest.mark.parametrize("known", [replace(TWO, kind="multilabel"), replace(TWO, truth="multi_hot")])
+def test_scores_of_independent_labels(known: Known) -> None:
+    scores = torch.tensor([[0.0, 1.0986123], [-1.0986123, 0.0]])
+    reading = read(scores, known)
+    torch.testing.assert_close(reading.probabilities(scores), torch.tensor([[0.5, 0.75], [0.25, 0.5]]))
+    assert reading.scores(scores) is scores
+
+
+ENDINGS: dict[str, Callable[[Tensor], Tensor]] = {
+    "logits": lambda x: x,
+    "softmax": lambda x: x.softmax(dim=1),
+    "log_softmax": lambda x: x.log_softmax(dim=-1),
+    "sigmoid": lambda x: x.sigmoid(),
+}
+
+
+@pytest.mark.parametrize("reshaped", [False, True])
+@pytest.mark.parametrize("name", ENDINGS)
+def test_the_graph_tells_what_was_done_last(name: str, reshaped: bool) -> None:
+    scores = torch.nn.functional.linear(torch.randn(2, 4), torch.randn(3, 4, requires_grad=True))
+    output = ENDINGS[name](scores)
+    assert ending_of(output[:, :, None].squeeze(2).clone() if reshaped else output) == name
+
+
+def test_what_the_graph_does_not_tell() -> None:
+    scores = torch.randn(2, 3, requires_grad=True)
+    assert ending_of(scores.softmax(dim=0)) is None  # over the samples
+    assert ending_of(scores.relu()) is None
+    assert ending_of(scores.detach()) is None
+
+
+def test_two_softmaxes_averaged_are_probabilities() -> None:
+    scores = torch.randn(2, 3, requires_grad=True)
+    assert read((scores.softmax(1) + scores.flip(1).softmax(1)) / 2, TWO).ending == "softmax"
+
+
+def test_values() -> None:
+    output = torch.tensor([[3.5], [-1.0]])
+    for known in (replace(TWO, kind="regression"), replace(TWO, truth="values")):
+        reading = read(output, known)
+        assert reading.meaning == "values"
+        assert reading.scores(output) is output
+        assert reading.probabilities(output).shape == (2, 0)
+        assert reading.classes == 0
+        assert reading.predicted(output).tolist() == [0, 0]
+
+
+MASKS = torch.tensor(
+    [
+        [[[5.0, 5.0], [5.0, 0.0]], [[0.0, 0.0], [0.0, 2.0]], [[1.0, 1.0], [1.0, 1.0]]],  # mostly 0, one place 1
+        [[[9.0, 9.0], [9.0, 9.0]], [[1.0, 2.0], [3.0, 4.0]], [[0.0, 0.0], [0.0, 0.0]]],  # all 0
+    ]
+)
+
+
+def test_masks() -> None:
+    reading = read(MASKS, TWO)
+    assert reading.meaning == "masks"
+    assert reading.decisions(MASKS).tolist() == [[[0, 0], [0, 1]], [[0, 0], [0, 0]]]
+    assert reading.probabilities(MASKS).tolist() == [[0.75, 0.25, 0.0], [1.0, 0.0, 0.0]]
+    # The background only where there is nothing else.
+    assert reading.predicted(MASKS).tolist() == [1, 0]
+    # Over the places where the class is predicted; over all where it is nowhere.
+    assert reading.scores(MASKS).tolist() == [[5.0, 2.0, 1.0], [9.0, 2.5, 0.0]]
+
+
+def test_a_first_class_with_a_name_of_its_own_is_no_background() -> None:
+    named = read(MASKS, replace(TWO, names=("road", "car", "sky")))
+    assert named.predicted(MASKS).tolist() == [0, 0]
+    assert read(MASKS, replace(TWO, names=("background", "car", "sky"))).predicted(MASKS).tolist() == [1, 0]
+
+
+def test_a_single_mask_is_a_yes_or_no_for_each_place() -> None:
+    output = torch.tensor([[[[-1.0, 3.0]]], [[[-2.0, -2.0]]]])
+    reading = read(output, TWO)
+    assert reading.decisions(output).tolist() == [[[0, 1]], [[0, 0]]]
+    assert reading.scores(output).tolist() == [[1.0, 3.0], [2.0, -2.0]]
+    assert reading.predicted(output).tolist() == [1, 0]
+
+
+def test_pictures() -> None:
+    known = Known(2, (3, 4, 4))
+    assert read(torch.rand(2, 3, 4, 4), known).meaning == "reconstruction"
+    assert read(torch.rand(2, 3, 8, 8), known).meaning == "reconstruction"  # enlarged
+    assert read(torch.rand(2, 3, 4, 4), replace(known, truth="masks")).meaning == "masks"
+    assert read(torch.rand(2, 3, 4, 4).softmax(dim=1), known).meaning == "masks"
+    assert read(torch.rand(2, 2, 4, 4), known).meaning == "masks"
+    assert read(torch.rand(2, 1, 4, 4), replace(known, truth="values")).meaning == "reconstruction"
+    assert read(torch.rand(2, 3, 4, 4), replace(known, kind="logits")).meaning == "masks"
+
+
+def test_embeddings() -> None:
+    unit = torch.nn.functional.normalize(torch.randn(2, 16), dim=1)
+    assert read(unit, TWO).meaning == "embedding"
+    assert read(unit, replace(TWO, kind="logits")).meaning == "classes"
+    names = tuple("abcdefghij")
+    assert read(torch.randn(2, 2048), replace(TWO, names=names)).meaning == "embedding"
+    assert read(torch.randn(2, 1000), replace(TWO, names=names)).meaning == "classes"
+    assert read(torch.randn(2, 2048), TWO).meaning == "classes"
+    with pytest.raises(ValueError, match="an embedding, which has no score of one class"):
+        read(unit, TWO).scores(unit)
+
+
+@pytest.mark.parametrize("shape", [(), (3, 4), (2, 3, 4), (2, 3, 4, 4, 4), (1,), (2, 0)])
+def test_outputs_that_are_no_class_scores(shape: tuple[int, ...]) -> None:
+    reading = read(torch.zeros(shape), TWO)
+    assert reading.meaning == "nothing"
+    assert "allowed are (N, classes)" in reading.reason
+    assert "output_key" in reading.reason
+
+
+def test_integers_have_no_gradient() -> None:
+    assert "returns int64, which has no gradient" in read(torch.zeros(2, 3).long(), TWO).reason
+
+
+@pytest.mark.parametrize(
+    ("reading", "output"),
+    [
+        (Reading("classes", width=3), torch.randn(2, 3)),
+        (Reading("classes", "softmax", width=3), torch.randn(2, 3).softmax(dim=1)),
+        (Reading("classes", "log_softmax", width=3), torch.randn(2, 3).log_softmax(dim=1)),
+        (Reading("classes", single=True, width=2), torch.randn(2, 1)),
+        (Reading("classes", "sigmoid", single=True, width=2), torch.rand(2)),
+    ],
+)
+def test_probabilities_of_one_class_of_several_sum_to_one(reading: Reading, output: Tensor) -> None:
+    logarithms = reading.log_probabilities(output)
+    torch.testing.assert_close(logarithms.exp().sum(dim=1), torch.ones(2))
+    torch.testing.assert_close(logarithms.exp(), reading.probabilities(output))
+    assert reading.predicted(output).tolist() == logarithms.argmax(dim=1).tolist()

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from lightning_cnnviz.output.quantize import dequantized, quantized
+from lightning_cnnviz.page.report import report
+from lightning_cnnviz.render.colormaps import lookup_table
+from lightning_cnnviz.render.maps import draw_maps
+from tests.helpers.browser import chromium, needs_chromium
+from tests.helpers.page import act, clean, now, pixels, show
+from tests.helpers.records import CLASSES, HOSTILE, feature_maps, grad_cam, run_record
+
+pytestmark = [pytest.mark.slow, needs_chromium]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with chromium(tmp_path_factory.mktemp("profile"), 1200, 900) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_bytes(report([run_record("run a", 4), run_record(HOSTILE, 6)]))
+    return f"file://{path}"
+
+
+def test_pixels_are_those_that_python_draws(browser: Any, address: str) -> None:
+    show(browser, address, run="run a", epoch="3", sample="1")
+    seen = dequantized(quantized(feature_maps(3)))
+    expected = draw_maps(seen[1], colormap="viridis").cells
+    for channel in range(5):
+        drawn = pixels(browser, f"Feature maps of stem, sample 1, ch {channel}")
+        assert np.abs(drawn.astype(int) - expected[channel]).max() <= 3, "the same row of the table, or the next one"
+        assert (drawn == expected[channel]).mean() > 0.95
+    assert clean(browser)
+
+
+def test_smooth_maps_have_their_ends_on_the_canvas(browser: Any, address: str) -> None:
+    show(browser, address, run="run a", epoch="3", sample="2")
+    drawn = pixels(browser, "Grad-CAM of body, sample 2")
+    assert drawn.shape == (192, 256, 3)
+    table = lookup_table("jet")
+    assert (drawn[0, 0] == table[0]).all()
+    assert (drawn[-1, -1] == table[255]).all()
+
+
+def test_what_is_not_finite_is_magenta(browser: Any, address: str) -> None:
+    show(browser, address, run="run a", epoch="0", sample="0")
+    drawn = pixels(browser, "Feature maps of stem, sample 0, ch 0")
+    assert drawn[0, 0].tolist() == [255, 0, 255]
+    assert (drawn.reshape(-1, 3)[1:] != [255, 0, 255]).any(axis=1).all()
+
+
+@pytest.mark.parametrize(("scale", "highest"), [("map", 3), ("epoch", 12), ("run", 24)])
+def test_scales_say_what_they_span(browser: Any, address: str, scale: str, highest: int) -> None:
+    show(browser, address, run=HOSTILE if scale == "run" else "run a", epoch="2", sample="0", scale=scale)
+    label = browser.find_element(By.CSS_SELECTOR, 'canvas[aria-label^="Grad-CAM"]').get_attribute("aria-label")
+    # Sample 0 of epoch 2 peaks at 3, sample 3 at 12; in the last epoch of the longer run sample 3 peaks at 24.
+    assert label.endswith(f"from 0 to {highest}")
+
+
+def test_difference_to_an_epoch(browser: Any, address: str) -> None:
+    show(browser, address, run="run a", epoch="3", sample="1", difference="1", scale="map")
+    drawn = pixels(browser, "Grad-CAM of body, sample 1")
+    difference = grad_cam(3)[1, 0] - grad_cam(1)[1, 0]
+    table = lookup_table("RdBu_r")
+    assert difference.max() == pytest.approx(4)
+    assert (drawn[-1, -1] == table[255]).all()
+    assert np.abs(drawn[0, 0].astype(int) - table[128]).max() <= 2
+    assert "difference to epoch 1" in browser.page_source
+
+
+def test_keys_and_buttons_move_along_the_epochs(browser: Any, address: str) -> None:
+    show(browser, address, run="run a")
+    body = browser.find_element(By.TAG_NAME, "body")
+    assert now(browser) == "epoch 3 · step 400"
+    act(browser, lambda: body.send_keys(Keys.ARROW_LEFT))
+    assert now(browser) == "epoch 2 · step 300"
+    assert "epoch=2" in browser.current_url
+    act(browser, lambda: body.send_keys(Keys.HOME))
+    assert now(browser) == "untrained · step 0"
+    slider = browser.find_element(By.CSS_SELECTOR, "input[aria-label=Epoch]")
+    act(browser, lambda: slider.send_keys(Keys.ARROW_RIGHT))
+    assert now(browser) == "epoch 0 · step 100"
+    assert slider.get_attribute("aria-valuetext") == "epoch 0"
+    act(browser, lambda: browser.find_element(By.CSS_SELECTOR, "[data-key=newest]").click())
+    assert now(browser) == "epoch 3 · step 400"
+    assert "epoch" not in browser.current_url
+    assert clean(browser)
+
+
+def test_play_goes_to_the_end_and_stops(browser: Any, address: str) -> None:
+    show(browser, address, run="run a", epoch="1")
+    play = browser.find_element(By.CSS_SELECTOR, "[aria-label=Play]")
+    play.click()
+    deadline = time.monotonic() + 120
+    while (now(browser), play.get_attribute("aria-label")) != ("epoch 3 · step 400", "Play"):
+        assert time.monotonic() < deadline, now(browser)
+        time.sleep(0.1)
+
+
+def test_the_value_under_the_pointer(browser: Any, address: str) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    show(browser, address, run="run a", epoch="3", sample="1")
+    canvas = browser.find_element(By.CSS_SELECTOR, 'canvas[aria-label^="Grad-CAM"]')
+    size = canvas.size
+    corner = (size["width"] // 2 - 2, size["height"] // 2 - 2)
+    ActionChains(browser).move_to_element_with_offset(canvas, *corner).perform()
+    text = browser.find_element(By.CSS_SELECTOR, ".tooltip").text
+    assert text.splitlines()[0] == "8"  # (sample 1 + 1) * (epoch 3 + 1)
+    assert "row 2, column 3" in text
+
+
+def test_a_frame_of_the_film_leads_to_its_epoch(browser: Any, address: str) -> None:
+    show(browser, address, run="run a", view="film", sample="1")
+    frames = browser.find_elements(By.CSS_SELECTOR, ".film-frame")
+    assert len(frames) == 5
+    act(browser, frames[1].click)
+    assert now(browser) == "epoch 0 · step 100"
+    assert "✗ zero 60%" in browser.find_element(By.CSS_SELECTOR, ".film-frame[aria-current]").text
+
+
+def test_a_cell_of_the_heat_table_leads_to_its_layer_and_epoch(browser: Any, address: str) -> None:
+    show(browser, address, run="run a", view="layers")
+    cell = browser.find_element(By.CSS_SELECTOR, '[aria-label="body, epoch 1: 0.368"]')
+    act(browser, cell.click)
+    assert now(browser) == "epoch 1 · step 200"
+    assert browser.find_element(By.CSS_SELECTOR, "tr.chosen th").text == "body"
+    focused = browser.switch_to.active_element
+    focused.send_keys(Keys.ARROW_RIGHT)
+    assert browser.switch_to.active_element.get_attribute("aria-label").startswith("body, epoch 2:")
+    assert now(browser) == "epoch 1 · step 200", "walking through the table does not move the epoch"
+    alarms = browser.find_elements(By.CSS_SELECTOR, ".heat .alarm")
+    assert [alarm.get_attribute("aria-label") for alarm in alarms] == ["Alarm at epoch 2"]
+
+
+def test_runs_stand_side_by_side(browser: Any, address: str) -> None:
+    show(browser, address, run="run a", epoch="1")
+    browser.find_element(By.CSS_SELECTOR, ".runs summary").click()
+    other = browser.find_elements(By.CSS_SELECTOR, ".run-list input")[1]
+    act(browser, other.click)
+    sections = browser.find_elements(By.CSS_SELECTOR, "section.run")
+    assert [section.get_attribute("aria-label") for section in sections] == ["run a", HOSTILE]
+    assert sections[0].location["y"] == sections[1].location["y"]
+    assert browser.current_url.count("run=") == 2
+
+
+def test_mistakes_and_confusion(browser: Any, address: str) -> None:
+    show(browser, address, run="run a", epoch="0", view="answers")
+    text = browser.find_element(By.TAG_NAME, "main").text
+    assert "4 of 6 samples right (67%) at epoch 0" in text
+    rows = browser.find_elements(By.CSS_SELECTOR, ".confusion tbody tr")
+    assert [row.find_elements(By.TAG_NAME, "td")[0].text for row in rows] == ["2", "1", "1"]
+    mistake = browser.find_element(By.CSS_SELECTOR, ".mistakes button")
+    act(browser, mistake.click)
+    assert "sample=1" in browser.current_url
+
+
+def test_names_are_text_and_never_markup(browser: Any, address: str) -> None:
+    for view in ("samples", "film", "layers", "filters", "answers", "notes", "pictures"):
+        show(browser, address, view=view)
+        assert browser.title != "pwned"
+        assert not browser.find_elements(By.CSS_SELECTOR, "img[src=x]")
+        assert clean(browser), view
+    assert CLASSES[2] == HOSTILE
+    show(browser, address, view="samples")
+    assert HOSTILE in browser.find_element(By.TAG_NAME, "main").text
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [400, 2000])
+def test_it_fits_and_follows_the_theme(browser: Any, address: str, width: int, dark: bool) -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    try:
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [theme]})
+        for view in ("samples", "film", "layers", "filters", "answers", "notes"):
+            show(browser, address, run="run a", view=view)
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width, view
+        paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert paper == ("rgb(30, 31, 34)" if dark else "rgb(255, 255, 255)")
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_a_step_of_the_slider_is_quick(browser: Any, address: str) -> None:
+    show(browser, address, run="run a")
+    took = browser.execute_async_script(
+        """
+        const done = arguments[0], main = document.querySelector('main'), times = [];
+        (async () => {
+          for (let i = 0; i < 4; i++) {
+            const before = main.dataset.painted, started = performance.now();
+            document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowLeft', bubbles: true }));
+            while (main.dataset.painted === before) await new Promise((next) => setTimeout(next));
+            times.push(performance.now() - started);
+          }
+          done(times);
+        })();
+        """
+    )
+    assert sorted(took)[1] < 200, took

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from lightning_cnnviz.page.plugin import Loader
+from tests.helpers.browser import chromium, needs_chromium, tensorboard
+from tests.helpers.page import act, now, painted, pixels
+from tests.helpers.plugin import with_plugin
+from tests.helpers.records import write_run
+
+READY = "data/plugin/cnnviz/runs"
+
+
+def test_it_loads_neither_torch_nor_numpy_of_ours() -> None:
+    code = (
+        "import sys, tensorboard.plugins.base_plugin, tensorboard.backend.http_util, tensorboard.plugin_util\n"
+        "before = set(sys.modules)\n"
+        "from lightning_cnnviz.page.plugin import Loader; Loader()\n"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)\n"
+        "assert new == {'lightning_cnnviz'}, new\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({}, {"cnnviz": 5000, "images": 1000}),
+        ({"images": 5, "scalars": 7}, {"cnnviz": 5000, "images": 5, "scalars": 7}),
+        ({"cnnviz": 3}, {"cnnviz": 3, "images": 1000}),
+    ],
+)
+def test_every_step_is_kept_unless_the_user_said_otherwise(given: dict[str, int], kept: dict[str, int]) -> None:
+    flags = SimpleNamespace(samples_per_plugin=dict(given))
+    Loader().fix_flags(flags)
+    assert flags.samples_per_plugin == kept
+
+
+@pytest.mark.parametrize("flags", [SimpleNamespace(), SimpleNamespace(samples_per_plugin=None), None])
+def test_strange_flags_stop_nothing(flags: Any) -> None:
+    Loader().fix_flags(flags)
+
+
+def test_a_tensorboard_without_data_provider_goes_without_us() -> None:
+    assert Loader().load(SimpleNamespace()) is None
+    assert Loader().load(SimpleNamespace(data_provider=None)) is None
+
+
+@pytest.mark.slow
+@needs_chromium
+@pytest.mark.parametrize("fast", ["true", "false"])
+def test_tensorboard_shows_the_page(tmp_path: Path, fast: str) -> None:
+    write_run(tmp_path / "logs" / "version_0", 40)
+    write_run(tmp_path / "logs" / "version_1", 3)
+    _write_pictures_only(tmp_path / "logs" / "before")
+    environment = with_plugin(tmp_path / "entry")
+    served = tensorboard(tmp_path / "logs", f"--load_fast={fast}", page="cnnviz", environment=environment, ready=READY)
+    with served as address, chromium(tmp_path / "profile") as driver:
+        plugin = address.partition("?")[0] + "data/plugin/cnnviz"
+        _until_loaded(f"{plugin}/runs", {"version_0": (41, 0), "version_1": (4, 0), "before": (0, 1)})
+        listed = _get(address.partition("?")[0] + "data/plugins_listing")
+        assert listed["cnnviz"]["enabled"] is True
+        driver.get(f"{address}&p.cnnviz.run=version_0")
+        _enter(driver)
+        painted(driver)
+        assert now(driver) == "epoch 39 · step 4,000"
+        body = driver.find_element(By.TAG_NAME, "body")
+        act(driver, lambda: body.send_keys(Keys.ARROW_LEFT))
+        assert now(driver) == "epoch 38 · step 3,900"
+        drawn = pixels(driver, "Feature maps of stem, sample 0")
+        assert drawn.shape == (6, 8, 3)
+        pictures = driver.execute_script(
+            "return Promise.all([...document.images].map((image) => image.decode().then(() => image.naturalWidth)))"
+        )
+        assert set(pictures) == {16}
+        driver.switch_to.default_content()
+        assert "p.cnnviz.epoch=38" in driver.current_url
+        assert [line for line in driver.get_log("browser") if "plugin/cnnviz" in line["message"]] == []
+        driver.get(f"{address}&p.cnnviz.run=before&p.cnnviz.view=pictures")
+        driver.refresh()
+        _enter(driver)
+        painted(driver)
+        assert "pictures only" in driver.find_element(By.TAG_NAME, "main").text
+        image = driver.find_element(By.CSS_SELECTOR, ".picture img")
+        assert driver.execute_script("return arguments[0].decode().then(() => arguments[0].naturalWidth)", image) == 9
+
+
+@pytest.mark.slow
+def test_requests_that_fit_nothing_are_answered_not_found(tmp_path: Path) -> None:
+    write_run(tmp_path / "logs", 1)
+    environment = with_plugin(tmp_path / "entry")
+    with tensorboard(
+        tmp_path / "logs", "--load_fast=false", page="cnnviz", environment=environment, ready=READY
+    ) as address:
+        plugin = address.partition("?")[0] + "data/plugin/cnnviz/"
+        for route in (
+            "looks?run=.",
+            "looks?run=.&from=x&to=y",
+            "setup?run=.&id=none",
+            "static/../plugin.py",
+            "plugin.py",
+        ):
+            with pytest.raises(urllib.error.HTTPError) as answer:
+                urllib.request.urlopen(plugin + route)
+            assert answer.value.code == 404, route
+        for route, kind in (
+            ("index.js", "application/javascript"),
+            ("style.css", "text/css"),
+            ("runs", "application/json"),
+        ):
+            with urllib.request.urlopen(plugin + route) as found:
+                assert found.headers.get_content_type() == kind
+                assert found.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def _write_pictures_only(directory: Path) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(directory)) as writer:
+        writer.add_image("grad_cam/body", np.zeros((9, 9, 3), np.uint8), 5, dataformats="HWC")
+        writer.add_image("of/another/tool", np.zeros((9, 9, 3), np.uint8), 5, dataformats="HWC")
+
+
+def _get(address: str) -> Any:
+    with urllib.request.urlopen(address) as answer:
+        return json.load(answer)
+
+
+def _until_loaded(address: str, expected: dict[str, tuple[int, int]], timeout: float = 120.0) -> None:
+    """TensorBoard reads runs one after the other, each bit by bit; waits for their numbers of looks and pictures."""
+    deadline = time.monotonic() + timeout
+    while (found := {run["name"]: (run["looks"], run["pictures"]) for run in _get(address)}) != expected:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+
+
+def _enter(driver: Any) -> None:
+    """Into the frame of the plugin."""
+    from tests.helpers.browser import ALL_NODES
+
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        frame = driver.execute_script(ALL_NODES + "return deep(document).find((node) => node.tagName === 'IFRAME')")
+        if frame is not None:
+            driver.switch_to.frame(frame)
+            return
+        time.sleep(0.2)
+    raise TimeoutError("TensorBoard shows no frame")

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+from lightning_cnnviz import CNNVisualizer, DriftCallback
+from tests.helpers.training import fit
+
+
+def _events(directory: Path) -> list[Any]:
+    return [
+        (event.step, value)
+        for path in sorted(directory.rglob("*tfevents*"))
+        for event in EventFileLoader(str(path)).Load()
+        for value in event.summary.value
+    ]
+
+
+def test_a_run_leaves_a_record_of_every_look(tmp_path: Path) -> None:
+    fit(tmp_path, [CNNVisualizer(), DriftCallback()])
+    events = _events(tmp_path)
+    blobs = [list(value.tensor.string_val) for _, value in events if value.tag == "record/look"]
+    heads = [json.loads(zlib.decompress(look[0])) for look in blobs]
+    setups = [list(value.tensor.string_val) for _, value in events if value.tag == "record/setup"]
+    assert [head["epoch"] for head in heads][:2] == [None, 0]
+    assert [head["step"] for head in heads] == [step for step, value in events if value.tag == "record/look"]
+    tags = {item["tag"] for item in heads[-1]["items"]}
+    assert {"feature_maps/stem", "filters/stem.0", "saliency/gradient", "grad_cam/body"} <= tags
+    assert any(tag.startswith("drift_layers/features/") for tag in heads[-1]["scalars"])
+    setup = json.loads(zlib.decompress(setups[0][0]))
+    assert setup["id"] == heads[0]["groups"][0]["setup"]
+    assert setups[0][1].startswith(b"\x89PNG")
+    assert "Red" in setup["descriptions"]["GradCAM"] or "red" in setup["descriptions"]["GradCAM"]
+    for item, look in ((item, look) for head, look in zip(heads, blobs, strict=True) for item in head["items"]):
+        maps, pixels = int(np.prod(item["shape"][:2])), int(np.prod(item["shape"]))
+        assert len(zlib.decompress(look[item["blob"]])) == 8 * maps + pixels * item["bits"] // 8
+    numbers = sum(len(blob) for look in [*blobs, *setups] for blob in look)
+    drawn = sum(
+        len(value.tensor.string_val[2]) for _, value in events if value.metadata.plugin_data.plugin_name == "images"
+    )
+    drawn += sum(len(value.image.encoded_image_string) for _, value in events)
+    assert 0 < numbers <= drawn, "the record takes at most what the pictures take"

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lightning_cnnviz.page.report import RunRecord, bundle, read_report, report, thinned
+from tests.helpers.records import HOSTILE, run_record
+
+
+def test_a_report_holds_the_record_to_the_byte() -> None:
+    runs = [run_record("a", 3), run_record(HOSTILE, 2)]
+    assert read_report(report(runs)) == runs
+
+
+def test_nothing_is_loaded_from_elsewhere() -> None:
+    text = report([run_record("a", 2)]).decode()
+    assert "default-src 'none'" in text
+    assert not re.search(r'(src|href)="(?!data:)[^"]*//', text)
+    assert not re.findall(r"https?://[^\s\"']+", text)
+
+
+def test_names_end_no_script() -> None:
+    text = report([run_record("</script><script>alert(1)</script>", 1)]).decode()
+    assert "alert(1)</script>" not in text
+    assert read_report(text.encode())[0].name == "</script><script>alert(1)</script>"
+
+
+def test_a_large_run_is_thinned_to_what_fits() -> None:
+    looks = [[bytes([index]) * 3000] for index in range(200)]
+    content = report([RunRecord("a", {}, looks)], most_bytes=250_000)
+    kept = [look[0][0] for look in read_report(content)[0].looks]
+    assert len(content) <= 250_000
+    assert kept[0] == 0
+    assert kept[-1] == 199
+    assert sum(index < 50 for index in kept) > len(kept) / 2, "early looks are closer together than late ones"
+    assert len(kept) > 30
+
+
+def test_thinning_keeps_what_fits() -> None:
+    looks = [[b"x" * 10]] * 5
+    assert thinned(looks, 10**6) == looks
+    assert len(thinned(looks, 0)) == 3
+
+
+def test_every_import_of_the_page_is_in_the_bundle() -> None:
+    script = bundle()
+    assert not re.search(r"^\s*(import|export) ", script, re.MULTILINE)
+    assert re.findall(r'modules\["(\w+\.js)"\] = ', script)[-1] == "file.js"
+
+
+def test_what_is_no_report_is_refused() -> None:
+    with pytest.raises(ValueError, match="no report"):
+        read_report(b"<html></html>")

@@ -62,6 +62,9 @@ class Picture:
         remarks: what the reader should be told once, for example that a map is constant.
         format: how it is stored.
         style: how a figure is drawn.
+        chapter: one of :data:`~lightning_cnnviz.output.story.CHAPTERS`, for sinks that order their pictures; empty
+            where it belongs to none.
+        description: how to read it and when it misleads, in Markdown.
 
     Raises:
         TypeError: the figure is neither.
@@ -73,6 +76,8 @@ class Picture:
     remarks: tuple[str, ...] = ()
     format: PictureFormat = "png"
     style: Style = PLAIN
+    chapter: str = ""
+    description: str = ""
 
     def __post_init__(self) -> None:
         # Here, in the view that drew it: the sink's thread would know only that some picture cannot be encoded.
@@ -107,11 +112,13 @@ class Scalar:
         value: the number.
         monitored: whether Lightning logs it, so that callbacks such as ``ModelCheckpoint`` can monitor it under its
             tag.
+        detail: whether it is kept with the look, for the page and for ``explain()``, but shown in no logger.
     """
 
     tag: str
     value: float
     monitored: bool = False
+    detail: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
                         placed = _placed(session, shown_view, artifact, occurrences, plan.epoch)
                         if isinstance(placed, Scalar) and placed.monitored:
                             monitored[placed.tag] = shown_view.callback.monitored[placed.tag] = placed.value
-                        else:
+                        elif not (isinstance(placed, Scalar) and placed.detail):
                             session.outlet.submit(placed, plan.step, shown_view.callback.sinks)
                         ours.append((shown_view.view, placed))
                 monitoring = any(isinstance(artifact, Scalar) and artifact.monitored for artifact in artifacts)
@@ -242,6 +242,12 @@ def _placed(
     if isinstance(artifact, Scalar):
         return dataclasses.replace(artifact, tag=free, value=float(artifact.value))
     if isinstance(artifact, Picture):
-        style = Style(callback.font, "untrained" if epoch is None else f"epoch {epoch}")
-        return dataclasses.replace(artifact, tag=free, format=callback.picture_format, style=style)
+        return dataclasses.replace(
+            artifact,
+            tag=free,
+            format=callback.picture_format,
+            style=Style(callback.font, "untrained" if epoch is None else f"epoch {epoch}"),
+            chapter=artifact.chapter or shown.view.chapter,
+            description=artifact.description or how_to_read(shown.view),
+        )
     return dataclasses.replace(artifact, tag=free)

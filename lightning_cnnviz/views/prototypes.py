@@ -18,7 +18,7 @@ from lightning_cnnviz.render import Caption, ColorBar, Images, Maps, Row, Sheet
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, one_of, positive
 from lightning_cnnviz.views.captions import percent
-from lightning_cnnviz.views.common import picture_of, to_numpy
+from lightning_cnnviz.views.common import picture_of, to_numpy, with_remark
 
 MOST_CLASSES = 20
 
@@ -55,6 +55,8 @@ class Prototypes(View):
     Source: Montavon, Samek and Müller, "Methods for interpreting and understanding deep neural networks", 2018, section
         3.
     """
+
+    chapter = "classes"
 
     def __init__(
         self,
@@ -117,7 +119,7 @@ class Prototypes(View):
         yield Scalar("prototypes/cost", found.cost.mean().item())
         yield Scalar("prototypes/cross_entropy", found.cross_entropy.mean().item())
         yield Scalar("prototypes/regularizer", found.regularizer.mean().item())
-        yield self._picture(images, found.cross_entropy, evidence.samples)
+        yield with_remark(self._picture(images, found.cross_entropy, evidence.samples), _remark(found.unmoved))
 
     def state_dict(self) -> dict[str, Any]:
         return {"means": self._means.state_dict(), "last": self._last}
@@ -167,6 +169,15 @@ class Prototypes(View):
 
     def _classes_of(self, count: int) -> tuple[int, ...]:
         return tuple(range(count)) if self.classes is None else self.classes
+
+
+def _remark(unmoved: Tensor) -> str | None:
+    if not bool(unmoved.any()):
+        return None
+    return (
+        f"{int(unmoved.sum())} of {len(unmoved)} are the class means as they were: there the score of the class does "
+        "not change with the image, as where a layer rounds or a head starts at zero"
+    )
 
 
 def _sample_means(classes: Sequence[int], samples: FixedSamples) -> Tensor:

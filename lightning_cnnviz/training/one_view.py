@@ -133,6 +133,7 @@ class DriftCallback(CNNVisualizer):
         on_alarm: AlarmAction | None = None,
         false_alarms: float = 0.01,
         samples: FixedSamples | int = DEFAULT_SAMPLES,
+        details: bool = False,
         **options: Any,
     ) -> None:
         count = samples if isinstance(samples, int) else min(len(samples), MOST_SAMPLES)
@@ -144,5 +145,6 @@ class DriftCallback(CNNVisualizer):
             on_alarm=on_alarm,
             false_alarms=false_alarms,
             samples=count,
+            details=details,
         )
         super().__init__([drift, Timeline(feature_layers=layers), Flips()], samples, **options)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     )
     from lightning_cnnviz.views.common import overlay_sheet
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "CAM",

@@ -56,7 +56,8 @@ def run_views(
     """One look for several views: their requests merged, one pass, and what each drew of it.
 
     A view that raises is reported to ``failed`` and left out; the others go on. What the shared pass itself raises is
-    raised. The pass is charged to a view where it is for that one alone. What the reader should know of the model and of the layers looked at is told to ``say``.
+    raised. What the reader should know of the model and of the layers looked at is told to ``say``. ``charged`` is the
+    view that the pass is put down to, None where it serves all of them.
     """
     samples = samples.fitting(layout.classes)  # no names of other classes
     requests: dict[View, Request] = {}

@@ -13,6 +13,7 @@ from torch import nn
 from lightning_cnnviz.drift.alarm_report import make_alarm, report
 from lightning_cnnviz.drift.alarms import AlarmAction, AlarmMonitor, AlarmRule
 from lightning_cnnviz.drift.measurement import Measurement, means
+from lightning_cnnviz.drift.moved_most import moved_most
 from lightning_cnnviz.drift.numbers import FEWEST_SAMPLES
 from lightning_cnnviz.drift.rule import LEARNING_RATE, SAMPLES_LOSS, TRAINING_LOSS
 from lightning_cnnviz.drift.scope import DEFAULT_SAMPLES, MOST_SAMPLES, MapKind, Scope, filters, tags
@@ -38,10 +39,11 @@ class Drift(View):
 
     All numbers are from 0 to 1 with 0 for nothing moved, except ``filters``, which may pass 1. The mean of each over
     the layers, against the first reference, is logged through Lightning under the tags below, for
-    ``ModelCheckpoint(monitor="drift/grad_cam")``; the number of each layer stands under
-    ``drift_layers/<name>/<layer>/<reference>``, ``health_layers/<name>/<layer>`` and
-    ``shortcuts_layers/<name>/<layer>``. At a look that has nothing to compare with, the monitored numbers of drift are
-    0.
+    ``ModelCheckpoint(monitor="drift/grad_cam")``; the note ``drift_moved_most`` names the layers that moved most. The
+    number of each layer, ``drift_layers/<name>/<layer>/<reference>``, ``health_layers/<name>/<layer>`` and
+    ``shortcuts_layers/<name>/<layer>``, is kept with the look, for the page, ``explain()`` and ``compare()``, and
+    written to the loggers with ``details=True``. At a look that has nothing to compare with, the monitored numbers of
+    drift are 0.
 
     ======================================  ===========================================================================
     ``drift/features``                      1 - debiased linear CKA of the activations, pooled to 7 by 7
@@ -81,12 +83,15 @@ class Drift(View):
         warm_up: looks with a reference that raise no alarm; None: 5, or 2 where the reference is a checkpoint.
         samples: how many samples are compared, from the first, and taken from the batches; at least 8, below 16 with a
             remark. None: 32, or up to 256 where all of them take no more than 8 MB.
+        details: whether the number of each layer is written to the loggers, too.
         every_n_epochs: look in every n-th epoch in which the callback looks; monitored numbers only change then.
 
     Raises:
         TypeError: ``alarm`` is neither a mapping nor ``"auto"``, or ``on_alarm`` cannot be called.
         ValueError: an argument is out of its range.
     """
+
+    chapter = "change"
 
     def __init__(
         self,
@@ -99,6 +104,7 @@ class Drift(View):
         false_alarms: float = 0.01,
         warm_up: int | None = None,
         samples: int | None = None,
+        details: bool = False,
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
@@ -110,6 +116,7 @@ class Drift(View):
         self.maps = tuple(maps)
         self.alarm = alarm
         self.samples = None if samples is None else positive("samples", samples)
+        self.details = details
         if samples is not None and samples < FEWEST_SAMPLES:
             raise ValueError(f"samples must be at least {FEWEST_SAMPLES}, got {samples}")
         if on_alarm is not None and not callable(on_alarm):
@@ -185,8 +192,10 @@ class Drift(View):
         numbers = {one.tag: one.value for one in (*chain(*moved.values()), *seen)}
         # Callbacks that monitor a number want it at every look: what has no reference yet is compared with itself.
         monitored = means([*moved.get(self.reference[0], movements(now, now)), *seen])
-        yield from (Scalar(tag, value) for tag, value in numbers.items())
+        yield from (Scalar(tag, value, detail=not self.details) for tag, value in numbers.items())
         yield from (Scalar(tag, value, monitored=True) for tag, value in monitored.items())
+        if any(moved.values()):
+            yield moved_most(list(chain(*moved.values())))
         yield from self._alarms(evidence, now, moved.get(self._watched), numbers | monitored)
         yield from self._remarks(len(now.classes))
         self._remember(now, evidence.epoch)

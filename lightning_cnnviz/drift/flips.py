@@ -38,6 +38,8 @@ class Flips(View):
         ValueError: an argument is out of its range.
     """
 
+    chapter = "change"
+
     def __init__(
         self, layers: LayerSpec = "last", *, rows: int = 8, changed_only: bool = True, every_n_epochs: int = 1
     ) -> None:

@@ -48,6 +48,8 @@ class Timeline(View):
         ValueError: an argument is out of its range.
     """
 
+    chapter = "change"
+
     def __init__(
         self,
         layers: LayerSpec = "last",

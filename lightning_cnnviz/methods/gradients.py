@@ -14,6 +14,12 @@ Scores: TypeAlias = Callable[[Tensor], Tensor]
 """From k versions of the N images, (k N, C, H, W), to the score explained of each, (k N,), differentiable."""
 OnStep: TypeAlias = Callable[[int, int], None]
 
+INDEPENDENT = (
+    "{} does not depend on {} in a differentiable way: what lies between is detached, rounded or computed under "
+    "torch.no_grad"
+)
+"""What is said of a score and of what it should be derived by."""
+
 _BATCH = 32  # images in one call of the model
 _SEED = 0
 _PEAK = 0.99
@@ -140,10 +146,7 @@ def input_gradient(total: Tensor, inputs: Tensor, name: str) -> Tensor:
     """
     found = torch.autograd.grad(total, [inputs], allow_unused=True) if total.requires_grad else (None,)
     if found[0] is None:
-        raise ValueError(
-            f"{name} does not depend on the images in a differentiable way: what lies between is detached, rounded or "
-            "computed under torch.no_grad"
-        )
+        raise ValueError(INDEPENDENT.format(name, "the images"))
     return found[0]
 
 

@@ -46,6 +46,9 @@ class Picture:
         remarks: what the reader should be told once, for example that a map is constant.
         format: how it is stored.
         font: the font file that a figure's text is set in; None is the default one.
+        chapter: one of :data:`~lightning_cnnviz.output.story.CHAPTERS`, for sinks that order their pictures; empty
+            where it belongs to none.
+        description: how to read it and when it misleads, in Markdown.
 
     Raises:
         TypeError: the figure is neither.
@@ -57,6 +60,8 @@ class Picture:
     remarks: tuple[str, ...] = ()
     format: PictureFormat = "png"
     font: str | None = None
+    chapter: str = ""
+    description: str = ""
 
     def __post_init__(self) -> None:
         # Here, in the view that drew it: the sink's thread would know only that some picture cannot be encoded.
@@ -91,11 +96,13 @@ class Scalar:
         value: the number.
         monitored: whether Lightning logs it, so that callbacks such as ``ModelCheckpoint`` can monitor it under its
             tag.
+        detail: whether it is kept with the look, for the page and for ``explain()``, but shown in no logger.
     """
 
     tag: str
     value: float
     monitored: bool = False
+    detail: bool = False
 
 
 @dataclass(frozen=True, slots=True)

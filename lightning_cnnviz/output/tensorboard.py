@@ -12,6 +12,7 @@ from lightning_cnnviz.output.event_records import use_fast_checksums
 from lightning_cnnviz.output.look_record import record_of
 from lightning_cnnviz.output.record_events import RecordEvents
 from lightning_cnnviz.output.sink import ClientSink
+from lightning_cnnviz.output.story import place
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -72,9 +73,20 @@ def _check_event_file(file_writer: FileWriter) -> None:
 
 def _image_summary(picture: Picture) -> Summary:
     # Here, because importing the package should cost next to nothing.
-    from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415
+    from tensorboard.compat.proto.summary_pb2 import (  # noqa: PLC0415
+        DATA_CLASS_BLOB_SEQUENCE,
+        Summary,
+        SummaryMetadata,
+    )
 
     height, width, channels = picture.image.shape
     encoded = encode(picture.image, picture.format)
     image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=encoded)
-    return Summary(value=[Summary.Value(tag=picture.tag, image=image)])
+    tag = place(picture.tag, picture.chapter) if picture.chapter else picture.tag
+    metadata = SummaryMetadata(
+        display_name=picture.tag,
+        summary_description=picture.description,
+        plugin_data=SummaryMetadata.PluginData(plugin_name="images"),
+        data_class=DATA_CLASS_BLOB_SEQUENCE,  # without it TensorBoard's fast server makes metadata of its own
+    )
+    return Summary(value=[Summary.Value(tag=tag, image=image, metadata=metadata)])

@@ -17,7 +17,6 @@ from lightning_cnnviz.samples.fixed import FixedSamples
 from lightning_cnnviz.samples.origin import Origin
 from lightning_cnnviz.samples.truth import read_truth, split
 
-
 BEARABLE = 8 * 2**20
 """So many bytes of images are kept, and looked at in one pass, where nobody asked for that many."""
 

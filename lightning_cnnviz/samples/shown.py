@@ -29,7 +29,7 @@ from lightning_cnnviz.samples.origin import Origin
 from lightning_cnnviz.samples.perturbations import Perturbation
 from lightning_cnnviz.samples.pictures import denormalized, normalized, picture_note, to_pictures
 from lightning_cnnviz.samples.state import packed, unpacked
-from lightning_cnnviz.samples.truth import Truth
+from lightning_cnnviz.samples.truth import Truth, labels_and_truth
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # a part of typing from Python 3.11 on
@@ -62,6 +62,7 @@ class ShownSamples:
     ) -> None:
         self.images = checked_images(images)
         self.class_names = checked_class_names(class_names)
+        labels, truth = labels_and_truth(labels, truth, len(images))
         self.labels = checked_labels(labels, len(images), self.class_names)
         self.origin = origin or Origin()
         if self.origin.form.dtype == torch.uint8:  # the model undoes it itself

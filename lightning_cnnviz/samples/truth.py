@@ -97,6 +97,16 @@ def read_truth(labels: object, count: int) -> Truth | None:
     return _rows(values)
 
 
+def labels_and_truth(labels: Tensor | None, truth: Truth | None, count: int) -> tuple[Tensor | None, Truth | None]:
+    """Labels of one class for each image as they are, and of what else is given in their place what it says."""
+    if not isinstance(labels, Tensor) or labels.ndim < 2 or len(labels) != count:
+        return labels, truth
+    found = read_truth(labels, count)
+    if found is None:
+        return labels, truth
+    return found.labels, found if truth is None else truth
+
+
 def split(labels: object, count: int) -> list[object] | None:
     """The labels of a batch one by one, None where there is not one for each image."""
     if isinstance(labels, Mapping):

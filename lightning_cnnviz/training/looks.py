@@ -134,7 +134,7 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
                         placed = _placed(session, shown_view, artifact, occurrences)
                         if isinstance(placed, Scalar) and placed.monitored:
                             monitored[placed.tag] = shown_view.callback.monitored[placed.tag] = placed.value
-                        else:
+                        elif not (isinstance(placed, Scalar) and placed.detail):
                             session.outlet.submit(placed, plan.step, shown_view.callback.sinks)
                         ours.append((shown_view.view, placed))
                 monitoring = any(isinstance(artifact, Scalar) and artifact.monitored for artifact in artifacts)
@@ -250,5 +250,11 @@ def _placed(session: Session, shown: _Shown, artifact: Artifact, occurrences: Oc
     if isinstance(artifact, Scalar):
         return dataclasses.replace(artifact, tag=free, value=float(artifact.value))
     if isinstance(artifact, Picture):
-        return dataclasses.replace(artifact, tag=free, format=callback.picture_format)
+        return dataclasses.replace(
+            artifact,
+            tag=free,
+            format=callback.picture_format,
+            chapter=artifact.chapter or shown.view.chapter,
+            description=artifact.description or how_to_read(shown.view),
+        )
     return dataclasses.replace(artifact, tag=free)

@@ -133,6 +133,7 @@ class DriftCallback(CNNVisualizer):
         on_alarm: AlarmAction | None = None,
         false_alarms: float = 0.01,
         samples: FixedSamples | int | None = None,
+        details: bool = False,
         **options: Any,
     ) -> None:
         count = min(len(samples), MOST_SAMPLES) if isinstance(samples, FixedSamples) else samples
@@ -144,6 +145,7 @@ class DriftCallback(CNNVisualizer):
             on_alarm=on_alarm,
             false_alarms=false_alarms,
             samples=count,
+            details=details,
         )
         taken = DEFAULT_SAMPLES if samples is None else samples
         super().__init__([drift, Timeline(feature_layers=layers), Flips()], taken, **options)

@@ -54,6 +54,8 @@ class ActivationMaximization(View):
         visualization", 2017.
     """
 
+    chapter = "responses"
+
     def __init__(
         self,
         layers: LayerSpec = "last",

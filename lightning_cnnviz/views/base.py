@@ -29,6 +29,9 @@ class View(ABC):
     """
 
     every_n_epochs = 1
+    chapter = "more"
+    """What its pictures are about, one of :data:`~lightning_cnnviz.output.story.CHAPTERS`: where TensorBoard
+    shows them."""
 
     def __init__(self, *, every_n_epochs: int = 1) -> None:
         self.every_n_epochs = positive("every_n_epochs", every_n_epochs)

@@ -44,6 +44,8 @@ class CAM(View):
             averages of maps.
     """
 
+    chapter = "looks"
+
     def __init__(
         self,
         top_channels: int | None = None,

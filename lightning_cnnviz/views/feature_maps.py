@@ -15,6 +15,8 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, map_size, one_of, positive
 from lightning_cnnviz.views.common import picture_of, rows, to_numpy
 
+_MOST_LAYERS = 8  # beside the other views shown by default they fill one page of TensorBoard, which holds 12 pictures
+
 
 class FeatureMaps(View):
     """Feature maps: the output of chosen channels of a layer, for every sample.
@@ -26,7 +28,7 @@ class FeatureMaps(View):
     Tags and arrays: ``feature_maps/<layer>``, (N, K, h, w) for the K channels drawn.
 
     Args:
-        layers: ``"auto"`` is the last layer at each spatial size.
+        layers: ``"auto"`` is the last layer at each spatial size, of more than 8 sizes 8 evenly chosen ones.
         channels: how many, the strongest ones by mean magnitude over all samples, drawn in ascending order of their
             index; or indices, to watch the same channels in every epoch.
         sample: draw all channels of this one sample as a grid instead of a row for each sample; the channels are then
@@ -40,6 +42,8 @@ class FeatureMaps(View):
     Raises:
         ValueError: an argument is out of its range.
     """
+
+    chapter = "responses"
 
     def __init__(
         self,
@@ -68,20 +72,26 @@ class FeatureMaps(View):
         if self.sample is not None and not -len(samples) <= self.sample < len(samples):
             raise ArgumentError(f"sample={self.sample} is out of range for {len(samples)} samples")
         layout = layout.reshaped(self.reshape)
-        layers = layout.maps(self.layers)
+        layers = self._layers(layout)
         for layer in layers:
             self._check_channels(layer, layout[layer].channels)
         return Request(activations=frozenset(layers))
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         evidence = evidence.reshaped(self.reshape)
-        for layer in evidence.layout.maps(self.layers):
+        for layer in self._layers(evidence.layout):
             activations = evidence.activation(layer)
             channels = self._chosen(activations)
             maps = activations[:, channels].float().cpu()
             tag = f"feature_maps/{layer}"
             yield Array(tag, maps)
             yield self._picture(evidence, tag, maps, channels)
+
+    def _layers(self, layout: Layout) -> tuple[str, ...]:
+        layers = layout.maps(self.layers)
+        if self.layers != "auto" or len(layers) <= _MOST_LAYERS:
+            return layers
+        return tuple(layers[round(index * (len(layers) - 1) / (_MOST_LAYERS - 1))] for index in range(_MOST_LAYERS))
 
     def _check_channels(self, layer: str, count: int) -> None:
         wrong = [] if isinstance(self.channels, int) else [index for index in self.channels if not 0 <= index < count]

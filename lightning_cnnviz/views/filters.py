@@ -37,6 +37,8 @@ class Filters(View):
         ValueError: an argument is out of its range.
     """
 
+    chapter = "weights"
+
     def __init__(
         self,
         layers: LayerSpec = "first",

@@ -43,6 +43,8 @@ class GradCAM(View):
         ValueError: an argument is out of its range.
     """
 
+    chapter = "looks"
+
     def __init__(
         self,
         layers: LayerSpec = "last",

@@ -33,6 +33,8 @@ class Predictions(View):
         ValueError: an argument is out of its range.
     """
 
+    chapter = "answers"
+
     def __init__(self, top: int = 5, *, every_n_epochs: int = 1) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
         self.top = positive("top", top)

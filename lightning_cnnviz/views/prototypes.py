@@ -16,7 +16,7 @@ from lightning_cnnviz.output.artifacts import Array, Artifact, Picture, Scalar
 from lightning_cnnviz.render import Images, Maps, Tiles
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, one_of, positive
-from lightning_cnnviz.views.common import picture_of, to_numpy
+from lightning_cnnviz.views.common import picture_of, to_numpy, with_remark
 
 MOST_CLASSES = 20
 
@@ -51,6 +51,8 @@ class Prototypes(View):
     Source: Montavon, Samek and Müller, "Methods for interpreting and understanding deep neural networks", 2018, section
         3.
     """
+
+    chapter = "classes"
 
     def __init__(
         self,
@@ -116,7 +118,7 @@ class Prototypes(View):
         classes = self._classes(evidence.probabilities.shape[1])
         labels = [evidence.samples.class_name(index) for index in classes]
         costs = found.cost.tolist()
-        yield self._picture(images, labels, costs, evidence.samples)
+        yield with_remark(self._picture(images, labels, costs, evidence.samples), _remark(found.unmoved))
 
     def state_dict(self) -> dict[str, Any]:
         return {"means": self._means.state_dict(), "last": self._last}
@@ -144,6 +146,15 @@ class Prototypes(View):
         grey = to_numpy(shown.denormalized().mean(dim=1, keepdim=True))
         maps = Maps(grey, ("",), kind="intensity", colormap=self.colormap)
         return picture_of("prototypes", Tiles(maps, tuple(labels), title, footer, "each"))
+
+
+def _remark(unmoved: Tensor) -> str | None:
+    if not bool(unmoved.any()):
+        return None
+    return (
+        f"{int(unmoved.sum())} of {len(unmoved)} are the class means as they were: there the score of the class does "
+        "not change with the image, as where a layer rounds or a head starts at zero"
+    )
 
 
 def _sample_means(classes: Sequence[int], samples: FixedSamples) -> Tensor:

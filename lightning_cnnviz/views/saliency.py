@@ -87,6 +87,8 @@ class Saliency(View):
         ValueError: an argument is out of its range.
     """
 
+    chapter = "pixels"
+
     def __init__(
         self,
         method: Method | str = "gradient",

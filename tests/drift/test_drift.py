@@ -29,11 +29,13 @@ from lightning_cnnviz import (
     View,
 )
 from lightning_cnnviz.drift.alarms import Alarm
+from lightning_cnnviz.drift.measurement import Measurement
+from lightning_cnnviz.drift.moved_most import moved_most
 from lightning_cnnviz.look import run_views
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.samples import same_samples
-from tests.helpers.training import SmallCNN, events, fit, loader, resuming, sha, stripes, trainer
+from tests.helpers.training import SmallCNN, events, fit, image_tags, loader, resuming, sha, stripes, trainer
 
 
 def samples(count: int = 12, **options: Any) -> FixedSamples:
@@ -387,7 +389,7 @@ class TestBaseline:
     @pytest.mark.slow
     def test_training_against_a_baseline_stays_the_same_to_the_bit(self, tmp_path: Path) -> None:
         torch.save(small_cnn(2).state_dict(), tmp_path / "deployed.pt")
-        callback = DriftCallback(reference=["previous", tmp_path / "deployed.pt"], samples=samples())
+        callback = DriftCallback(reference=["previous", tmp_path / "deployed.pt"], samples=samples(), details=True)
         assert sha(fit(tmp_path / "a", [])) == sha(fit(tmp_path / "b", [callback]))
         assert len(events(tmp_path / "b").Scalars("drift_layers/features/body/deployed")) == 3
 
@@ -428,10 +430,43 @@ def through_file(state: dict[str, Any]) -> dict[str, Any]:
     return loaded
 
 
+def test_what_moved_most_is_named_with_its_layer() -> None:
+    one = [
+        Measurement("drift", "filters", "stem", 0.25, reference="previous"),
+        Measurement("drift", "filters", "body", 0.5, reference="previous"),
+        Measurement("drift", "filters", "stem", 0.125, reference="first"),
+        Measurement("drift", "flips", None, 0.75, reference="previous"),
+    ]
+    assert moved_most(one).text.splitlines()[2:] == [
+        "| filters | previous | body | 0.5 | stem | 0.25 |",
+        "| filters | first | stem | 0.125 |  |  |",
+        "| flips | previous |  | 0.75 |  |  |",
+    ]
+
+
 class TestInTraining:
+    def test_means_and_what_moved_most_are_written_and_every_layer_where_it_is_asked_for(self, tmp_path: Path) -> None:
+        few, every = DriftCallback(samples=samples()), DriftCallback(samples=samples(), details=True)
+        fit(tmp_path / "few", [few], max_epochs=1)
+        fit(tmp_path / "every", [every], max_epochs=1)
+        short, long = (set(events(tmp_path / name).Tags()["scalars"]) for name in ("few", "every"))
+        assert {tag.partition("/")[0] for tag in long - short} == {
+            "drift_layers",
+            "health_layers",
+            "shortcuts_layers",
+        }
+        assert short < long
+        ours = {tag for tag in short if tag.startswith(("drift", "health", "shortcuts"))}
+        assert ours == set(every.views[0].monitored_tags) - {
+            "shortcuts/grad_cam_attention_in_region",
+            "shortcuts/saliency_attention_in_region",
+        }
+        note = events(tmp_path / "few").Tensors("drift_moved_most/text_summary")[-1].tensor_proto.string_val[0].decode()
+        assert "| filters | previous |" in note
+
     def test_training_is_the_same_to_the_bit_and_every_number_is_written(self, tmp_path: Path) -> None:
         alarms: list[Alarm] = []
-        callback = DriftCallback(samples=samples(), alarm="auto", on_alarm=alarms.append)
+        callback = DriftCallback(samples=samples(), alarm="auto", on_alarm=alarms.append, details=True)
         options = {"accumulate_grad_batches": 4, "max_epochs": 3}
         assert sha(fit(tmp_path / "a", [], **options)) == sha(fit(tmp_path / "b", [callback], **options))
         found = events(tmp_path / "b")
@@ -441,7 +476,7 @@ class TestInTraining:
         short = [event.value for event in found.Scalars("drift/grad_cam")]
         layer = [event.value for event in found.Scalars("drift_layers/grad_cam/body/previous")]
         assert short == pytest.approx(layer)
-        assert {"timeline/grad_cam", "timeline/features"} <= set(found.Tags()["images"])
+        assert {"timeline/grad_cam", "timeline/features"} <= set(image_tags(found))
 
     def test_checkpoints_and_early_stopping_monitor_the_short_tags(self, tmp_path: Path) -> None:
         class Values(Callback):
@@ -472,7 +507,7 @@ class TestInTraining:
             model = small_cnn()
             model.dropout.p = 0.0  # Lightning does not restore random states
             kept = ModelCheckpoint(tmp_path, name + "{epoch}", save_top_k=-1)
-            callbacks = [DriftCallback(samples=samples(), alarm="auto"), kept]
+            callbacks = [DriftCallback(samples=samples(), alarm="auto", details=True), kept]
             run = trainer(tmp_path / name, callbacks, enable_checkpointing=True, max_epochs=4)
             run.fit(model, loader(), loader(), **options)
 
@@ -484,7 +519,9 @@ class TestInTraining:
         for tag in tags:
             expected = [(event.step, pytest.approx(event.value, abs=1e-5)) for event in whole.Scalars(tag)][-2:]
             assert [(event.step, event.value) for event in resumed.Scalars(tag)] == expected
-        last_of_whole, last_of_resumed = whole.Images("timeline/grad_cam")[-1], resumed.Images("timeline/grad_cam")[-1]
+        last_of_whole, last_of_resumed = (
+            run.Images("cnnviz/7 change/timeline/grad_cam")[-1] for run in (whole, resumed)
+        )
         assert (last_of_whole.width, last_of_whole.height) == (last_of_resumed.width, last_of_resumed.height)
 
     @pytest.mark.parametrize("width", [2, pytest.param(128, marks=pytest.mark.slow)])

@@ -85,3 +85,25 @@ def test_items_of_bytes_keep_their_form():
     assert samples.pictures()[0].transpose(2, 0, 1).tolist() == pixels.tolist()
     restored = FixedSamples.from_state_dict(samples.state_dict())
     assert restored.origin.form == samples.origin.form
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "classes"),
+    [
+        (HOT, "multi_hot", None),
+        (HOT.float(), "multi_hot", None),
+        (SOFT, "soft", [0, 2, 1]),
+        (torch.eye(3)[[2, 0, 1]], "classes", [2, 0, 1]),
+        (torch.tensor([[0.5], [1.0], [2.0]]), "values", None),
+        (MASKS, "masks", None),
+    ],
+)
+def test_samples_take_as_labels_what_batches_say(labels, kind, classes):
+    samples = FixedSamples(torch.zeros(3, 1, 2, 2), labels)
+    assert samples.truth.kind == kind
+    assert (None if samples.labels is None else samples.labels.tolist()) == classes
+
+
+def test_of_a_given_truth_the_labels_are_no_other():
+    truth = Truth("masks", MASKS)
+    assert FixedSamples(torch.zeros(3, 1, 2, 2), HOT, truth=truth).truth is truth

@@ -83,6 +83,14 @@ def test_of_independent_labels_all_that_are_more_probable_than_not() -> None:
     ]
 
 
+def test_labels_of_several_classes_make_the_scores_independent() -> None:
+    hot = torch.tensor([[1, 0, 1], [0, 0, 0], [1, 1, 0]])
+    scores = torch.tensor([[0.0, 1.0986123, -1.0986123]])
+    found = explain(Says(scores), FixedSamples(IMAGES, hot), [Predictions()])
+    torch.testing.assert_close(found.arrays["predictions"], torch.tensor([[0.5, 0.75, 0.25]]).expand(3, 3))
+    assert "independent labels" in found.remarks[0]
+
+
 def test_of_values_the_predicted_and_the_true_ones_and_no_percent() -> None:
     truth = Truth("values", torch.tensor([[1.0], [2.0], [-0.25]]))
     samples = FixedSamples(IMAGES, truth=truth)

@@ -247,7 +247,7 @@ class TestSamples:
         assert len(seen["Recording"]) == both.show == 8
         assert seen["Recording"] is alone.samples  # one pass for both
         assert CNNVisualizer([Drift()], 4).show == 4
-        assert events(tmp_path).Scalars("b/drift_layers/features/body/previous")
+        assert events(tmp_path).Scalars("b/drift/features")
 
     def test_a_named_number_of_samples_is_taken_however_large_they_are(self, tmp_path: Path) -> None:
         named, given = DriftCallback(samples=40), DriftCallback(samples=samples(12), tag_prefix="given/")

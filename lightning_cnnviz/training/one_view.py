@@ -91,7 +91,7 @@ class SaliencyCallback(CNNVisualizer):
         noise: float = 0.15,
         baseline: Baseline = "black",
         colormap: str | None = None,
-        alpha: float = 0.5,
+        alpha: float = 0.6,
         scale: Scale = "each",
         **options: Any,
     ) -> None:
@@ -118,7 +118,7 @@ class GradCAMCallback(CNNVisualizer):
         variant: Variant | str = "gradcam",
         *,
         colormap: str = "jet",
-        alpha: float = 0.5,
+        alpha: float = 0.6,
         scale: Scale = "each",
         reshape: Sequence[int] | None = None,
         **options: Any,

@@ -59,7 +59,7 @@ class CNNVisualizer(Callback):
         std: as ``mean``.
         class_names: None: the dataset's ``classes``.
         bands: the three channels shown as red, green and blue where images have more than three, counted from 0.
-        tag_prefix: put before every tag, to tell several of these callbacks apart.
+        tag_prefix: put before every tag, to tell several of these callbacks apart; None: nothing.
         max_overhead: the share of the training time, above 0 and at most 1, that looks may take; beyond it the last of
             the views are left out until there is room again, but never in the first and the last epoch.
         sinks: where to write, for example ``[FileSink("pictures")]``; None: to the Trainer's loggers, or to files below
@@ -95,7 +95,7 @@ class CNNVisualizer(Callback):
         std: Sequence[float] | None = None,
         class_names: Sequence[str] | None = None,
         bands: Sequence[int] | None = None,
-        tag_prefix: str = "",
+        tag_prefix: str | None = "",
         max_overhead: float | None = None,
         sinks: Sequence[Sink] | None = None,
         picture_format: PictureFormat = "png",
@@ -103,6 +103,7 @@ class CNNVisualizer(Callback):
         on_error: OnError = "warn",
     ) -> None:
         super().__init__()
+        tag_prefix = "" if tag_prefix is None else tag_prefix  # `null` is how configuration files leave something out
         try:
             positive("show", show)
             positive("every_n_epochs", every_n_epochs)

@@ -23,7 +23,7 @@ from lightning_cnnviz.training.failures import Failures, OnError, batch_entry, e
 from lightning_cnnviz.training.looks import look
 from lightning_cnnviz.training.memory import Memory, restore, saved
 from lightning_cnnviz.training.rehearsal import check_views_on, prepare
-from lightning_cnnviz.training.sampling import Sampling, count_to_take
+from lightning_cnnviz.training.sampling import Sampling, counts_to_take
 from lightning_cnnviz.training.schedule import Schedule
 from lightning_cnnviz.training.session import Session
 from lightning_cnnviz.training.watching import Watching
@@ -118,7 +118,10 @@ class CNNVisualizer(Callback):
             check_distinct(views)
             check_sinks(sinks)
             # Numbers may want more samples than are to be drawn.
-            taken = samples if isinstance(samples, FixedSamples) else count_to_take(samples, views)
+            wanting = (
+                views if isinstance(target, str | int) or callable(target) else None
+            )  # else a class for each sample
+            taken, most = (samples, None) if isinstance(samples, FixedSamples) else counts_to_take(samples, wanting)
             self.show = show if isinstance(samples, FixedSamples) else min(show, samples)
             self.sampling = Sampling(
                 self,
@@ -131,7 +134,9 @@ class CNNVisualizer(Callback):
                     mean=mean,
                     std=std,
                     bands=bands,
+                    most=most,
                 ),
+                drawn=None if isinstance(samples, FixedSamples) else samples,
                 has_keys=image_key != DEFAULT_IMAGE_KEY or label_key not in (DEFAULT_LABEL_KEY, None),
                 has_display=any(given is not None for given in (class_names, mean, std, bands)),
             )

@@ -61,6 +61,16 @@ class View(ABC):
         return 0
 
     @property
+    def most_samples(self) -> int:
+        """Up to how many samples make its numbers better, where images are small; 0: as many as it wants."""
+        return 0
+
+    @property
+    def sees_all_samples(self) -> bool:
+        """Whether :meth:`draw` sees the samples taken for numbers, too, or only those that are to be drawn."""
+        return self.wanted_samples > 0
+
+    @property
     def watches_training(self) -> bool:
         """Whether :meth:`observe` wants to see the training batches."""
         return False

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lightning_cnnviz.views import (
         CAM,
         ActivationMaximization,
+        Contrast,
         FeatureMaps,
         Filters,
         GradCAM,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     )
     from lightning_cnnviz.views.common import overlay_sheet
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "CAM",
@@ -52,6 +53,7 @@ __all__ = [
     "Array",
     "Artifact",
     "CNNVisualizer",
+    "Contrast",
     "Drift",
     "DriftCallback",
     "Evidence",
@@ -109,6 +111,7 @@ _NAMES = {
     ".views": (
         "CAM",
         "ActivationMaximization",
+        "Contrast",
         "FeatureMaps",
         "Filters",
         "GradCAM",

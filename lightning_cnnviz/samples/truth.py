@@ -121,9 +121,8 @@ def labels_and_truth(labels: Tensor | None, truth: Truth | None, count: int) -> 
         if found is None:
             return labels, truth
         labels, truth = found.labels, found if truth is None else truth
-    if labels is None and truth is not None and isinstance(truth.values, Tensor):
-        if truth.kind == "multi_hot" and truth.values.shape[1] == 1:
-            labels = truth.values[:, 0].long()
+    if labels is None and truth is not None and isinstance(truth.values, Tensor) and truth.kind == "multi_hot":
+        labels = truth.values[:, 0].long() if truth.values.shape[1] == 1 else None
     return labels, truth
 
 

@@ -15,6 +15,7 @@ from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import PictureFormat
 from lightning_cnnviz.output.sink import Sink, check_sinks
+from lightning_cnnviz.render.text import load_font
 from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples, SampleSource
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
 from lightning_cnnviz.training.checks import check_distinct, check_share, check_views
@@ -64,6 +65,7 @@ class CNNVisualizer(Callback):
         sinks: where to write, for example ``[FileSink("pictures")]``; None: to the Trainer's loggers, or to files below
             its ``default_root_dir`` if it has none.
         picture_format: ``"png"``, or ``"jpeg"`` for photographs: a fifth of the size, with losses.
+        font: the path of a font file for scripts that the installed fonts lack; None: what is installed.
         on_error: what a failure while training does: ``"warn"``, or ``"raise"`` for debugging.
 
     Raises:
@@ -97,6 +99,7 @@ class CNNVisualizer(Callback):
         max_overhead: float | None = None,
         sinks: Sequence[Sink] | None = None,
         picture_format: PictureFormat = "png",
+        font: str | None = None,
         on_error: OnError = "warn",
     ) -> None:
         super().__init__()
@@ -106,6 +109,7 @@ class CNNVisualizer(Callback):
             one_of("on_error", on_error, get_args(OnError))
             one_of("picture_format", picture_format, get_args(PictureFormat))
             check_share("max_overhead", max_overhead)
+            load_font(font, size=16)
             one_of("output", output, get_args(OutputKind))
             check_forward(forward)
             check_target(target)
@@ -140,6 +144,7 @@ class CNNVisualizer(Callback):
         self.tag_prefix = tag_prefix
         self.sinks = None if sinks is None else list(sinks)
         self.picture_format = picture_format
+        self.font = font
         self.failures = Failures(type(self).__name__, on_error)
         self.schedule = Schedule(type(self).__name__, every_n_epochs, log_untrained, max_overhead)
         self.memory = Memory(self.views, self.failures)

@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lightning_cnnviz.look import UNMETERED, run_views
-from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar, Seen
+from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar, Seen, Style
 from lightning_cnnviz.training.checks import check_artifact
 from lightning_cnnviz.training.outlet import Sinks
 from lightning_cnnviz.training.progress import ProgressBar
@@ -130,7 +130,7 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
                 ours = written.setdefault(number, [])
                 with shown_view.callback.failures.of(shown_view.view):
                     for artifact in artifacts:
-                        placed = _placed(session, shown_view, artifact, occurrences)
+                        placed = _placed(session, shown_view, artifact, occurrences, plan.epoch)
                         if isinstance(placed, Scalar) and placed.monitored:
                             monitored[placed.tag] = shown_view.callback.monitored[placed.tag] = placed.value
                         elif not (isinstance(placed, Scalar) and placed.detail):
@@ -225,7 +225,9 @@ def _look_at_once(
     return [(owners[id(view)], artifacts) for view, artifacts in drawn]
 
 
-def _placed(session: Session, shown: _Shown, artifact: Artifact, occurrences: Occurrences) -> Artifact:
+def _placed(
+    session: Session, shown: _Shown, artifact: Artifact, occurrences: Occurrences, epoch: int | None
+) -> Artifact:
     """An artifact of a view as its callback wants it written, under a tag that no other view writes."""
     check_artifact(artifact)
     callback, kind = shown.callback, type(artifact).__name__
@@ -244,6 +246,7 @@ def _placed(session: Session, shown: _Shown, artifact: Artifact, occurrences: Oc
             artifact,
             tag=free,
             format=callback.picture_format,
+            style=Style(callback.font, "untrained" if epoch is None else f"epoch {epoch}"),
             chapter=artifact.chapter or shown.view.chapter,
             description=artifact.description or how_to_read(shown.view),
         )

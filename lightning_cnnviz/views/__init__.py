@@ -3,6 +3,7 @@
 from lightning_cnnviz.views.activation_maximization import ActivationMaximization
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.cam import CAM
+from lightning_cnnviz.views.contrast import Contrast
 from lightning_cnnviz.views.feature_maps import FeatureMaps
 from lightning_cnnviz.views.filters import Filters
 from lightning_cnnviz.views.grad_cam import GradCAM
@@ -15,6 +16,7 @@ from lightning_cnnviz.views.saliency import Saliency
 __all__ = [
     "CAM",
     "ActivationMaximization",
+    "Contrast",
     "FeatureMaps",
     "Filters",
     "GradCAM",

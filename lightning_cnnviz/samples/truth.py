@@ -75,6 +75,15 @@ class Truth:
         leading = self.values[:, 0] if self.values.shape[1] == 1 else self.values.float().argmax(dim=1)
         return [int(group) for group in leading]
 
+    def chosen(self, indices: Sequence[int]) -> Truth:
+        """The truth of some of the images, in this order."""
+        values = self.values
+        return Truth(
+            self.kind,
+            tuple(values[index] for index in indices) if isinstance(values, tuple) else values[list(indices)],
+            self.classes and tuple(self.classes[index] for index in indices),
+        )
+
     def state_dict(self) -> dict[str, Any]:
         """Everything as tensors and primitives."""
         values = list(self.values) if isinstance(self.values, tuple) else self.values

@@ -23,9 +23,10 @@ from lightning_cnnviz.training.failures import Failures, OnError, batch_entry, e
 from lightning_cnnviz.training.looks import look
 from lightning_cnnviz.training.memory import Memory, restore, saved
 from lightning_cnnviz.training.rehearsal import check_views_on, prepare
-from lightning_cnnviz.training.sampling import Sampling, count_to_take
+from lightning_cnnviz.training.sampling import Sampling, counts_to_take
 from lightning_cnnviz.training.schedule import Schedule
 from lightning_cnnviz.training.session import Session
+from lightning_cnnviz.training.validation_watching import ValidationWatching
 from lightning_cnnviz.training.watching import Watching
 from lightning_cnnviz.views import View, default_views
 from lightning_cnnviz.views.base import one_of, positive
@@ -117,7 +118,10 @@ class CNNVisualizer(Callback):
             check_distinct(views)
             check_sinks(sinks)
             # Numbers may want more samples than are to be drawn.
-            taken = samples if isinstance(samples, FixedSamples) else count_to_take(samples, views)
+            wanting = (
+                views if isinstance(target, str | int) or callable(target) else None
+            )  # else a class for each sample
+            taken, most = (samples, None) if isinstance(samples, FixedSamples) else counts_to_take(samples, wanting)
             self.show = show if isinstance(samples, FixedSamples) else min(show, samples)
             self.sampling = Sampling(
                 self,
@@ -130,7 +134,9 @@ class CNNVisualizer(Callback):
                     mean=mean,
                     std=std,
                     bands=bands,
+                    most=most,
                 ),
+                drawn=None if isinstance(samples, FixedSamples) else samples,
                 has_keys=image_key != DEFAULT_IMAGE_KEY or label_key not in (DEFAULT_LABEL_KEY, None),
                 has_display=any(given is not None for given in (class_names, mean, std, bands)),
             )
@@ -150,6 +156,7 @@ class CNNVisualizer(Callback):
         self.memory = Memory(self.views, self.failures)
         self.monitored: dict[str, float] = {}
         self._watching = Watching(self.views, self.failures, image_key, label_key)
+        self._validation = ValidationWatching(self, image_key, label_key)
         self._session: Session | None = None
         self._position = -next(_unattached)
 
@@ -192,15 +199,24 @@ class CNNVisualizer(Callback):
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Takes samples from the first batches."""
+        """Takes samples from the first batches, and listens for the model's answers where a view wants them."""
         self.sampling.see(trainer, batch, batch_idx, dataloader_idx)
+        self._validation.before_batch(trainer, pl_module, batch, batch_idx, dataloader_idx)
 
     @batch_entry
-    def on_test_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    def on_validation_batch_end(  # noqa: PLR0917 - Lightning's signature
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
-        """Takes samples from the first batches."""
-        self.sampling.see(trainer, batch, batch_idx, dataloader_idx)
+        """Shows the answers to the views that want them."""
+        self._validation.after_batch(None if self._session is None else self._session.known_reading(self))
+
+    on_test_batch_start, on_test_batch_end = on_validation_batch_start, on_validation_batch_end
 
     @entry
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -255,6 +271,7 @@ class CNNVisualizer(Callback):
     @entry
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Writes what is still waiting; the loggers close next."""
+        self._validation.stop()
         self._close()
 
     @entry

@@ -26,6 +26,7 @@ from lightning_cnnviz.training.rehearsal import check_views_on, prepare
 from lightning_cnnviz.training.sampling import Sampling, counts_to_take
 from lightning_cnnviz.training.schedule import Schedule
 from lightning_cnnviz.training.session import Session
+from lightning_cnnviz.training.validation_watching import ValidationWatching
 from lightning_cnnviz.training.watching import Watching
 from lightning_cnnviz.views import View, default_views
 from lightning_cnnviz.views.base import one_of, positive
@@ -156,6 +157,7 @@ class CNNVisualizer(Callback):
         self.memory = Memory(self.views, self.failures)
         self.monitored: dict[str, float] = {}
         self._watching = Watching(self.views, self.failures, image_key, label_key)
+        self._validation = ValidationWatching(self, image_key, label_key)
         self._session: Session | None = None
         self._position = -next(_unattached)
 
@@ -198,15 +200,24 @@ class CNNVisualizer(Callback):
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Takes samples from the first batches."""
+        """Takes samples from the first batches, and listens for the model's answers where a view wants them."""
         self.sampling.see(trainer, batch, batch_idx, dataloader_idx)
+        self._validation.before_batch(trainer, pl_module, batch, batch_idx, dataloader_idx)
 
     @batch_entry
-    def on_test_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    def on_validation_batch_end(  # noqa: PLR0917 - Lightning's signature
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
-        """Takes samples from the first batches."""
-        self.sampling.see(trainer, batch, batch_idx, dataloader_idx)
+        """Shows the answers to the views that want them."""
+        self._validation.after_batch(None if self._session is None else self._session.known_reading(self))
+
+    on_test_batch_start, on_test_batch_end = on_validation_batch_start, on_validation_batch_end
 
     @entry
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -261,6 +272,7 @@ class CNNVisualizer(Callback):
     @entry
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Writes what is still waiting; the loggers close next."""
+        self._validation.stop()
         self._close()
 
     @entry

@@ -117,6 +117,21 @@ class Record:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class EncodedLook:
+    """The blobs of a look, and those of its setups by their names."""
+
+    setups: Mapping[str, list[bytes]]
+    look: list[bytes]
+
+
+def encode_look(record: Record, step: int) -> EncodedLook:
+    """A look with everything that it refers to."""
+    setups = [encode_setup(group.setup) for group in record.groups]
+    names = [setup_id(blobs) for blobs in setups]
+    return EncodedLook(dict(zip(names, setups, strict=True)), encode_record(record, step, names))
+
+
 def encode_setup(setup: Setup) -> list[bytes]:
     """The blobs of a setup: JSON, then the pictures."""
     pictures = [encode(_in_display_size(picture), setup.picture_format) for picture in setup.pictures]
@@ -138,6 +153,12 @@ def setup_id(blobs: Sequence[bytes]) -> str:
     """The name of an encoded setup."""
     name: str = json.loads(zlib.decompress(blobs[0]))["id"]
     return name
+
+
+def step_of(blobs: Sequence[bytes]) -> int:
+    """The step of an encoded look."""
+    step: int = json.loads(zlib.decompress(blobs[0]))["step"]
+    return step
 
 
 def encode_record(record: Record, step: int, setups: Sequence[str]) -> list[bytes]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar
 from lightning_cnnviz.output.disk import check_room, is_remote
 from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.event_records import use_fast_checksums
-from lightning_cnnviz.output.look_record import record_of
+from lightning_cnnviz.output.look_record import encoded
 from lightning_cnnviz.output.record_events import RecordEvents
+from lightning_cnnviz.output.run_report import RunReport
 from lightning_cnnviz.output.sink import ClientSink
 from lightning_cnnviz.output.story import place
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 class TensorBoardSink(ClientSink):
     """Writes to an open TensorBoard writer: pictures to Images, scalars to Scalars, notes to Text, looks to CNN Viz.
 
+    Beside the event file, unless that is elsewhere as on S3, it keeps ``report.html``: the page CNN Viz as one file.
+
     Args:
         client: the ``SummaryWriter`` of the Trainer's own logger.
     """
@@ -31,6 +35,7 @@ class TensorBoardSink(ClientSink):
     def __init__(self, client: Any) -> None:
         super().__init__(client)
         self._records = RecordEvents()
+        self._report: RunReport | None = None
 
     def write(self, artifact: Artifact, step: int) -> None:
         """Hands the artifact to TensorBoard's own queue, pictures as finished PNG or JPEG.
@@ -46,8 +51,9 @@ class TensorBoardSink(ClientSink):
                 file_writer.add_summary(_image_summary(artifact), global_step=step)
             case Look():
                 use_fast_checksums(file_writer)
-                for summary in self._records.summaries(record_of(artifact), step):
+                for summary in self._records.summaries(encoded(artifact, step)):
                     file_writer.add_summary(summary, global_step=step)
+                self._add_to_report(artifact, step, str(file_writer.get_logdir()))
             case Scalar():
                 self.client.add_scalar(artifact.tag, artifact.value, step)
             case Note():
@@ -57,6 +63,20 @@ class TensorBoardSink(ClientSink):
         """Waits until TensorBoard's queue is on the disk; an error of an earlier write is raised here at the latest."""
         if self._client is not None:
             self._client.flush()
+        if self._report is not None:
+            self._report.renew()
+
+    def finish(self) -> None:
+        """Completes the report."""
+        if self._report is not None:
+            self._report.complete()
+
+    def _add_to_report(self, look: Look, step: int, directory: str) -> None:
+        if is_remote(directory):
+            return
+        if self._report is None:
+            self._report = RunReport(Path(directory))
+        self._report.add(look, step)
 
 
 def _check_event_file(file_writer: FileWriter) -> None:

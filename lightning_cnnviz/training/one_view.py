@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from lightning_cnnviz.drift import Drift, Flips, Timeline
 from lightning_cnnviz.drift.alarms import AlarmAction, AlarmRule
@@ -15,10 +17,33 @@ from lightning_cnnviz.model.layers import LayerSpec
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.callback import CNNVisualizer
-from lightning_cnnviz.views import FeatureMaps, Filters, GradCAM, Prototypes, Saliency
+from lightning_cnnviz.views import FeatureMaps, Filters, GradCAM, Prototypes, Saliency, View
 from lightning_cnnviz.views.saliency import Baseline, Drawing, Method
 
+C = TypeVar("C", bound=type[CNNVisualizer])
 
+
+def _documented_as(view: type[View]) -> Callable[[C], C]:
+    """Adds what a view says of its arguments, for ``help()`` and for the ``--help`` of a command line."""
+
+    def add_arguments(callback: C) -> C:
+        told = {**_arguments(view), **_arguments(CNNVisualizer)}
+        own = [told[name] for name in inspect.signature(callback).parameters if name in told]
+        if own:
+            callback.__doc__ = "\n".join([inspect.getdoc(callback) or "", "", "Args:", *own])
+        return callback
+
+    return add_arguments
+
+
+def _arguments(documented: type) -> dict[str, str]:
+    """The entries of the section ``Args`` by the name of the argument."""
+    section = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", inspect.getdoc(documented) or "", flags=re.M | re.S)
+    entries = re.finditer(r"^ {4}(\w+):.*(?:\n {5,}.*)*", section[1] if section else "", flags=re.M)
+    return {entry[1]: entry[0] for entry in entries}
+
+
+@_documented_as(FeatureMaps)
 class FeatureMapCallback(CNNVisualizer):
     """Draws feature maps, see :class:`FeatureMaps`; further arguments as for :class:`CNNVisualizer`."""
 
@@ -37,6 +62,7 @@ class FeatureMapCallback(CNNVisualizer):
         super().__init__([view], **options)
 
 
+@_documented_as(Filters)
 class FilterCallback(CNNVisualizer):
     """Draws the kernels of a convolution, see :class:`Filters`; further arguments as for :class:`CNNVisualizer`."""
 
@@ -52,6 +78,7 @@ class FilterCallback(CNNVisualizer):
         super().__init__([Filters(layers, filters=filters, scale=scale, colormap=colormap)], **options)
 
 
+@_documented_as(Saliency)
 class SaliencyCallback(CNNVisualizer):
     """Draws saliency maps, see :class:`Saliency`; further arguments as for :class:`CNNVisualizer`."""
 
@@ -64,7 +91,7 @@ class SaliencyCallback(CNNVisualizer):
         noise: float = 0.15,
         baseline: Baseline = "black",
         colormap: str | None = None,
-        alpha: float = 0.5,
+        alpha: float = 0.6,
         scale: Scale = "each",
         **options: Any,
     ) -> None:
@@ -81,6 +108,7 @@ class SaliencyCallback(CNNVisualizer):
         super().__init__([view], **options)
 
 
+@_documented_as(GradCAM)
 class GradCAMCallback(CNNVisualizer):
     """Draws Grad-CAM, see :class:`GradCAM`; further arguments as for :class:`CNNVisualizer`."""
 
@@ -90,7 +118,7 @@ class GradCAMCallback(CNNVisualizer):
         variant: Variant | str = "gradcam",
         *,
         colormap: str = "jet",
-        alpha: float = 0.5,
+        alpha: float = 0.6,
         scale: Scale = "each",
         reshape: Sequence[int] | None = None,
         **options: Any,
@@ -99,6 +127,7 @@ class GradCAMCallback(CNNVisualizer):
         super().__init__([view], **options)
 
 
+@_documented_as(Prototypes)
 class PrototypeCallback(CNNVisualizer):
     """Generates class prototypes, see :class:`Prototypes`; further arguments as for :class:`CNNVisualizer`."""
 
@@ -116,11 +145,12 @@ class PrototypeCallback(CNNVisualizer):
         super().__init__([view], **options)
 
 
+@_documented_as(Drift)
 class DriftCallback(CNNVisualizer):
     """Measures how far the model moves, see :class:`Drift`, and draws :class:`Timeline` and :class:`Flips` of it.
 
-    Unlike the other callbacks it takes 32 samples unless told otherwise: the numbers of fewer are noisy. Further
-    arguments as for :class:`CNNVisualizer`.
+    Unlike the other callbacks it takes 32 samples unless told otherwise, or up to 256 where images are small: the
+    numbers of fewer are noisy. Eight of them are drawn. Further arguments as for :class:`CNNVisualizer`.
     """
 
     def __init__(
@@ -132,11 +162,11 @@ class DriftCallback(CNNVisualizer):
         alarm: AlarmRule = None,
         on_alarm: AlarmAction | None = None,
         false_alarms: float = 0.01,
-        samples: FixedSamples | int = DEFAULT_SAMPLES,
+        samples: FixedSamples | int | None = None,
         details: bool = False,
         **options: Any,
     ) -> None:
-        count = samples if isinstance(samples, int) else min(len(samples), MOST_SAMPLES)
+        count = min(len(samples), MOST_SAMPLES) if isinstance(samples, FixedSamples) else samples
         drift = Drift(
             layers,
             reference,
@@ -147,4 +177,5 @@ class DriftCallback(CNNVisualizer):
             samples=count,
             details=details,
         )
-        super().__init__([drift, Timeline(feature_layers=layers), Flips()], samples, **options)
+        taken = DEFAULT_SAMPLES if samples is None else samples
+        super().__init__([drift, Timeline(feature_layers=layers), Flips()], taken, **options)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.overheard import Answered
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.samples import FixedSamples
 
@@ -75,6 +76,11 @@ class View(ABC):
         """Whether :meth:`observe` wants to see the training batches."""
         return False
 
+    @property
+    def watches_validation(self) -> bool:
+        """Whether :meth:`observe_validation` wants to see the validation batches with the model's answers."""
+        return False
+
     def check(self, model: nn.Module) -> None:
         """Raises ValueError before training if the view cannot work on this model."""
 
@@ -91,6 +97,12 @@ class View(ABC):
 
     def finish_observing(self) -> None:
         """The first training epoch is over."""
+
+    def begin_validation(self) -> None:
+        """The first validation batch comes, if :attr:`watches_validation`."""
+
+    def observe_validation(self, answered: Answered) -> None:
+        """Sees a validation batch with the model's answers, on rank 0, if :attr:`watches_validation`."""
 
     def state_dict(self) -> dict[str, Any]:
         """What the view remembers, as tensors and primitives."""

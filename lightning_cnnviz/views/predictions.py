@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from lightning_cnnviz.model.evidence import Evidence, Request
@@ -11,7 +12,7 @@ from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Bar, BarSheet
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, positive
-from lightning_cnnviz.views.captions import labels_in, percent, truth_of
+from lightning_cnnviz.views.captions import percent, true_labels, true_values
 from lightning_cnnviz.views.common import rows
 
 
@@ -68,7 +69,7 @@ def answer_bars(evidence: Evidence, index: int, count: int) -> tuple[Bar, ...]:
     bars = []
     for place, label in enumerate([*best, *(label for label in truth or () if label not in best)]):
         probability = float(probabilities[label])
-        claimed = probability > 0.5 if independent else place == 0
+        claimed = probability > 0.5 if independent else place == 0 and math.isfinite(probability)
         correct = None if truth is None else True if label in truth else False if claimed else None
         rank = "" if place < count else f", no. {int((probabilities > probability).sum()) + 1}"
         bars.append(Bar(evidence.samples.class_name(label), probability, f"{percent(probability)}{rank}", correct))
@@ -77,8 +78,7 @@ def answer_bars(evidence: Evidence, index: int, count: int) -> tuple[Bar, ...]:
 
 def _true_classes(evidence: Evidence, index: int) -> list[int] | None:
     if evidence.layout.reading.meaning == "labels":
-        flags = truth_of(evidence, index, "multi_hot")
-        return None if flags is None else labels_in(flags)
+        return true_labels(evidence, index)
     labels = evidence.samples.labels if evidence.layout.reading.meaning == "classes" else None
     return None if labels is None else [int(labels[index])]
 
@@ -102,7 +102,7 @@ def _values(evidence: Evidence, index: int, most: int) -> list[tuple[str, float,
     """Names and values, and whether they are the true ones."""
     assert evidence.answers is not None
     said = evidence.answers.values[index].flatten()[:most].tolist()
-    truth = truth_of(evidence, index, "values")
+    truth = true_values(evidence, index)
     true = [] if truth is None else truth.flatten().tolist()
     found: list[tuple[str, float, bool | None]] = []
     for number, value in enumerate(said):

@@ -2,6 +2,7 @@
 
     python examples/planted_drift.py                 # five seeds, prints the table, writes planted_drift.png
     python examples/planted_drift.py --seeds 1       # a quick look
+    python examples/planted_drift.py --seeds 1 --log-dir runs    # keeps the page of each run, report.html
 
 Half-way through training, one thing happens: a bright patch that gives the label away enters the training images, the
 labels of two classes are swapped, the learning rate becomes 0, one layer loses its weights, or nothing at all. Five

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,11 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lightning_cnnviz.look import UNMETERED, run_views
+from lightning_cnnviz.look import seen as look_seen
+from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar, Seen
 from lightning_cnnviz.training.checks import check_artifact
+from lightning_cnnviz.training.failures import described
 from lightning_cnnviz.training.outlet import Sinks
 from lightning_cnnviz.training.progress import ProgressBar
 from lightning_cnnviz.training.request_only import RequestOnly
@@ -122,7 +125,8 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
     occurrences = Occurrences()
     seen: dict[int, list[Seen]] = {}
     for group in groups.values():
-        drawn = _look_at_once(session, pl_module, group, plan.epoch)
+        evidence: list[Evidence] = []
+        drawn = _look_at_once(session, pl_module, group, plan.epoch, evidence.append)
         written: dict[int, list[tuple[View, Artifact]]] = {}
         with session.costs.stage("write"):
             for shown_view, artifacts in drawn:
@@ -139,7 +143,11 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
                 monitoring = any(isinstance(artifact, Scalar) and artifact.monitored for artifact in artifacts)
                 session.note_drawn(shown_view.view, monitoring=monitoring)
             for number, ours in written.items():
-                seen.setdefault(number, []).append(_seen(session.callbacks[number], ours))
+                name = session.callbacks[number].tag_prefix.rstrip("/")
+                try:
+                    seen.setdefault(number, []).append(look_seen(evidence[0], ours, name))
+                except Exception as error:  # the pictures are written all the same
+                    session.warn_once(f"a look is missing on the page: {described(error)}", about="the record")
     _submit_records(session, plan, seen)
     return monitored
 
@@ -164,18 +172,6 @@ def _submit_records(session: Session, plan: Plan, seen: Mapping[int, Sequence[Se
         session.outlet.submit(record, plan.step, destination)
 
 
-def _seen(callback: CNNVisualizer, drawn: Sequence[tuple[View, Artifact]]) -> Seen:
-    samples = callback.samples
-    assert samples is not None
-    return Seen(
-        pictures=tuple(samples.display_pictures()[: callback.show]),
-        labels=None if samples.labels is None else tuple(samples.labels.tolist()),
-        class_names=None if samples.class_names is None else tuple(samples.class_names),
-        artifacts=tuple((view.name, artifact) for view, artifact in drawn if not isinstance(artifact, Look)),
-        descriptions={view.name: how_to_read(view) for view, _ in drawn},
-    )
-
-
 def _views(callback: CNNVisualizer, due: Mapping[int, Mapping[str, Any]], session: Session) -> list[View]:
     views = [callback.views[position] for position in due]
     if session.ranks.is_main:
@@ -190,7 +186,11 @@ def _pass_key(callback: CNNVisualizer) -> tuple[object, ...]:
 
 
 def _look_at_once(
-    session: Session, pl_module: LightningModule, group: Sequence[_Shown], epoch: int | None
+    session: Session,
+    pl_module: LightningModule,
+    group: Sequence[_Shown],
+    epoch: int | None,
+    passed: Callable[[Evidence], None],
 ) -> list[tuple[_Shown, list[Artifact]]]:
     owners = {id(shown.view): shown for shown in group}
 
@@ -214,6 +214,7 @@ def _look_at_once(
             meter=session.costs if session.ranks.is_main else UNMETERED,
             failed=failed,
             say=session.outlet.say,
+            passed=passed,
         )
     except Exception as error:
         if session.ranks.is_main:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lightning_cnnviz.views import (
         CAM,
         ActivationMaximization,
+        ConfusionMatrix,
         Contrast,
         FeatureMaps,
         Filters,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         Prototypes,
         Saliency,
         View,
+        WorstMistakes,
     )
     from lightning_cnnviz.views.common import overlay_sheet
 
@@ -53,6 +55,7 @@ __all__ = [
     "Array",
     "Artifact",
     "CNNVisualizer",
+    "ConfusionMatrix",
     "Contrast",
     "Drift",
     "DriftCallback",
@@ -82,6 +85,7 @@ __all__ = [
     "Sink",
     "Timeline",
     "View",
+    "WorstMistakes",
     "compare",
     "explain",
     "overlay_sheet",
@@ -111,6 +115,7 @@ _NAMES = {
     ".views": (
         "CAM",
         "ActivationMaximization",
+        "ConfusionMatrix",
         "Contrast",
         "FeatureMaps",
         "Filters",
@@ -121,6 +126,7 @@ _NAMES = {
         "Prototypes",
         "Saliency",
         "View",
+        "WorstMistakes",
     ),
     ".views.common": ("overlay_sheet",),
 }

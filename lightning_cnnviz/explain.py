@@ -6,7 +6,7 @@ import base64
 import html
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
@@ -17,7 +17,7 @@ from lightning_cnnviz.model.entry import Forward
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target
-from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Look, Note, Picture, Scalar
+from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Look, Note, Picture, Scalar, Style
 from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.files import write_file, write_table
 from lightning_cnnviz.output.sink import Sink, encodable, kinds_taken
@@ -125,6 +125,7 @@ def explain(
     output_key: int | str | None = None,
     output: OutputKind = "auto",
     forward: Forward | None = None,
+    font: str | None = None,
 ) -> Explanation:
     """Looks at a model once and returns what the views found. The model is left as it was, to the bit.
 
@@ -140,6 +141,7 @@ def explain(
             ``"multilabel"`` for independent ones, ``"regression"`` for values; ``"auto"``: what model and samples tell.
         forward: what to call if not the model itself: the name of a module of it, or a function of the images (N, C, H,
             W), or of the model and the images.
+        font: the path of a font file for scripts that the installed fonts lack; None: what is installed.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -169,7 +171,7 @@ def explain(
     check_classes(layout, samples, target)
     for _, artifacts in run_views(probe, layout, samples, chosen, target, failed=failed, say=explanation.say):
         for artifact in artifacts:
-            explanation.add(artifact)
+            explanation.add(replace(artifact, style=Style(font)) if isinstance(artifact, Picture) else artifact)
     return explanation
 
 

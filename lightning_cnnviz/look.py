@@ -52,6 +52,7 @@ def run_views(
     epoch: int | None = None,
     training: Training | None = None,
     meter: Meter = UNMETERED,
+    charged: View | None = None,
     say: Callable[[str], None] = lambda remark: None,
     passed: Callable[[Evidence], None] = lambda evidence: None,
 ) -> list[tuple[View, list[Artifact]]]:
@@ -59,7 +60,7 @@ def run_views(
 
     A view that raises is reported to ``failed`` and left out; the others go on. What the shared pass itself raises is
     raised. What the reader should know of the model and of the layers looked at is told to ``say``, and the evidence to
-    ``passed``.
+    ``passed``. ``charged`` is the view that the pass is put down to, None where it serves all of them.
     """
     samples = samples.fitting(layout.classes)  # no names of other classes
     requests: dict[View, Request] = {}
@@ -74,7 +75,7 @@ def run_views(
     merged = Request()
     for request in requests.values():
         merged |= request
-    with meter.stage("pass"):
+    with meter.stage("pass", charged):
         evidence = probe.run(samples, layout, merged, target, shown=shown, epoch=epoch)
     for remark in (*layout.remarks, *layout.remarks_on(merged.activations | merged.gradients)):
         say(remark)

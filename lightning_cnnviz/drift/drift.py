@@ -81,7 +81,8 @@ class Drift(View):
         false_alarms: for ``alarm="auto"``, the share of looks of an undisturbed training that may alarm, from 0.003 to
             0.1.
         warm_up: looks with a reference that raise no alarm; None: 5, or 2 where the reference is a checkpoint.
-        samples: how many samples are compared, from the first; at least 8, below 16 with a remark.
+        samples: how many samples are compared, from the first, and taken from the batches; at least 8, below 16 with a
+            remark. None: 32, or up to 256 where all of them take no more than 8 MB.
         details: whether the number of each layer is written to the loggers, too.
         every_n_epochs: look in every n-th epoch in which the callback looks; monitored numbers only change then.
 
@@ -102,7 +103,7 @@ class Drift(View):
         on_alarm: AlarmAction | None = None,
         false_alarms: float = 0.01,
         warm_up: int | None = None,
-        samples: int = MOST_SAMPLES,
+        samples: int | None = None,
         details: bool = False,
         every_n_epochs: int = 1,
     ) -> None:
@@ -114,12 +115,13 @@ class Drift(View):
         self.reference = tuple(references)
         self.maps = tuple(maps)
         self.alarm = alarm
-        self.samples = positive("samples", samples)
+        self.samples = None if samples is None else positive("samples", samples)
         self.details = details
-        if samples < FEWEST_SAMPLES:
+        if samples is not None and samples < FEWEST_SAMPLES:
             raise ValueError(f"samples must be at least {FEWEST_SAMPLES}, got {samples}")
         if on_alarm is not None and not callable(on_alarm):
             raise TypeError(f"on_alarm must be a function that takes the alarm, got {on_alarm!r}")
+        self._most = samples or MOST_SAMPLES
         self._checkpoints = {name: path for name, path in references.items() if path is not None}
         self._on_alarm = on_alarm
         self.false_alarms = false_alarms
@@ -143,7 +145,11 @@ class Drift(View):
 
     @property
     def wanted_samples(self) -> int:
-        return DEFAULT_SAMPLES if self.samples == MOST_SAMPLES else self.samples
+        return self.samples or DEFAULT_SAMPLES
+
+    @property
+    def most_samples(self) -> int:
+        return self._most
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
@@ -160,7 +166,7 @@ class Drift(View):
             raise ValueError(f"drift needs at least {FEWEST_SAMPLES} samples, got {len(samples)}")
         scope = self._scope(layout)
         self._check_alarm(scope)
-        self._forget_others(min(len(samples), self.samples), layout.classes)
+        self._forget_others(min(len(samples), self._most), layout.classes)
         return Request(
             activations=frozenset(scope.features),
             gradients=frozenset(scope.attention),
@@ -214,7 +220,7 @@ class Drift(View):
             filters=filters(layout, self.layers),
             attention=layout.maps("last") if {"grad_cam", "hirescam"} & set(maps) else (),
             maps=maps,
-            samples=self.samples,
+            samples=self._most,
         )
 
     def _alarms(

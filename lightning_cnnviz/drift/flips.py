@@ -54,6 +54,10 @@ class Flips(View):
     def remembers_samples(self) -> bool:
         return True
 
+    @property
+    def sees_all_samples(self) -> bool:
+        return True
+
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
 

@@ -71,6 +71,10 @@ class Timeline(View):
     def remembers_samples(self) -> bool:
         return True
 
+    @property
+    def sees_all_samples(self) -> bool:
+        return True
+
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
         check_names(model, self.feature_layers)

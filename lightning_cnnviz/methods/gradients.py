@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Reduction: TypeAlias = Literal["absolute", "squared", "positive", "negative", "signed", "grey"]
@@ -48,13 +49,32 @@ def reduce_channels(gradient: Tensor, reduction: Reduction) -> Tensor:
     return gradient.sum(dim=1)
 
 
-def without_peaks(values: Tensor) -> Tensor:
-    """The values of each sample (N, ...) cut at the 99th percentile of their magnitude.
+def smoothed(maps: Tensor, sigma: float) -> Tensor:
+    """Maps (N, H, W) averaged with a Gaussian of a standard deviation in pixels; as they are if that is below 0.5.
+
+    Near the borders the weights of what lies inside are scaled up to 1.
+    """
+    if sigma < 0.5:
+        return maps
+    radius = int(3 * sigma + 0.5)
+    weights = torch.exp(
+        -torch.arange(-radius, radius + 1, dtype=maps.dtype, device=maps.device).square() / (2 * sigma**2)
+    )
+    weights = weights / weights.sum()
+    both = torch.stack([maps, torch.ones_like(maps)], dim=1).flatten(0, 1)[:, None]
+    both = F.conv2d(both, weights.reshape(1, 1, -1, 1), padding=(radius, 0))
+    both = F.conv2d(both, weights.reshape(1, 1, 1, -1), padding=(0, radius))
+    values, inside = both.reshape(len(maps), 2, *maps.shape[1:]).unbind(dim=1)
+    return values / inside
+
+
+def without_peaks(values: Tensor, share: float = _PEAK) -> Tensor:
+    """The values of each sample (N, ...) cut at a quantile of their magnitude, the 99th percentile by default.
 
     A hundredth of the pixels would otherwise take up the whole range of brightness. Values that are not finite stay.
     """
     magnitudes = values.abs().nan_to_num(posinf=0.0).flatten(1).sort(dim=1).values  # torch.quantile refuses large maps
-    peak = magnitudes[:, int(_PEAK * (magnitudes.shape[1] - 1))]
+    peak = magnitudes[:, int(share * (magnitudes.shape[1] - 1))]
     most = peak.where(peak > 0, magnitudes[:, -1]).reshape(-1, *[1] * (values.ndim - 1))
     return values.minimum(most).maximum(-most).where(values.isfinite(), values)
 

@@ -28,11 +28,27 @@ class DrawingError(RuntimeError):
     """A figure could not be drawn; ``__cause__`` says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What a picture is told by whoever asked for it.
+
+    Attributes:
+        font: the font file that text is set in; None is the default one.
+        moment: when it was, for example ``"epoch 4"``; stands in the title.
+    """
+
+    font: str | None = None
+    moment: str = ""
+
+
+PLAIN = Style()
+
+
 class Figure(Protocol):
     """What a picture is drawn from: final data that nobody changes, as the classes in ``render/figures.py`` hold it."""
 
-    def draw(self, font: str | None = None) -> RGB:
-        """The picture, (H, W, 3) uint8 RGB, its text set in a font file; None is the default one."""
+    def draw(self, style: Style = PLAIN) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +61,7 @@ class Picture:
             that asks.
         remarks: what the reader should be told once, for example that a map is constant.
         format: how it is stored.
-        font: the font file that a figure's text is set in; None is the default one.
+        style: how a figure is drawn.
         chapter: one of :data:`~lightning_cnnviz.output.story.CHAPTERS`, for sinks that order their pictures; empty
             where it belongs to none.
         description: how to read it and when it misleads, in Markdown.
@@ -59,7 +75,7 @@ class Picture:
     figure: RGB | Figure
     remarks: tuple[str, ...] = ()
     format: PictureFormat = "png"
-    font: str | None = None
+    style: Style = PLAIN
     chapter: str = ""
     description: str = ""
 
@@ -80,7 +96,7 @@ class Picture:
         if isinstance(self.figure, np.ndarray):
             return self.figure
         try:
-            image = self.figure.draw(self.font)
+            image = self.figure.draw(self.style)
             check_rgb(image)
         except Exception as error:
             raise DrawingError(f"{self.tag} could not be drawn: {type(error).__name__}: {error}") from error

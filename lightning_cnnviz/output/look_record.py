@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -96,10 +98,26 @@ def _maps(seen: Seen, group: int) -> Iterator[Maps]:
             if rows == list(range(seen.shown)):
                 rows = None
             common = {"view": view, "title": figure.title, "group": group, "rows": rows}
-            for column, tag in _tagged(artifact.tag, figure.columns):
+            columns = figure.columns if rows is None else _together(figure.columns)
+            for column, tag in _tagged(artifact.tag, columns):
                 yield from _column(column, {"tag": tag, **common})
         elif isinstance(artifact, Picture) and isinstance(artifact.figure, Tiles):
             yield from _tiles(artifact.figure, {"tag": artifact.tag, "view": view, "title": artifact.figure.title})
+
+
+def _together(columns: Sequence[drawn.Column]) -> Sequence[drawn.Column]:
+    """Columns of maps of one size as one, so that before and after stand beside each other."""
+    if not all(isinstance(column, drawn.Maps) for column in columns):
+        return columns
+    maps = [column for column in columns if isinstance(column, drawn.Maps)]
+    if len({column.values.shape[2:] for column in maps}) != 1:
+        return columns
+    values = np.concatenate([column.values for column in maps], axis=1)
+    headings = tuple(heading for column in maps for heading in column.headings)
+    labels: tuple[tuple[str, ...], ...] = ()
+    if all(column.labels for column in maps):
+        labels = tuple(tuple(chain.from_iterable(row)) for row in zip(*(one.labels for one in maps), strict=True))
+    return [replace(maps[0], values=values, headings=headings, labels=labels)]
 
 
 def _tagged(tag: str, columns: Sequence[drawn.Column]) -> Iterator[tuple[drawn.Column, str]]:

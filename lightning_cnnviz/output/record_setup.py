@@ -63,7 +63,6 @@ class Setup:
                 "class_names": None if self.class_names is None else [text(name) for name in self.class_names],
                 "boxes": None if self.boxes is None else [*map(_share, self.boxes, stored)],
                 "pictures": len(pictures),
-                "picture_type": f"image/{self.picture_format}",
                 "keys": [hashlib.sha256(picture).hexdigest()[:_KEY_DIGITS] for picture in pictures],
             },
             pictures,

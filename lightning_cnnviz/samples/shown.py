@@ -187,6 +187,27 @@ class ShownSamples:
             origin=replace(self.origin, raw=None, form=Form(), notes=(*self.origin.notes, *notes)),
         )
 
+    def chosen(self, indices: Sequence[int]) -> Self:
+        """Returns some of the samples, in this order, with all that belongs to them.
+
+        Raises:
+            IndexError: there is no such sample.
+        """
+        order = list(indices)
+        arguments = self._arguments()
+        for name in ("images", "labels", "regions", "original_boxes"):
+            values = arguments[name]
+            arguments[name] = None if values is None else values[order]
+        return type(self)(
+            **{
+                **arguments,
+                "originals": self.originals and [self.originals[index] for index in order],
+                "perturbed": {name: copies[order] for name, copies in self.perturbed.items()},
+                "truth": self.truth and self.truth.chosen(order),
+                "origin": replace(self.origin, raw=None),
+            }
+        )
+
     def hooked(self, images: Tensor, normalization: Normalization | None, *, keep_originals: bool) -> Self:
         """Returns these samples as batch hooks changed them.
 

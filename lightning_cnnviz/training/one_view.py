@@ -91,7 +91,7 @@ class SaliencyCallback(CNNVisualizer):
         noise: float = 0.15,
         baseline: Baseline = "black",
         colormap: str | None = None,
-        alpha: float = 0.5,
+        alpha: float = 0.6,
         scale: Scale = "each",
         **options: Any,
     ) -> None:
@@ -118,7 +118,7 @@ class GradCAMCallback(CNNVisualizer):
         variant: Variant | str = "gradcam",
         *,
         colormap: str = "jet",
-        alpha: float = 0.5,
+        alpha: float = 0.6,
         scale: Scale = "each",
         reshape: Sequence[int] | None = None,
         **options: Any,
@@ -149,8 +149,8 @@ class PrototypeCallback(CNNVisualizer):
 class DriftCallback(CNNVisualizer):
     """Measures how far the model moves, see :class:`Drift`, and draws :class:`Timeline` and :class:`Flips` of it.
 
-    Unlike the other callbacks it takes 32 samples unless told otherwise: the numbers of fewer are noisy. Further
-    arguments as for :class:`CNNVisualizer`.
+    Unlike the other callbacks it takes 32 samples unless told otherwise, or up to 256 where images are small: the
+    numbers of fewer are noisy. Eight of them are drawn. Further arguments as for :class:`CNNVisualizer`.
     """
 
     def __init__(
@@ -162,11 +162,11 @@ class DriftCallback(CNNVisualizer):
         alarm: AlarmRule = None,
         on_alarm: AlarmAction | None = None,
         false_alarms: float = 0.01,
-        samples: FixedSamples | int = DEFAULT_SAMPLES,
+        samples: FixedSamples | int | None = None,
         details: bool = False,
         **options: Any,
     ) -> None:
-        count = samples if isinstance(samples, int) else min(len(samples), MOST_SAMPLES)
+        count = min(len(samples), MOST_SAMPLES) if isinstance(samples, FixedSamples) else samples
         drift = Drift(
             layers,
             reference,
@@ -177,4 +177,5 @@ class DriftCallback(CNNVisualizer):
             samples=count,
             details=details,
         )
-        super().__init__([drift, Timeline(feature_layers=layers), Flips()], samples, **options)
+        taken = DEFAULT_SAMPLES if samples is None else samples
+        super().__init__([drift, Timeline(feature_layers=layers), Flips()], taken, **options)

@@ -3,6 +3,7 @@
 from lightning_cnnviz.views.activation_maximization import ActivationMaximization
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.cam import CAM
+from lightning_cnnviz.views.confusion_matrix import ConfusionMatrix
 from lightning_cnnviz.views.contrast import Contrast
 from lightning_cnnviz.views.feature_maps import FeatureMaps
 from lightning_cnnviz.views.filters import Filters
@@ -12,10 +13,12 @@ from lightning_cnnviz.views.model_summary import ModelSummary
 from lightning_cnnviz.views.predictions import Predictions
 from lightning_cnnviz.views.prototypes import Prototypes
 from lightning_cnnviz.views.saliency import Saliency
+from lightning_cnnviz.views.worst_mistakes import WorstMistakes
 
 __all__ = [
     "CAM",
     "ActivationMaximization",
+    "ConfusionMatrix",
     "Contrast",
     "FeatureMaps",
     "Filters",
@@ -26,6 +29,7 @@ __all__ = [
     "Prototypes",
     "Saliency",
     "View",
+    "WorstMistakes",
     "default_views",
 ]
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.overheard import Answered
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.samples import FixedSamples
 
@@ -61,8 +62,23 @@ class View(ABC):
         return 0
 
     @property
+    def most_samples(self) -> int:
+        """Up to how many samples make its numbers better, where images are small; 0: as many as it wants."""
+        return 0
+
+    @property
+    def sees_all_samples(self) -> bool:
+        """Whether :meth:`draw` sees the samples taken for numbers, too, or only those that are to be drawn."""
+        return self.wanted_samples > 0
+
+    @property
     def watches_training(self) -> bool:
         """Whether :meth:`observe` wants to see the training batches."""
+        return False
+
+    @property
+    def watches_validation(self) -> bool:
+        """Whether :meth:`observe_validation` wants to see the validation batches with the model's answers."""
         return False
 
     def check(self, model: nn.Module) -> None:
@@ -81,6 +97,12 @@ class View(ABC):
 
     def finish_observing(self) -> None:
         """The first training epoch is over."""
+
+    def begin_validation(self) -> None:
+        """The first validation batch comes, if :attr:`watches_validation`."""
+
+    def observe_validation(self, answered: Answered) -> None:
+        """Sees a validation batch with the model's answers, on rank 0, if :attr:`watches_validation`."""
 
     def state_dict(self) -> dict[str, Any]:
         """What the view remembers, as tensors and primitives."""

@@ -141,7 +141,9 @@ def two_classes(scores: Tensor, labels: Tensor | None) -> Tensor:
     return torch.stack([best[:, 0], truth.where(truth != best[:, 0], best[:, 1])], dim=1)
 
 
-def contrast_columns(maps: Tensor, labels: list[tuple[str, str]]) -> tuple[Maps, Maps, Maps]:
+def contrast_columns(
+    maps: Tensor, labels: list[tuple[str, str]], other: str = "for the other"
+) -> tuple[Maps, Maps, Maps]:
     """The two maps of each row and their difference (N, 3, h, w) over the sample, all on the row's own scale."""
     largest = maps[:, :2].nan_to_num(0, 0, 0).amax(dim=(1, 2, 3), keepdim=True)
     values = to_numpy(maps / largest.where(largest > 0, 1.0))
@@ -150,7 +152,7 @@ def contrast_columns(maps: Tensor, labels: list[tuple[str, str]]) -> tuple[Maps,
             heat_map(values[:, [i]], heading, laying="over", labels=tuple((pair[i],) for pair in labels)),
             limits=(0.0, 1.0),
         )
-        for i, heading in enumerate(("for its answer", "for the other"))
+        for i, heading in enumerate(("for its answer", other))
     )
     difference = replace(
         heat_map(values[:, [2]], "difference", laying="over"),

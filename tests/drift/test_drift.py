@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,25 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
-from lightning_cnnviz import CNNVisualizer, Drift, DriftCallback, Explanation, FixedSamples, Flips, Timeline, View
+from lightning_cnnviz import (
+    CNNVisualizer,
+    Drift,
+    DriftCallback,
+    Evidence,
+    Explanation,
+    FixedSamples,
+    Flips,
+    Predictions,
+    Request,
+    Timeline,
+    View,
+)
 from lightning_cnnviz.drift.alarms import Alarm
 from lightning_cnnviz.drift.measurement import Measurement
 from lightning_cnnviz.drift.moved_most import moved_most
 from lightning_cnnviz.look import run_views
 from lightning_cnnviz.model.probe import Probe
+from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.samples import same_samples
 from tests.helpers.training import SmallCNN, events, fit, image_tags, loader, resuming, sha, stripes, trainer
 
@@ -33,10 +48,11 @@ def small_cnn(seed: int = 0) -> SmallCNN:
     return SmallCNN()
 
 
-def look(views: list[View], model: nn.Module, judged: FixedSamples, epoch: int | None = None) -> Explanation:
-    def fail(view: View, error: Exception) -> None:
-        raise error
+def fail(view: View, error: Exception) -> None:
+    raise error
 
+
+def look(views: list[View], model: nn.Module, judged: FixedSamples, epoch: int | None = None) -> Explanation:
     probe, found = Probe(model), Explanation()
     for _, artifacts in run_views(probe, probe.survey(judged), judged, views, "predicted", failed=fail, epoch=epoch):
         for artifact in artifacts:
@@ -209,12 +225,67 @@ class TestArguments:
 
 class TestSamples:
     def test_the_numbers_see_many_and_the_pictures_few(self, tmp_path: Path) -> None:
-        bare, few = CNNVisualizer([Drift()]), CNNVisualizer([Drift()], 4)
-        run = trainer(tmp_path, [bare], num_sanity_val_steps=4)
-        run.fit(SmallCNN(), loader(count=64), loader(count=64, batch_size=16))
-        assert bare.samples is not None
-        assert len(bare.samples) == 32
-        assert (bare.show, few.show) == (8, 4)
+        seen: dict[str, FixedSamples] = {}
+
+        class Recording(Predictions):
+            def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+                seen[self.name] = evidence.samples
+                return super().draw(evidence)
+
+        class Among(Flips):
+            def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+                seen[self.name] = evidence.samples
+                return super().draw(evidence)
+
+        alone = CNNVisualizer([Recording()])
+        both = CNNVisualizer([Recording(), Drift(), Among()], tag_prefix="b/")
+        run = trainer(tmp_path, [alone, both], num_sanity_val_steps=5)
+        run.fit(SmallCNN(), loader(count=64), loader(count=300, batch_size=60))
+        assert both.samples is not None
+        assert len(both.samples) == len(seen["Among"]) == 256
+        assert torch.equal(both.samples.images, stripes(300).tensors[0][:256])  # the classes come in turn
+        assert len(seen["Recording"]) == both.show == 8
+        assert seen["Recording"] is alone.samples  # one pass for both
+        assert CNNVisualizer([Drift()], 4).show == 4
+        assert events(tmp_path).Scalars("b/drift/features")
+
+    def test_a_named_number_of_samples_is_taken_however_large_they_are(self, tmp_path: Path) -> None:
+        named, given = DriftCallback(samples=40), DriftCallback(samples=samples(12), tag_prefix="given/")
+        run = trainer(tmp_path, [named, given], num_sanity_val_steps=5)
+        run.fit(SmallCNN(), loader(count=64), loader(count=300, batch_size=60))
+        assert [len(one.samples or ()) for one in (named, given)] == [40, 12]
+
+    def test_classes_named_for_each_sample_leave_the_number_as_it_is(self, tmp_path: Path) -> None:
+        callback = CNNVisualizer([Drift()], 9, target=[0, 1, 2] * 3)
+        fit(tmp_path, [callback], num_sanity_val_steps=5)
+        assert len(callback.samples or ()) == 9
+
+    def test_a_resumed_run_keeps_them(self, tmp_path: Path) -> None:
+        first, resumed = DriftCallback(), DriftCallback()
+        fit(tmp_path / "a", [first], num_sanity_val_steps=5)
+        taken = first.samples
+        resumed.load_state_dict(through_file(first.state_dict()))
+        assert taken is not None
+        assert resumed.samples is not None
+        assert len(taken) == 20
+        assert same_samples(taken, resumed.samples)
+
+    def test_where_time_is_short_the_pass_for_the_numbers_is_left_out_with_them(self) -> None:
+        class Meter:
+            charged: list[object] = []  # noqa: RUF012
+
+            def stage(self, name: str, view: object = None) -> Any:
+                self.charged += [view] if name == "pass" else []
+                return nullcontext()
+
+            def timed(self, view: object, request: Request) -> Request:
+                return request
+
+        drift, probe, judged, meter = Drift(), Probe(small_cnn()), samples(), Meter()
+        layout = probe.survey(judged)
+        for charged in (None, drift):
+            run_views(probe, layout, judged, [drift], "predicted", failed=fail, charged=charged, meter=meter)
+        assert meter.charged == [None, drift]
 
     @pytest.mark.parametrize("count", [65, 300])
     def test_more_samples_than_are_compared(self, count: int) -> None:

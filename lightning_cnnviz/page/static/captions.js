@@ -3,7 +3,7 @@
 import { element, percent } from "./dom.js";
 
 export function className(setup, index) {
-  return setup?.class_names?.[index] ?? `class ${index}`;
+  return setup?.class_names?.[index] ?? String(index);
 }
 
 /** The answer of the model to a sample at a look; null where nobody asked. */

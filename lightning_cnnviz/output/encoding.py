@@ -23,6 +23,8 @@ def encode(image: RGB, picture_format: PictureFormat = "png") -> bytes:
         ValueError: it is no such picture.
     """
     check_rgb(image)
+    if picture_format == "smallest":
+        return min(encode(image, "png"), encode(image, "jpeg"), key=len)
     if picture_format == "png" or max(image.shape) > _JPEG_MAX_SIDE:
         return _png(image)
     return _jpeg(image)

@@ -60,12 +60,13 @@ class CNNVisualizer(Callback):
         std: as ``mean``.
         class_names: None: the dataset's ``classes``.
         bands: the three channels shown as red, green and blue where images have more than three, counted from 0.
-        tag_prefix: put before every tag, to tell several of these callbacks apart.
+        tag_prefix: put before every tag, to tell several of these callbacks apart; None: nothing.
         max_overhead: the share of the training time, above 0 and at most 1, that looks may take; beyond it the last of
             the views are left out until there is room again, but never in the first and the last epoch.
         sinks: where to write, for example ``[FileSink("pictures")]``; None: to the Trainer's loggers, or to files below
             its ``default_root_dir`` if it has none.
-        picture_format: ``"png"``, or ``"jpeg"`` for photographs: a fifth of the size, with losses.
+        picture_format: ``"png"``, or ``"jpeg"`` for photographs: a fifth of the size, with losses; ``"smallest"``: each
+            picture in the one of the two that makes it smaller, which takes the time of both.
         font: the path of a font file for scripts that the installed fonts lack; None: what is installed.
         on_error: what a failure while training does: ``"warn"``, or ``"raise"`` for debugging.
 
@@ -96,7 +97,7 @@ class CNNVisualizer(Callback):
         std: Sequence[float] | None = None,
         class_names: Sequence[str] | None = None,
         bands: Sequence[int] | None = None,
-        tag_prefix: str = "",
+        tag_prefix: str | None = "",
         max_overhead: float | None = None,
         sinks: Sequence[Sink] | None = None,
         picture_format: PictureFormat = "png",
@@ -104,6 +105,7 @@ class CNNVisualizer(Callback):
         on_error: OnError = "warn",
     ) -> None:
         super().__init__()
+        tag_prefix = "" if tag_prefix is None else tag_prefix  # `null` is how configuration files leave something out
         try:
             positive("show", show)
             positive("every_n_epochs", every_n_epochs)

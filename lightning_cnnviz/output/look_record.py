@@ -8,6 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lightning_cnnviz.output.artifacts import Array, DrawingError, Look, Note, Picture, Scalar, Seen
 from lightning_cnnviz.output.record import EncodedLook, Group, Maps, Record, Setup, encode_look
@@ -79,7 +80,13 @@ def _group(seen: Seen, colormaps: Sequence[str]) -> Group:
         pictures[0].format if pictures else "png",
     )
     predictions = [array.values.numpy() for array in arrays if array.tag.endswith("predictions")]
-    return Group(setup, predictions[0] if predictions else None)
+    return Group(setup, next(filter(_are_probabilities, predictions), None))
+
+
+def _are_probabilities(values: NDArray[np.float32]) -> bool:
+    """Whether these are probabilities (N, classes), and no numbers, masks or pictures that a model answers with."""
+    finite = values[np.isfinite(values)]
+    return values.ndim == 2 and values.shape[1] > 1 and bool(((finite >= 0) & (finite <= 1)).all())
 
 
 def _maps(seen: Seen, group: int) -> Iterator[Maps]:

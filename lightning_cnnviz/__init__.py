@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lightning_cnnviz.views import (
         CAM,
         ActivationMaximization,
+        Change,
         ConfusionMatrix,
         Contrast,
         FeatureMaps,
@@ -55,6 +56,7 @@ __all__ = [
     "Array",
     "Artifact",
     "CNNVisualizer",
+    "Change",
     "ConfusionMatrix",
     "Contrast",
     "Drift",
@@ -115,6 +117,7 @@ _NAMES = {
     ".views": (
         "CAM",
         "ActivationMaximization",
+        "Change",
         "ConfusionMatrix",
         "Contrast",
         "FeatureMaps",

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-PictureFormat: TypeAlias = Literal["png", "jpeg"]
-"""How pictures are stored: exactly, or smaller and with losses."""
+PictureFormat: TypeAlias = Literal["png", "jpeg", "smallest"]
+"""How pictures are stored: exactly, with losses, or each in whichever of the two makes it smaller."""
 
 RGB: TypeAlias = NDArray[np.uint8]
 """A picture of shape (H, W, 3), uint8, channels in the order red, green, blue."""

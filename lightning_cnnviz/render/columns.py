@@ -134,8 +134,9 @@ class Maps:
         return _summary(self.measured.defects, self.values.shape[0] * self.values.shape[1])
 
     def scale_note(self) -> str:
-        """What the colors mean, with numbers."""
-        return scale_note(self.measured.limits, self.scale)
+        """What the colors mean, with numbers, and the bars below."""
+        bars = f", bars: its strength, {format_number(self.strongest)} when full" if self.strongest else ""
+        return scale_note(self.measured.limits, self.scale) + bars
 
     def _laid_over(self, row: int, picture: RGB, colored: NDArray[np.uint8], box: Box | None) -> list[RGB]:
         size = (picture.shape[0], picture.shape[1]) if box is None else map_size(box)
@@ -320,7 +321,7 @@ def scale_note(limits: NDArray[np.float64], scale: Scale) -> str:
 def _summary(defects: dict[tuple[int, ...], str], total: int) -> str | None:
     if not defects:
         return None
-    kinds = sorted(set(defects.values()))
+    kinds = sorted({defect.partition(" (")[0] for defect in defects.values()})
     return f"{len(defects)} of {total} maps are {', '.join(kinds[:3])}"
 
 

@@ -20,7 +20,7 @@ WIDTH = 1000 - 2 * MARGIN
 TALLEST = 8000
 """Most pixels that a picture is high; what would lie beyond is left out, and said."""
 
-NARROWEST_CELL = 96
+NARROWEST_CELL = 80
 WIDEST_CELL = 224
 _TALLEST_CELL = 1.5  # times its width
 _NARROWEST_BODY = 480  # a title needs room

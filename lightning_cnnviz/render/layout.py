@@ -27,13 +27,14 @@ from lightning_cnnviz.render.geometry import (
     text_size,
     tile_gap,
 )
-from lightning_cnnviz.render.text import DARK, MUTED
+from lightning_cnnviz.render.text import DARK, MUTED, text_width
 
 if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB
 
 _CAPTION = 208
 _SIDE = 136  # of the column of samples with their captions below
+_SHORT = 144  # of captions that stand beside samples even where there are many cells
 _FEW = 4  # cells beside which there is room for captions
 _NARROWEST_LABELLED = 40
 _BESIDE_BARS = 200
@@ -73,7 +74,7 @@ def sheet(
         smooth: how small cells are enlarged: bilinearly, or pixel by pixel.
 
     Returns:
-        (H, W, 3) uint8 RGB, at most 1,000 pixels wide. Cells are 96 to 224 pixels wide; more than fit beside a sample
+        (H, W, 3) uint8 RGB, at most 1,000 pixels wide. Cells are 80 to 224 pixels wide; more than fit beside a sample
         take several lines. Pictures keep their aspect ratio.
 
     Raises:
@@ -81,15 +82,18 @@ def sheet(
         ValueError: if a shape or a number of items does not fit.
     """
     _check_sheet(samples, captions, cells, columns, cell_labels)
-    count, beneath = len(cells[0]), len(cells[0]) > _FEW
-    lines = math.ceil(count / ((WIDTH - _SIDE) // (NARROWEST_CELL + GAP))) if beneath else 1
+    count, many = len(cells[0]), len(cells[0]) > _FEW
+    beneath = many and not _are_short(captions)
+    caption_width = 0 if beneath or not captions else _SHORT if many else _CAPTION
+    side = _SIDE if beneath else NARROWEST_CELL + GAP + caption_width
+    lines = math.ceil(count / ((WIDTH - side) // (NARROWEST_CELL + GAP))) if many else 1
     per_line = max(1, math.ceil(count / lines))
     if beneath:
-        side, width = _SIDE, cell_width((WIDTH - _SIDE) / per_line - GAP, samples[0].shape[1])
+        own, width = side, cell_width((WIDTH - side) / per_line - GAP, samples[0].shape[1])
     else:
-        side = width = cell_width(_room(captions) / (count + 1) - GAP, samples[0].shape[1])
-    size = text_size(side + per_line * (width + GAP) + WIDTH - (WIDTH if beneath else _room(captions)))
-    heads = _heads(samples, captions, side, size, beneath=beneath)
+        own = width = cell_width((WIDTH - caption_width) / (per_line + 1) - GAP, samples[0].shape[1])
+    size = text_size(own + caption_width + per_line * (width + GAP))
+    heads = _heads(samples, captions, own, size, caption_width)
     heights = [box_height(sample, width) for sample in samples]
     blocks = [
         [cell_block(cell, height, width, smooth=smooth) for cell in row]
@@ -169,14 +173,16 @@ def _with_left_out(footer: str, *counts: tuple[int, int, str]) -> str:
     return " · ".join(filter(None, [footer, *left_out]))
 
 
-def _room(captions: Sequence[Caption] | None) -> int:
-    return WIDTH - (_CAPTION if captions else 0)
+def _are_short(captions: Sequence[Caption] | None) -> bool:
+    """Whether no line needs more room than captions have beside samples where there are many cells."""
+    size = text_size(WIDTH)
+    return all(text_width(line, size) <= _SHORT - size - GAP for caption in captions or () for line in caption.lines)
 
 
 def _heads(
-    samples: Sequence[RGB], captions: Sequence[Caption] | None, width: int, size: int, *, beneath: bool
+    samples: Sequence[RGB], captions: Sequence[Caption] | None, width: int, size: int, caption_width: int
 ) -> list[Block]:
-    """The samples with their captions beside them, or beneath them where cells need the room."""
+    """The samples with their captions beside them, or beneath them if those have no width of their own."""
     own = cell_width(width, samples[0].shape[1])
     heights = [box_height(sample, own) for sample in samples]
     heads: list[Block] = [
@@ -185,13 +191,13 @@ def _heads(
     ]
     if not captions:
         return heads
-    if beneath:
+    if not caption_width:
         short = [replace(caption, lines=(" ".join(caption.lines[:2]), *caption.lines[2:])) for caption in captions]
         texts = caption_blocks(short, [4 * size] * len(captions), width, size)
         return [
             padded(stacked([head, text], GAP // 2), 0, width, across=0) for head, text in zip(heads, texts, strict=True)
         ]
-    texts = caption_blocks(captions, heights, _CAPTION - GAP, size)
+    texts = caption_blocks(captions, heights, caption_width - GAP, size)
     return [beside([head, text], GAP) for head, text in zip(heads, texts, strict=True)]
 
 

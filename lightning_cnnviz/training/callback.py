@@ -65,7 +65,8 @@ class CNNVisualizer(Callback):
             the views are left out until there is room again, but never in the first and the last epoch.
         sinks: where to write, for example ``[FileSink("pictures")]``; None: to the Trainer's loggers, or to files below
             its ``default_root_dir`` if it has none.
-        picture_format: ``"png"``, or ``"jpeg"`` for photographs: a fifth of the size, with losses.
+        picture_format: ``"png"``, or ``"jpeg"`` for photographs: a fifth of the size, with losses; ``"smallest"``: each
+            picture in the one of the two that makes it smaller, which takes the time of both.
         font: the path of a font file for scripts that the installed fonts lack; None: what is installed.
         on_error: what a failure while training does: ``"warn"``, or ``"raise"`` for debugging.
 

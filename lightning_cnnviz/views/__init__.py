@@ -3,6 +3,7 @@
 from lightning_cnnviz.views.activation_maximization import ActivationMaximization
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.cam import CAM
+from lightning_cnnviz.views.change import Change
 from lightning_cnnviz.views.confusion_matrix import ConfusionMatrix
 from lightning_cnnviz.views.contrast import Contrast
 from lightning_cnnviz.views.feature_maps import FeatureMaps
@@ -18,6 +19,7 @@ from lightning_cnnviz.views.worst_mistakes import WorstMistakes
 __all__ = [
     "CAM",
     "ActivationMaximization",
+    "Change",
     "ConfusionMatrix",
     "Contrast",
     "FeatureMaps",

@@ -26,7 +26,7 @@ class Contrast(View):
     Where the model is right, or the truth is not known, the second most probable class stands in for the true one.
 
     How to read it: the first map is what speaks for the answer, the second what speaks for the alternative. Red in the
-    difference speaks for the answer only, blue for the alternative only. Two maps at the same place mean that the model
+    difference speaks more for the answer, blue more for the alternative. Two maps at the same place mean that the model
     reads the same thing in two ways; two places mean that it followed the wrong one.
 
     When it misleads: the three maps of a row share one scale, and rows do not. A map that is all 0 does not say that
@@ -69,7 +69,7 @@ class Contrast(View):
 
     def _picture(self, evidence: Evidence, layer: str, found: Contrasted) -> Picture:
         labels = [
-            (_said(evidence, index, said, "says"), _said(evidence, index, other, found.word(evidence, index)))
+            (_said(evidence, index, said), _said(evidence, index, other, found.word(evidence, index)))
             for index, (said, other) in enumerate(found.classes.tolist()[: evidence.shown])
         ]
         title = f"Why this class and not that, Grad-CAM of {layer}, {found.maps.shape[2]}×{found.maps.shape[3]}"
@@ -77,7 +77,7 @@ class Contrast(View):
         return picture_of(f"contrast/{layer}", Sheet(rows(evidence), columns, title, CONTRAST_NOTE))
 
 
-CONTRAST_NOTE = "one scale in each row · red: only for what it says, blue: only for the other"
+CONTRAST_NOTE = "one scale in each row · red: more for its answer, blue: more for the other"
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def two_classes(scores: Tensor, labels: Tensor | None) -> Tensor:
 def contrast_columns(
     maps: Tensor, labels: list[tuple[str, str]], other: str = "for the other"
 ) -> tuple[Maps, Maps, Maps]:
-    """The two maps of each row and their difference (N, 3, h, w) over the sample, all on the row's own scale."""
+    """The two maps of each row and their difference (N, 3, h, w), all on the row's own scale."""
     largest = maps[:, :2].nan_to_num(0, 0, 0).amax(dim=(1, 2, 3), keepdim=True)
     values = to_numpy(maps / largest.where(largest > 0, 1.0))
     first, second = (
@@ -155,12 +155,7 @@ def contrast_columns(
         for i, heading in enumerate(("for its answer", other))
     )
     difference = replace(
-        heat_map(values[:, [2]], "difference", laying="over"),
-        kind="signed",
-        colormap="RdBu_r",
-        limits=(-1.0, 1.0),
-        alpha=0.8,
-        grey=True,
+        heat_map(values[:, [2]], "difference", laying="alone"), kind="signed", colormap="RdBu_r", limits=(-1.0, 1.0)
     )
     return first, second, difference
 
@@ -169,5 +164,5 @@ def _contrasted(model: Model, layer: str, labels: Tensor | None) -> Contrasted:
     return Contrasted.of(model, layer, model.images, None, labels)
 
 
-def _said(evidence: Evidence, index: int, label: int, word: str) -> str:
-    return f"{word} {evidence.samples.class_name(label)} {percent(float(evidence.probabilities[index, label]))}"
+def _said(evidence: Evidence, index: int, label: int, word: str = "") -> str:
+    return f"{word} {evidence.samples.class_name(label)} {percent(float(evidence.probabilities[index, label]))}".strip()

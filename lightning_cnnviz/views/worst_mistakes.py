@@ -172,7 +172,7 @@ def _picture(evidence: Evidence, layer: str, mistakes: Mistakes, contrasted: Con
     for index, (picture, (sure, true)) in enumerate(zip(shown.pictures(), probabilities, strict=True)):
         said_name, true_name = (samples.class_name(int(one[index])) for one in (mistakes.said, mistakes.true))
         rows.append(Row(picture, Caption((said_name, percent(sure), f"true {true_name}"), False), index))
-        labels.append((f"says {said_name} {percent(sure)}", f"true {true_name} {percent(true)}"))
+        labels.append((f"{said_name} {percent(sure)}", f"true {true_name} {percent(true)}"))
     title = f"The worst mistakes, Grad-CAM of {layer}"
     sheet = Sheet(tuple(rows), contrast_columns(contrasted.maps, labels, "for the true one"), title, CONTRAST_NOTE)
     return picture_of(f"worst_mistakes/{layer}", sheet)

@@ -99,13 +99,13 @@ def test_what_shrinks_is_averaged() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 10, 40])
-def test_a_sheet_is_at_most_1000_wide_and_its_cells_at_least_96(count: int) -> None:
+def test_a_sheet_is_at_most_1000_wide_and_its_cells_at_least_80(count: int) -> None:
     for side in (28, 32, 224):
         sample = flat((0, 0, 200), side, side)
         picture = sheet([sample], CAPTIONS[:1], [[flat((0, 0, 100), 7, 7)] * count])
         assert 512 <= picture.shape[1] <= 1000
-        assert 96 <= box(picture, (0, 0, 200))[3] <= 224
-        assert 84 <= longest_run(picture, (0, 0, 100)) <= 224
+        assert 80 <= box(picture, (0, 0, 200))[3] <= 224
+        assert 80 <= longest_run(picture, (0, 0, 100)) <= 224
 
 
 def test_headings_title_footer_bar_and_labels_add_their_own_strips() -> None:
@@ -207,7 +207,7 @@ def test_flat_tiles_go_below_each_other() -> None:
 
 @pytest.mark.parametrize(
     ("room", "native", "width"),
-    [(120, 28, 112), (500, 28, 224), (96, 32, 96), (120, 224, 112), (96, 28, 96), (0.3, 28, 1)],
+    [(120, 28, 112), (500, 28, 224), (96, 32, 96), (120, 224, 112), (96, 28, 84), (80, 28, 80), (0.3, 28, 1)],
 )
 def test_cells_are_a_multiple_or_part_of_the_sample_where_one_is_near(room: float, native: int, width: int) -> None:
     assert cell_width(room, native) == width

@@ -88,4 +88,4 @@ def test_captions_name_both_classes_with_their_probabilities() -> None:
     first, second, _ = drawn[0].columns
     assert isinstance(first, Maps)
     assert isinstance(second, Maps)
-    assert (first.labels, second.labels) == ((("says ant 99%",),), (("true bee 0.4%",),))
+    assert (first.labels, second.labels) == ((("ant 99%",),), (("true bee 0.4%",),))

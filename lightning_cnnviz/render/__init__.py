@@ -1,12 +1,13 @@
 """Arrays to uint8 RGB pictures: numpy in, numpy out, with no knowledge of models, hooks or loggers.
 
 `maps` colors numbers, `resampling` enlarges and shrinks, `text` sets type, `blocks` puts pieces side by side,
-`captions` and `bars` say what they are, `geometry` knows how large everything is, and `layout` and `film` put them
-together. Views hand over `figures` made of `columns`, which are data; what they look like is decided here.
+`captions` and `bars` say what they are, `geometry` knows how large everything is, and `layout`, `film` and `card` put
+them together. Views hand over `figures` made of `columns`, which are data; what they look like is decided here.
 """
 
 from lightning_cnnviz.render.bars import ColorBar
 from lightning_cnnviz.render.captions import Caption
+from lightning_cnnviz.render.card import Card
 from lightning_cnnviz.render.charts import Bar, bar_chart
 from lightning_cnnviz.render.colormaps import lookup_table
 from lightning_cnnviz.render.columns import Bars, Column, Images, Kind, Laying, Maps, SignedImages
@@ -24,6 +25,7 @@ __all__ = [
     "BarSheet",
     "Bars",
     "Caption",
+    "Card",
     "ColorBar",
     "Column",
     "DrawnMaps",

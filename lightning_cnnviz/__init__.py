@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Predictions,
         Prototypes,
         Saliency,
+        SampleCards,
         View,
         WorstMistakes,
     )
@@ -83,6 +84,7 @@ __all__ = [
     "Request",
     "Saliency",
     "SaliencyCallback",
+    "SampleCards",
     "Scalar",
     "Sink",
     "Timeline",
@@ -128,6 +130,7 @@ _NAMES = {
         "Predictions",
         "Prototypes",
         "Saliency",
+        "SampleCards",
         "View",
         "WorstMistakes",
     ),

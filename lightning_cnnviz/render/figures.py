@@ -34,7 +34,7 @@ class Row:
     Attributes:
         picture: (H, W, 3) uint8 RGB.
         caption: what is said beside it; None for nothing.
-        index: which of the samples it is, counted from 0.
+        index: which of the samples it is, counted from 0; -1 for none of them.
         box: where in the picture lies what the model saw; None: all of it.
     """
 

@@ -14,6 +14,7 @@ from lightning_cnnviz.views.model_summary import ModelSummary
 from lightning_cnnviz.views.predictions import Predictions
 from lightning_cnnviz.views.prototypes import Prototypes
 from lightning_cnnviz.views.saliency import Saliency
+from lightning_cnnviz.views.sample_cards import SampleCards
 from lightning_cnnviz.views.worst_mistakes import WorstMistakes
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Predictions",
     "Prototypes",
     "Saliency",
+    "SampleCards",
     "View",
     "WorstMistakes",
     "default_views",

@@ -14,7 +14,9 @@ from lightning_cnnviz.render.columns import Bars, Column, Images, Kind, Laying, 
 from lightning_cnnviz.render.figures import BarSheet, FilmStrip, Frame, HeatTable, Row, Sheet, Tiles
 from lightning_cnnviz.render.kernels import draw_rgb_kernels
 from lightning_cnnviz.render.layout import sheet, tiles
+from lightning_cnnviz.render.legend import MaskSheet
 from lightning_cnnviz.render.maps import DrawnMaps, Scale, draw_enlarged, draw_maps, overlay
+from lightning_cnnviz.render.masks import Masks
 from lightning_cnnviz.render.resampling import resize
 from lightning_cnnviz.render.text import format_number, missing_glyphs
 
@@ -34,6 +36,8 @@ __all__ = [
     "Kind",
     "Laying",
     "Maps",
+    "MaskSheet",
+    "Masks",
     "Row",
     "Scale",
     "Sheet",

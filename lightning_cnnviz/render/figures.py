@@ -152,9 +152,10 @@ class Tiles:
                 list(chain.from_iterable(self.cells.cells(()))),
                 labels=self.labels,
                 title=_titled(self.title, style),
-                footer=self.footer,
+                footer=" · ".join(filter(None, [self.footer, self.summary])),
                 bar=bars[0] if self.bar == "all" else None,
                 bars=bars if self.bar == "each" else None,
+                strengths=list(chain.from_iterable(self.cells.strengths())),
                 smooth=self.smooth,
             )
 

@@ -177,13 +177,13 @@ class Frame:
 
     Attributes:
         heading: when it was.
-        maps: one for each sample, K is 1.
+        maps: one cell for each sample, K is 1.
         lines: for each sample what stands below its map; the same number of lines in all frames.
         correct: for each sample whether the answer was right; None where that is not known.
     """
 
     heading: str
-    maps: Maps
+    maps: Maps | SignedImages | Images
     lines: tuple[tuple[str, ...], ...]
     correct: tuple[bool | None, ...]
 

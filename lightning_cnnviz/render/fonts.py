@@ -75,9 +75,7 @@ def missing_glyphs_remark(names: Sequence[str] | None, font: str | None) -> str 
     if not missing:
         return None
     shown = " ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
-    return (
-        f"no font has {shown} of the class names, boxes stand for them: install one (Noto) or give a file as font="
-    )
+    return f"no font has {shown} of the class names, boxes stand for them: install one (Noto) or give a file as font="
 
 
 @lru_cache(maxsize=4096)

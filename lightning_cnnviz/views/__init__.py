@@ -7,6 +7,7 @@ from lightning_cnnviz.views.change import Change
 from lightning_cnnviz.views.confusion_matrix import ConfusionMatrix
 from lightning_cnnviz.views.contrast import Contrast
 from lightning_cnnviz.views.feature_maps import FeatureMaps
+from lightning_cnnviz.views.film import Film
 from lightning_cnnviz.views.filters import Filters
 from lightning_cnnviz.views.grad_cam import GradCAM
 from lightning_cnnviz.views.guided_grad_cam import GuidedGradCAM
@@ -24,6 +25,7 @@ __all__ = [
     "ConfusionMatrix",
     "Contrast",
     "FeatureMaps",
+    "Film",
     "Filters",
     "GradCAM",
     "GuidedGradCAM",

@@ -136,7 +136,7 @@ def heat_table(
         ]
         lines.append([padded(text_block(name, size, DARK), height, names, across=0), *cells])
     body = stacked([beside(line) for line in lines])
-    ends_written = (_number(limits[0]), _number(limits[1]))
+    ends_written = (_number(float(limits[0])), _number(float(limits[1])))
     bar = ColorBar(colormap, *limits, label=f"{label}, logarithmic" if logarithmic else label, words=ends_written)
     return framed(body, title, footer, bar)
 

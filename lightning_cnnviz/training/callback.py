@@ -15,7 +15,7 @@ from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import PictureFormat
 from lightning_cnnviz.output.sink import Sink, check_sinks
-from lightning_cnnviz.render.text import load_font
+from lightning_cnnviz.render.fonts import load_font
 from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples, SampleSource
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
 from lightning_cnnviz.training.checks import check_distinct, check_share, check_views

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import instance
 from lightning_cnnviz.drift.drift import Drift
 from lightning_cnnviz.drift.flips import Flips
-from lightning_cnnviz.explain import Explanation
+from lightning_cnnviz.explain import Explanation, as_samples
 from lightning_cnnviz.look import run_views
 from lightning_cnnviz.model.layers import LayerSpec
 from lightning_cnnviz.model.probe import Probe
@@ -50,8 +51,9 @@ def compare(
         0.0
     """
     check_target(target)
-    if isinstance(samples, Tensor):
-        samples = FixedSamples(samples)
+    samples = as_samples(samples)
+    for name, model in (("model_a", model_a), ("model_b", model_b)):
+        instance(name, model, nn.Module, "a torch.nn.Module")
     views: list[View] = [Drift(layers, "first", samples=len(samples)), Flips(changed_only=False)]
     explanation = Explanation()
     classes = None

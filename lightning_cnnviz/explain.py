@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
 
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import fields, instance, integer
 from lightning_cnnviz.look import check_classes, check_views, run_views
 from lightning_cnnviz.model.entry import Forward
 from lightning_cnnviz.model.probe import Probe
@@ -20,10 +20,9 @@ from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Look, Note, Picture, Scalar
 from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.files import write_file, write_table
-from lightning_cnnviz.output.sink import Sink, encodable, kinds_taken
+from lightning_cnnviz.output.sink import Sink, check_sink, encodable, kinds_taken
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views import View, default_views
-from lightning_cnnviz.views.base import one_of
 
 
 @dataclass
@@ -44,12 +43,16 @@ class Explanation:
     notes: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        fields(self)
+
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes everything below a directory, which is made if missing; files of the same names are replaced.
 
         The parts of a tag are folders: ``grad_cam/layer4.png`` is a picture, ``grad_cam/layer4.npy`` the values behind
         it. Numbers go to ``scalars.csv`` with the columns tag and value, a note to ``<tag>.md``.
         """
+        instance("directory", directory, (str, os.PathLike), "a path")
         folder = Path(directory)
         for artifact in self.artifacts():
             if not isinstance(artifact, (Scalar, Look)):
@@ -67,6 +70,8 @@ class Explanation:
         Raises:
             OSError: or whatever else the sink raises.
         """
+        check_sink("sink must be one", sink)
+        integer("step", step)
         for artifact in self.artifacts():
             if isinstance(artifact, kinds_taken(sink)):
                 sink.write(artifact, step)
@@ -147,9 +152,8 @@ def explain(
     """
     check_target(target)
     check_views(views)
-    if isinstance(samples, Tensor):
-        samples = FixedSamples(samples)
-    one_of("output", output, get_args(OutputKind))
+    samples = as_samples(samples)
+    instance("model", model, nn.Module, "a torch.nn.Module")
     probe = Probe(model, output_key=output_key, output=output, forward=forward)
     explanation = Explanation()
 
@@ -171,6 +175,22 @@ def explain(
         for artifact in artifacts:
             explanation.add(artifact)
     return explanation
+
+
+def as_samples(samples: FixedSamples | Tensor) -> FixedSamples:
+    """Samples, also of images without anything else.
+
+    Raises:
+        TypeError: they are neither.
+        ValueError: the images are not (N, C, H, W).
+    """
+    if isinstance(samples, FixedSamples):
+        return samples
+    instance("samples", samples, Tensor, "FixedSamples or a tensor of images (N, C, H, W)")
+    try:
+        return FixedSamples(samples)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"samples: {error}") from None
 
 
 def _png_base64(image: RGB) -> str:

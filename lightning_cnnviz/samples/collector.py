@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.arguments import integer
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, Form, read_batch
-from lightning_cnnviz.samples.checks import checked_count, own_copy
+from lightning_cnnviz.samples.checks import own_copy
 from lightning_cnnviz.samples.fixed import FixedSamples
 from lightning_cnnviz.samples.origin import Origin
 from lightning_cnnviz.samples.truth import read_truth, split
@@ -48,7 +49,7 @@ class SampleCollector:
     def __init__(
         self, count: int, image_key: int | str = DEFAULT_IMAGE_KEY, label_key: int | str | None = DEFAULT_LABEL_KEY
     ) -> None:
-        self.count = checked_count("count", count)
+        self.count = integer("count", count, least=1)
         self._image_key = image_key
         self._label_key = label_key
         self._candidates: list[_Candidate] = []

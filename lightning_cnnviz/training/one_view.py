@@ -15,6 +15,7 @@ from lightning_cnnviz.model.layers import LayerSpec
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.callback import CNNVisualizer
+from lightning_cnnviz.training.checks import refusing
 from lightning_cnnviz.views import FeatureMaps, Filters, GradCAM, Prototypes, Saliency
 from lightning_cnnviz.views.saliency import Baseline, Drawing, Method
 
@@ -33,7 +34,8 @@ class FeatureMapCallback(CNNVisualizer):
         reshape: Sequence[int] | None = None,
         **options: Any,
     ) -> None:
-        view = FeatureMaps(layers, channels, sample=sample, scale=scale, colormap=colormap, reshape=reshape)
+        with refusing(type(self).__name__):
+            view = FeatureMaps(layers, channels, sample=sample, scale=scale, colormap=colormap, reshape=reshape)
         super().__init__([view], **options)
 
 
@@ -49,7 +51,9 @@ class FilterCallback(CNNVisualizer):
         colormap: str = "gray",
         **options: Any,
     ) -> None:
-        super().__init__([Filters(layers, filters=filters, scale=scale, colormap=colormap)], **options)
+        with refusing(type(self).__name__):
+            view = Filters(layers, filters=filters, scale=scale, colormap=colormap)
+        super().__init__([view], **options)
 
 
 class SaliencyCallback(CNNVisualizer):
@@ -68,16 +72,17 @@ class SaliencyCallback(CNNVisualizer):
         scale: Scale = "each",
         **options: Any,
     ) -> None:
-        view = Saliency(
-            method,
-            reduction,
-            steps=steps,
-            noise=noise,
-            baseline=baseline,
-            colormap=colormap,
-            alpha=alpha,
-            scale=scale,
-        )
+        with refusing(type(self).__name__):
+            view = Saliency(
+                method,
+                reduction,
+                steps=steps,
+                noise=noise,
+                baseline=baseline,
+                colormap=colormap,
+                alpha=alpha,
+                scale=scale,
+            )
         super().__init__([view], **options)
 
 
@@ -95,7 +100,8 @@ class GradCAMCallback(CNNVisualizer):
         reshape: Sequence[int] | None = None,
         **options: Any,
     ) -> None:
-        view = GradCAM(layers, variant, colormap=colormap, alpha=alpha, scale=scale, reshape=reshape)
+        with refusing(type(self).__name__):
+            view = GradCAM(layers, variant, colormap=colormap, alpha=alpha, scale=scale, reshape=reshape)
         super().__init__([view], **options)
 
 
@@ -112,7 +118,8 @@ class PrototypeCallback(CNNVisualizer):
         colormap: str = "gray",
         **options: Any,
     ) -> None:
-        view = Prototypes(classes, regularization, optimizer=optimizer, steps=steps, colormap=colormap)
+        with refusing(type(self).__name__):
+            view = Prototypes(classes, regularization, optimizer=optimizer, steps=steps, colormap=colormap)
         super().__init__([view], **options)
 
 
@@ -135,14 +142,16 @@ class DriftCallback(CNNVisualizer):
         samples: FixedSamples | int = DEFAULT_SAMPLES,
         **options: Any,
     ) -> None:
-        count = samples if isinstance(samples, int) else min(len(samples), MOST_SAMPLES)
-        drift = Drift(
-            layers,
-            reference,
-            maps=maps,
-            alarm=alarm,
-            on_alarm=on_alarm,
-            false_alarms=false_alarms,
-            samples=count,
-        )
-        super().__init__([drift, Timeline(feature_layers=layers), Flips()], samples, **options)
+        with refusing(type(self).__name__):
+            count = min(len(samples), MOST_SAMPLES) if isinstance(samples, FixedSamples) else samples
+            drift = Drift(
+                layers,
+                reference,
+                maps=maps,
+                alarm=alarm,
+                on_alarm=on_alarm,
+                false_alarms=false_alarms,
+                samples=count,
+            )
+            timeline = Timeline(feature_layers=layers)
+        super().__init__([drift, timeline, Flips()], samples, **options)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.trainer.states import TrainerFn
 
+from lightning_cnnviz.arguments import integer
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.samples import FixedSamples, SampleSource, same_samples
-from lightning_cnnviz.samples.checks import checked_count
 from lightning_cnnviz.training.batch_hooks import through_batch_hooks
 from lightning_cnnviz.views import View
 
@@ -171,7 +171,7 @@ def count_to_take(samples: int, views: Sequence[View] | None) -> int:
         TypeError: ``samples`` is no integer.
         ValueError: it is below 1.
     """
-    return max([checked_count("samples", samples), *(view.wanted_samples for view in views or ())])
+    return max([integer("samples", samples, least=1), *(view.wanted_samples for view in views or ())])
 
 
 def _dataset(trainer: Any) -> object:

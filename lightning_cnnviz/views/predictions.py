@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lightning_cnnviz.arguments import positive
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.readings import Meaning
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Bar, Bars, Sheet
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, positive
+from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import labels_in, percent, truth_of
 from lightning_cnnviz.views.common import rows
 

@@ -196,9 +196,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     trainer.fit(MnistCNN(), datamodule=MnistDataModule(options.data_dir, options.batch_size))
 
     print(f"\nValidation accuracy: {trainer.callback_metrics['val_accuracy']:.2%}")
-    log_dir = shlex.quote(str(options.log_dir))
-    print(f"python -m lightning_cnnviz report {log_dir}")
-    print(f"tensorboard --logdir {log_dir}")
+    if not options.no_callback:
+        print(f"The run as one page: {Path(trainer.log_dir or '') / 'report.html'}")
+    print(f"tensorboard --logdir {shlex.quote(str(options.log_dir))}")
 
 
 if __name__ == "__main__":

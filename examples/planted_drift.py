@@ -164,6 +164,7 @@ def train(seed: int, disturbance: Disturbance, directory: Path) -> Run:
             maps=("grad_cam", "hirescam", "saliency"),
             alarm="auto",
             on_alarm=alarms.append,
+            details=True,
             tag_prefix=f"{group}/",
         )
         for group, samples in judged_digits(disturbance).items()

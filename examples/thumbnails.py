@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from lightning_cnnviz.output.story import without_place
+
 WIDTH, HEIGHT = 260, 200  # a picture that is taller is cut off below
 
 
@@ -33,7 +35,7 @@ def main() -> None:
     events.Reload()
     options.directory.mkdir(parents=True, exist_ok=True)
     for tag in events.Tags()["images"]:
-        name = tag.partition("/")[0]
+        name = without_place(tag).partition("/")[0]
         last = events.Images(tag)[-1]
         (options.directory / f"{name}.jpg").write_bytes(thumbnail(last.encoded_image_string))
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from lightning_cnnviz.views import (
         CAM,
         ActivationMaximization,
+        Change,
+        ConfusionMatrix,
+        Contrast,
         FeatureMaps,
         Filters,
         GradCAM,
@@ -41,10 +44,11 @@ if TYPE_CHECKING:
         Prototypes,
         Saliency,
         View,
+        WorstMistakes,
     )
     from lightning_cnnviz.views.common import overlay_sheet
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "CAM",
@@ -52,6 +56,9 @@ __all__ = [
     "Array",
     "Artifact",
     "CNNVisualizer",
+    "Change",
+    "ConfusionMatrix",
+    "Contrast",
     "Drift",
     "DriftCallback",
     "Evidence",
@@ -80,6 +87,7 @@ __all__ = [
     "Sink",
     "Timeline",
     "View",
+    "WorstMistakes",
     "compare",
     "explain",
     "overlay_sheet",
@@ -109,6 +117,9 @@ _NAMES = {
     ".views": (
         "CAM",
         "ActivationMaximization",
+        "Change",
+        "ConfusionMatrix",
+        "Contrast",
         "FeatureMaps",
         "Filters",
         "GradCAM",
@@ -118,6 +129,7 @@ _NAMES = {
         "Prototypes",
         "Saliency",
         "View",
+        "WorstMistakes",
     ),
     ".views.common": ("overlay_sheet",),
 }

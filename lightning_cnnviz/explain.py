@@ -6,7 +6,7 @@ import base64
 import html
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -17,12 +17,13 @@ from lightning_cnnviz.model.entry import Forward
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target
-from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Look, Note, Picture, Scalar
+from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Look, Note, Picture, Scalar, Style
 from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.files import write_file, write_table
 from lightning_cnnviz.output.sink import Sink, check_sink, encodable, kinds_taken
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views import View, default_views
+from lightning_cnnviz.views.base import check_font
 
 
 @dataclass
@@ -130,6 +131,7 @@ def explain(
     output_key: int | str | None = None,
     output: OutputKind = "auto",
     forward: Forward | None = None,
+    font: str | None = None,
 ) -> Explanation:
     """Looks at a model once and returns what the views found. The model is left as it was, to the bit.
 
@@ -145,6 +147,7 @@ def explain(
             ``"multilabel"`` for independent ones, ``"regression"`` for values; ``"auto"``: what model and samples tell.
         forward: what to call if not the model itself: the name of a module of it, or a function of the images (N, C, H,
             W), or of the model and the images.
+        font: the path of a font file for scripts that the installed fonts lack; None: what is installed.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -152,6 +155,7 @@ def explain(
     """
     check_target(target)
     check_views(views)
+    check_font(font)
     samples = as_samples(samples)
     instance("model", model, nn.Module, "a torch.nn.Module")
     probe = Probe(model, output_key=output_key, output=output, forward=forward)
@@ -173,7 +177,7 @@ def explain(
     check_classes(layout, samples, target)
     for _, artifacts in run_views(probe, layout, samples, chosen, target, failed=failed, say=explanation.say):
         for artifact in artifacts:
-            explanation.add(artifact)
+            explanation.add(replace(artifact, style=Style(font)) if isinstance(artifact, Picture) else artifact)
     return explanation
 
 

@@ -51,12 +51,14 @@ def run_views(
     epoch: int | None = None,
     training: Training | None = None,
     meter: Meter = UNMETERED,
+    charged: View | None = None,
     say: Callable[[str], None] = lambda remark: None,
 ) -> list[tuple[View, list[Artifact]]]:
     """One look for several views: their requests merged, one pass, and what each drew of it.
 
     A view that raises is reported to ``failed`` and left out; the others go on. What the shared pass itself raises is
-    raised. What the reader should know of the model and of the layers looked at is told to ``say``.
+    raised. What the reader should know of the model and of the layers looked at is told to ``say``. ``charged`` is the
+    view that the pass is put down to, None where it serves all of them.
     """
     samples = samples.fitting(layout.classes)  # no names of other classes
     requests: dict[View, Request] = {}
@@ -71,7 +73,7 @@ def run_views(
     merged = Request()
     for request in requests.values():
         merged |= request
-    with meter.stage("pass"):
+    with meter.stage("pass", charged):
         evidence = probe.run(samples, layout, merged, target, shown=shown, epoch=epoch)
     for remark in (*layout.remarks, *layout.remarks_on(merged.activations | merged.gradients)):
         say(remark)

@@ -10,10 +10,11 @@ from typing import Any, TypeAlias, get_args
 
 from torch import nn
 
-from lightning_cnnviz.arguments import function, instance, layer_names, one_of, positive, sequence
+from lightning_cnnviz.arguments import flag, function, instance, layer_names, one_of, positive, sequence
 from lightning_cnnviz.drift.alarm_report import make_alarm, report
 from lightning_cnnviz.drift.alarms import AlarmAction, AlarmMonitor, AlarmRule
 from lightning_cnnviz.drift.measurement import Measurement, means
+from lightning_cnnviz.drift.moved_most import moved_most
 from lightning_cnnviz.drift.numbers import FEWEST_SAMPLES
 from lightning_cnnviz.drift.rule import LEARNING_RATE, SAMPLES_LOSS, TRAINING_LOSS
 from lightning_cnnviz.drift.scope import DEFAULT_SAMPLES, MOST_SAMPLES, MapKind, Scope, filters, tags
@@ -39,10 +40,11 @@ class Drift(View):
 
     All numbers are from 0 to 1 with 0 for nothing moved, except ``filters``, which may pass 1. The mean of each over
     the layers, against the first reference, is logged through Lightning under the tags below, for
-    ``ModelCheckpoint(monitor="drift/grad_cam")``; the number of each layer stands under
-    ``drift_layers/<name>/<layer>/<reference>``, ``health_layers/<name>/<layer>`` and
-    ``shortcuts_layers/<name>/<layer>``. At a look that has nothing to compare with, the monitored numbers of drift are
-    0.
+    ``ModelCheckpoint(monitor="drift/grad_cam")``; the note ``drift_moved_most`` names the layers that moved most. The
+    number of each layer, ``drift_layers/<name>/<layer>/<reference>``, ``health_layers/<name>/<layer>`` and
+    ``shortcuts_layers/<name>/<layer>``, is kept with the look, for the page, ``explain()`` and ``compare()``, and
+    written to the loggers with ``details=True``. At a look that has nothing to compare with, the monitored numbers of
+    drift are 0.
 
     ======================================  ===========================================================================
     ``drift/features``                      1 - debiased linear CKA of the activations, pooled to 7 by 7
@@ -80,13 +82,17 @@ class Drift(View):
         false_alarms: for ``alarm="auto"``, the share of looks of an undisturbed training that may alarm, from 0.003 to
             0.1.
         warm_up: looks with a reference that raise no alarm; None: 5, or 2 where the reference is a checkpoint.
-        samples: how many samples are compared, from the first; at least 8, below 16 with a remark.
+        samples: how many samples are compared, from the first, and taken from the batches; at least 8, below 16 with a
+            remark. None: 32, or up to 256 where all of them take no more than 8 MB.
+        details: whether the number of each layer is written to the loggers, too.
         every_n_epochs: look in every n-th epoch in which the callback looks; monitored numbers only change then.
 
     Raises:
         TypeError: ``alarm`` is neither a mapping nor ``"auto"``, or ``on_alarm`` cannot be called.
         ValueError: an argument is out of its range.
     """
+
+    chapter = "change"
 
     def __init__(
         self,
@@ -98,7 +104,8 @@ class Drift(View):
         on_alarm: AlarmAction | None = None,
         false_alarms: float = 0.01,
         warm_up: int | None = None,
-        samples: int = MOST_SAMPLES,
+        samples: int | None = None,
+        details: bool = False,
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
@@ -110,11 +117,13 @@ class Drift(View):
         self.reference = tuple(references)
         self.maps: tuple[MapKind, ...] = tuple(kinds)
         self.alarm = alarm
-        self.samples = positive("samples", samples)
-        if self.samples < FEWEST_SAMPLES:
+        self.samples = None if samples is None else positive("samples", samples)
+        self.details = flag("details", details)
+        if self.samples is not None and self.samples < FEWEST_SAMPLES:
             raise ValueError(f"samples must be at least {FEWEST_SAMPLES}, got {samples}")
         if on_alarm is not None:
             function("on_alarm", on_alarm, "a function that takes the alarm")
+        self._most = self.samples or MOST_SAMPLES
         self._checkpoints = {name: path for name, path in references.items() if path is not None}
         self._on_alarm = on_alarm
         self.false_alarms = false_alarms
@@ -138,7 +147,11 @@ class Drift(View):
 
     @property
     def wanted_samples(self) -> int:
-        return DEFAULT_SAMPLES if self.samples == MOST_SAMPLES else self.samples
+        return self.samples or DEFAULT_SAMPLES
+
+    @property
+    def most_samples(self) -> int:
+        return self._most
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
@@ -155,7 +168,7 @@ class Drift(View):
             raise ValueError(f"drift needs at least {FEWEST_SAMPLES} samples, got {len(samples)}")
         scope = self._scope(layout)
         self._check_alarm(scope)
-        self._forget_others(min(len(samples), self.samples), layout.classes)
+        self._forget_others(min(len(samples), self._most), layout.classes)
         return Request(
             activations=frozenset(scope.features),
             gradients=frozenset(scope.attention),
@@ -181,8 +194,10 @@ class Drift(View):
         numbers = {one.tag: one.value for one in (*chain(*moved.values()), *seen)}
         # Callbacks that monitor a number want it at every look: what has no reference yet is compared with itself.
         monitored = means([*moved.get(self.reference[0], movements(now, now)), *seen])
-        yield from (Scalar(tag, value) for tag, value in numbers.items())
+        yield from (Scalar(tag, value, detail=not self.details) for tag, value in numbers.items())
         yield from (Scalar(tag, value, monitored=True) for tag, value in monitored.items())
+        if any(moved.values()):
+            yield moved_most(list(chain(*moved.values())))
         yield from self._alarms(evidence, now, moved.get(self._watched), numbers | monitored)
         yield from self._remarks(len(now.classes))
         self._remember(now, evidence.epoch)
@@ -207,7 +222,7 @@ class Drift(View):
             filters=filters(layout, self.layers),
             attention=layout.maps("last") if {"grad_cam", "hirescam"} & set(maps) else (),
             maps=maps,
-            samples=self.samples,
+            samples=self._most,
         )
 
     def _alarms(

@@ -39,6 +39,8 @@ class Flips(View):
         ValueError: an argument is out of its range.
     """
 
+    chapter = "change"
+
     def __init__(
         self, layers: LayerSpec = "last", *, rows: int = 8, changed_only: bool = True, every_n_epochs: int = 1
     ) -> None:
@@ -51,6 +53,10 @@ class Flips(View):
 
     @property
     def remembers_samples(self) -> bool:
+        return True
+
+    @property
+    def sees_all_samples(self) -> bool:
         return True
 
     def check(self, model: nn.Module) -> None:

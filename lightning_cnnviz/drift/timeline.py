@@ -49,6 +49,8 @@ class Timeline(View):
         ValueError: an argument is out of its range.
     """
 
+    chapter = "change"
+
     def __init__(
         self,
         layers: LayerSpec = "last",
@@ -68,6 +70,10 @@ class Timeline(View):
 
     @property
     def remembers_samples(self) -> bool:
+        return True
+
+    @property
+    def sees_all_samples(self) -> bool:
         return True
 
     def check(self, model: nn.Module) -> None:

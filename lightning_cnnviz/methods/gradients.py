@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Reduction: TypeAlias = Literal["absolute", "squared", "positive", "negative", "signed", "grey"]
 Scores: TypeAlias = Callable[[Tensor], Tensor]
 """From k versions of the N images, (k N, C, H, W), to the score explained of each, (k N,), differentiable."""
 OnStep: TypeAlias = Callable[[int, int], None]
+
+INDEPENDENT = (
+    "{} does not depend on {} in a differentiable way: what lies between is detached, rounded or computed under "
+    "torch.no_grad"
+)
+"""What is said of a score and of what it should be derived by."""
 
 _BATCH = 32  # images in one call of the model
 _SEED = 0
@@ -42,13 +49,32 @@ def reduce_channels(gradient: Tensor, reduction: Reduction) -> Tensor:
     return gradient.sum(dim=1)
 
 
-def without_peaks(values: Tensor) -> Tensor:
-    """The values of each sample (N, ...) cut at the 99th percentile of their magnitude.
+def smoothed(maps: Tensor, sigma: float) -> Tensor:
+    """Maps (N, H, W) averaged with a Gaussian of a standard deviation in pixels; as they are if that is below 0.5.
+
+    Near the borders the weights of what lies inside are scaled up to 1.
+    """
+    if sigma < 0.5:
+        return maps
+    radius = int(3 * sigma + 0.5)
+    weights = torch.exp(
+        -torch.arange(-radius, radius + 1, dtype=maps.dtype, device=maps.device).square() / (2 * sigma**2)
+    )
+    weights = weights / weights.sum()
+    both = torch.stack([maps, torch.ones_like(maps)], dim=1).flatten(0, 1)[:, None]
+    both = F.conv2d(both, weights.reshape(1, 1, -1, 1), padding=(radius, 0))
+    both = F.conv2d(both, weights.reshape(1, 1, 1, -1), padding=(0, radius))
+    values, inside = both.reshape(len(maps), 2, *maps.shape[1:]).unbind(dim=1)
+    return values / inside
+
+
+def without_peaks(values: Tensor, share: float = _PEAK) -> Tensor:
+    """The values of each sample (N, ...) cut at a quantile of their magnitude, the 99th percentile by default.
 
     A hundredth of the pixels would otherwise take up the whole range of brightness. Values that are not finite stay.
     """
     magnitudes = values.abs().nan_to_num(posinf=0.0).flatten(1).sort(dim=1).values  # torch.quantile refuses large maps
-    peak = magnitudes[:, int(_PEAK * (magnitudes.shape[1] - 1))]
+    peak = magnitudes[:, int(share * (magnitudes.shape[1] - 1))]
     most = peak.where(peak > 0, magnitudes[:, -1]).reshape(-1, *[1] * (values.ndim - 1))
     return values.minimum(most).maximum(-most).where(values.isfinite(), values)
 
@@ -140,10 +166,7 @@ def input_gradient(total: Tensor, inputs: Tensor, name: str) -> Tensor:
     """
     found = torch.autograd.grad(total, [inputs], allow_unused=True) if total.requires_grad else (None,)
     if found[0] is None:
-        raise ValueError(
-            f"{name} does not depend on the images in a differentiable way: what lies between is detached, rounded or "
-            "computed under torch.no_grad"
-        )
+        raise ValueError(INDEPENDENT.format(name, "the images"))
     return found[0]
 
 

@@ -118,11 +118,11 @@ def _integrated_gradients(scores: Scores, images: Tensor, options: PixelOptions)
 
 
 PIXEL_METHODS: dict[str, PixelMethod] = {
-    "gradient": OfGradient("gradient of the class score", "squared", _gradient),
+    "gradient": OfGradient("gradient of the class score", "absolute", _gradient),
     "input_x_gradient": OfGradient("input × gradient", "signed", torch.mul),
     "guided": OfRule("guided backpropagation", "panels", "guided"),
     "deconvnet": OfRule("deconvnet", "panels", "deconvnet"),
-    "smoothgrad": OfScores("SmoothGrad", "squared", _smoothgrad, steps=25),
+    "smoothgrad": OfScores("SmoothGrad", "absolute", _smoothgrad, steps=25),
     "integrated_gradients": OfScores("integrated gradients", "signed", _integrated_gradients, steps=50),
 }
 """What ``Saliency(method)`` takes. One more: ``PIXEL_METHODS["mine"] = OfScores("mine", "signed", f)``."""

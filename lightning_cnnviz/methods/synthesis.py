@@ -27,6 +27,7 @@ class Prototypes:
         regularizer: (K,) mean squared distance to the class mean, not yet multiplied by its factor.
         cost: (K,) cross-entropy + factor times regulariser.
         evaluations: how often the model was called.
+        unmoved: (K,) whether it still is the class mean, to the bit, because the score has no gradient there.
     """
 
     images: Tensor
@@ -34,6 +35,7 @@ class Prototypes:
     regularizer: Tensor
     cost: Tensor
     evaluations: int
+    unmoved: Tensor
 
 
 def class_prototypes(
@@ -78,7 +80,7 @@ def class_prototypes(
         return cross_entropy.to(images.dtype), (images - means).square().flatten(1).mean(dim=1)
 
     # The distance alone would pull every image to its class mean, and nobody would know.
-    input_gradient(scores(images)[:, 0].sum(), images, "the class scores")
+    input_gradient(scores(images)[:, 0].sum(), images, "a class score")
 
     def closure() -> Tensor:
         nonlocal evaluations
@@ -106,6 +108,6 @@ def class_prototypes(
             adam.step(closure)
     with torch.no_grad():
         cross_entropy, distance = parts()
-    return Prototypes(
-        images.detach(), cross_entropy, distance, cross_entropy + regularization * distance, evaluations + 1
-    )
+    cost, found = cross_entropy + regularization * distance, images.detach()
+    unmoved = (found == means).flatten(1).all(dim=1)
+    return Prototypes(found, cross_entropy, distance, cost, evaluations + 1, unmoved)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.methods.backward_rules import Rule, RuledGradient, ruled_gradient
+from lightning_cnnviz.methods.gradients import INDEPENDENT
 from lightning_cnnviz.model.answers import Answers
 from lightning_cnnviz.model.evidence import THE_INPUT
 from lightning_cnnviz.model.layers import Layout
@@ -18,7 +19,6 @@ _DETACHED = (
     "there is no gradient for {}: it, or what follows, is detached or computed under torch.no_grad, "
     "as in checkpointing without use_reentrant=False"
 )
-_INDEPENDENT = "the target score does not depend on {} in a differentiable way"
 
 
 @dataclass
@@ -74,7 +74,7 @@ def differentiate(
     for name in dict.fromkeys(name for name, _ in connected):
         calls = [of_calls.get((name, call)) for call in range(len(sources[name]))]
         if all(gradient is None for gradient in calls):
-            found.missing[name] = _INDEPENDENT.format(name)
+            found.missing[name] = INDEPENDENT.format("the target score", name)
         else:
             found.gradients[name] = [
                 torch.zeros_like(tensor) if gradient is None else gradient
@@ -132,6 +132,6 @@ def apply_rules(scores: Tensor, images: Tensor, rules: Sequence[Rule], found: Pa
             found.missing[rule] = f"the backward pass failed: {error}"
             continue
         if gradient is None:
-            found.missing[rule] = _INDEPENDENT.format(THE_INPUT)
+            found.missing[rule] = INDEPENDENT.format("the target score", THE_INPUT)
         else:
             found.ruled_gradients[rule] = gradient

@@ -50,6 +50,15 @@ class Model(Protocol):
     def output_of(self, layer: str, images: Tensor) -> Tensor:
         """What a layer puts out for images (N, C, H, W), differentiable; the forward pass ends there."""
 
+    def explained(
+        self, layer: str, images: Tensor, choose: Callable[[Tensor], Sequence[Tensor]]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """What a layer puts out for images (N, C, H, W), and the gradients of scores by it: maps (N, K, h, w).
+
+        One forward pass, and one backward pass for each of the choices of one class per image (N,) that ``choose``
+        makes of the scores (N, classes).
+        """
+
     def multiply_adds(self) -> dict[str, int]:
         """Multiply-adds for one image by layer, those of layers inside it included; "" is the whole model."""
 

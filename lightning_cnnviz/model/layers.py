@@ -185,6 +185,9 @@ class Layout:
             )
         if self.written_out:
             return f"layers={word!r} finds no layers{self.written_out}"
+        if self.unusable:
+            name, reason = next(iter(self.unusable.items()))
+            return f"layers={word!r} finds no layer whose output is maps of real numbers: {name} {reason}"
         return (
             f"layers={word!r} needs a two-dimensional convolution whose output is larger than one pixel; "
             f"there is none among {len(self.layers)} layers. Name the layers, or use views that need none."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.model import measuring
+from lightning_cnnviz.model import explaining, measuring
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.targets import Target, of_classes, target_scores
 
@@ -51,6 +52,12 @@ class ProcedureModel:
         """What a layer puts out for images (N, C, H, W), differentiable."""
         entry = self.probe.entry(self.layout)
         return measuring.output_of(layer, self.probe.model, entry, images.to(self.images).clone())
+
+    def explained(
+        self, layer: str, images: Tensor, choose: Callable[[Tensor], Sequence[Tensor]]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """What a layer puts out for images, and the gradients by it of the scores of each choice of classes."""
+        return explaining.explained(self.probe, self.layout, layer, images.to(self.images), choose)
 
     def multiply_adds(self) -> dict[str, int]:
         """Multiply-adds for one image by layer; "" is the whole model."""

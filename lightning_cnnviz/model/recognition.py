@@ -38,6 +38,7 @@ class Known:
         kind: what the user says of it.
         ending: what the model did last to it, where something tells better than its own graph.
         truth: what the data say of each image: ``"classes"``, ``"multi_hot"``, ``"values"``, ``"masks"`` and so on.
+        highest: the highest class, where what the data say may be classes.
         names: of the classes.
     """
 
@@ -46,6 +47,7 @@ class Known:
     kind: OutputKind = "auto"
     ending: Ending | None = None
     truth: str | None = None
+    highest: int | None = None
     names: tuple[str, ...] | None = None
 
 
@@ -66,19 +68,27 @@ def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
         2 if single else width,
         single,
         path,
-        _REASONS.get(meaning, ""),
+        _reason(meaning, output, known),
         skips_first=known.names is None or known.names[0].lower() in _BACKGROUNDS,
     )
     remark = _remark(reading, known)
     return replace(reading, remarks=() if remark is None else (remark,))
 
 
-_REASONS: dict[Meaning, str] = {
-    "embedding": "the output is an embedding, which has no score of one class; give target=, a function of the output "
-    "(N, D) to scores (N,), or say what it is with output='logits'",
-    "reconstruction": "the output is a picture of the size of the input, which has no score of one class; give "
-    "target=, a function of the output (N, C, H, W) to scores (N,)",
-}
+def _reason(meaning: Meaning, output: Tensor, known: Known) -> str:
+    """Why there is no score of one class, empty where there are scores."""
+    if meaning == "embedding":
+        return (
+            "the output is an embedding, which has no score of one class; give target=, a function of the output "
+            "(N, D) to scores (N,), or say what it is with output='logits'"
+        )
+    if meaning != "reconstruction":
+        return ""
+    what = "a picture of the size of the input" if _is_picture(output, known) else "numbers for each place"
+    return (
+        f"the output is {what}, which has no score of one class; give target=, a function of the output "
+        "(N, C, H, W) to scores (N,)"
+    )
 
 
 def ending_of(output: Tensor) -> Ending | None:
@@ -137,29 +147,47 @@ def _by_numbers(output: Tensor) -> Ending:
 
 
 def _meaning(output: Tensor, known: Known, ending: Ending) -> Meaning:
-    said: dict[OutputKind, Meaning] = {"multilabel": "labels", "regression": "values"}
-    if known.kind in said:
-        return said[known.kind]
+    if known.kind == "multilabel":
+        return "labels"
     if output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
         return _meaning_of_places(output, known, ending)
+    width = 1 if output.ndim == 1 else output.shape[1]
+    if _are_values(width, ending, known):
+        return "values"
     if known.kind in ("logits", "probabilities"):
         return "classes"
-    if known.truth == "values":
-        return "values"
-    width = 1 if output.ndim == 1 else output.shape[1]
     if width > 1 and (known.truth == "multi_hot" or ending == "sigmoid"):
         return "labels"
     return "embedding" if _is_embedding(output, width, ending, known) else "classes"
 
 
+def _are_values(width: int, ending: Ending, known: Known) -> bool:
+    """Whether numbers are predicted: the labels are no classes that so many scores could be of."""
+    if known.kind != "auto":
+        return known.kind == "regression"
+    if known.truth == "classes":
+        return width == 1 and known.highest is not None and known.highest > 1
+    if known.truth != "values" or (width > 1 and ending in ("softmax", "log_softmax")):
+        return False
+    return not (width > 1 and known.highest is not None and known.highest < width)
+
+
 def _meaning_of_places(output: Tensor, known: Known, ending: Ending) -> Meaning:
+    if known.kind == "regression":
+        return "reconstruction"
+    if known.kind != "auto" or ending in ("softmax", "log_softmax"):
+        return "masks"
+    if known.truth == "masks":
+        return "reconstruction" if output.shape[1] == 1 and known.highest is not None and known.highest > 1 else "masks"
+    return "reconstruction" if known.truth == "pictures" or _is_picture(output, known) else "masks"
+
+
+def _is_picture(output: Tensor, known: Known) -> bool:
+    """Whether it has the form of the input, or is that enlarged."""
     channels, height = output.shape[1:3]
-    is_picture = output.shape[1:] == known.image_shape or (
+    return output.shape[1:] == known.image_shape or (
         (channels,) == known.image_shape[:1] and height > known.image_shape[1]
     )
-    if known.kind == "auto" and is_picture and known.truth != "masks" and ending not in ("softmax", "log_softmax"):
-        return "reconstruction"
-    return "reconstruction" if known.truth == "values" else "masks"
 
 
 def _is_embedding(output: Tensor, width: int, ending: Ending, known: Known) -> bool:
@@ -174,6 +202,12 @@ def _is_embedding(output: Tensor, width: int, ending: Ending, known: Known) -> b
 
 
 def _remark(reading: Reading, known: Known) -> str | None:
+    if reading.meaning == "values" and known.truth == "classes" and known.kind == "auto":
+        return (
+            f"one score per sample and labels up to {known.highest}: read as a value; output='logits' reads a yes or no"
+        )
+    if reading.meaning == "reconstruction" and known.truth in ("pictures", "masks"):
+        return "the labels are numbers for each place: so the output is read, which has no classes"
     if reading.meaning == "masks" and known.truth != "masks":
         scores = (
             "one score for each place: read as a mask" if reading.single else "scores for each place: read as masks"

@@ -70,7 +70,8 @@ def survey(
             tuple(first.images.shape[1:]),
             kind,
             first.watch.ending(output),
-            _truth(samples),
+            None if samples.truth is None else samples.truth.kind,
+            None if samples.truth is None else samples.truth.highest,
             samples.class_names,
         )
         reading = read(output, known, selected.path)
@@ -129,12 +130,6 @@ def _hints(first: _FirstCall, samples: FixedSamples) -> Hints:
         0 if samples.labels is None else int(samples.labels.max()) + 1,
         first.watch.last_logits,
     )
-
-
-def _truth(samples: FixedSamples) -> str | None:
-    """What the data say of each image."""
-    truth: Any = getattr(samples, "truth", None)
-    return getattr(truth, "kind", None)
 
 
 def _second_output(modules: Mapping[str, nn.Module], first: _FirstCall, reading: Reading) -> Tensor | None:

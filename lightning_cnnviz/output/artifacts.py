@@ -13,8 +13,8 @@ from torch import Tensor
 
 from lightning_cnnviz.arguments import flag, instance, one_of, sequence, shown, text
 
-PictureFormat: TypeAlias = Literal["png", "jpeg"]
-"""How pictures are stored: exactly, or smaller and with losses."""
+PictureFormat: TypeAlias = Literal["png", "jpeg", "smallest"]
+"""How pictures are stored: exactly, with losses, or each in whichever of the two makes it smaller."""
 
 RGB: TypeAlias = NDArray[np.uint8]
 """A picture of shape (H, W, 3), uint8, channels in the order red, green, blue."""
@@ -30,11 +30,27 @@ class DrawingError(RuntimeError):
     """A figure could not be drawn; ``__cause__`` says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What a picture is told by whoever asked for it.
+
+    Attributes:
+        font: the font file that text is set in; None is the default one.
+        moment: when it was, for example ``"epoch 4"``; stands in the title.
+    """
+
+    font: str | None = None
+    moment: str = ""
+
+
+PLAIN = Style()
+
+
 class Figure(Protocol):
     """What a picture is drawn from: final data that nobody changes, as the classes in ``render/figures.py`` hold it."""
 
-    def draw(self, font: str | None = None) -> RGB:
-        """The picture, (H, W, 3) uint8 RGB, its text set in a font file; None is the default one."""
+    def draw(self, style: Style = PLAIN) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +63,10 @@ class Picture:
             that asks.
         remarks: what the reader should be told once, for example that a map is constant.
         format: how it is stored.
-        font: the font file that a figure's text is set in; None is the default one.
+        style: how a figure is drawn.
+        chapter: one of :data:`~lightning_cnnviz.output.story.CHAPTERS`, for sinks that order their pictures; empty
+            where it belongs to none.
+        description: how to read it and when it misleads, in Markdown.
 
     Raises:
         TypeError: the figure is neither.
@@ -58,14 +77,17 @@ class Picture:
     figure: RGB | Figure
     remarks: tuple[str, ...] = ()
     format: PictureFormat = "png"
-    font: str | None = None
+    style: Style = PLAIN
+    chapter: str = ""
+    description: str = ""
 
     def __post_init__(self) -> None:
         # Here, in the view that drew it: the sink's thread would know only that some picture cannot be encoded.
         _check_words(self.tag, self.remarks)
         one_of("format", self.format, get_args(PictureFormat))
-        if self.font is not None:
-            text("font", self.font)
+        instance("style", self.style, Style, "a Style")
+        text("chapter", self.chapter)
+        text("description", self.description)
         if isinstance(self.figure, np.ndarray):
             check_rgb(self.figure, f"{self.tag}: figure")
         elif not callable(getattr(self.figure, "draw", None)):
@@ -81,7 +103,7 @@ class Picture:
         if isinstance(self.figure, np.ndarray):
             return self.figure
         try:
-            image = self.figure.draw(self.font)
+            image = self.figure.draw(self.style)
             check_rgb(image)
         except Exception as error:
             raise DrawingError(f"{self.tag} could not be drawn: {type(error).__name__}: {error}") from error
@@ -97,6 +119,7 @@ class Scalar:
         value: the number.
         monitored: whether Lightning logs it, so that callbacks such as ``ModelCheckpoint`` can monitor it under its
             tag.
+        detail: whether it is kept with the look, for the page and for ``explain()``, but shown in no logger.
 
     Raises:
         TypeError: the value is no number, or the tag no string.
@@ -105,10 +128,12 @@ class Scalar:
     tag: str
     value: float
     monitored: bool = False
+    detail: bool = False
 
     def __post_init__(self) -> None:
         _check_words(self.tag)
         flag("monitored", self.monitored)
+        flag("detail", self.detail)
         object.__setattr__(self, "value", _as_number(self.tag, self.value))
 
 

@@ -20,8 +20,10 @@ def check_room(directory: str | os.PathLike[str]) -> None:
     """Checks that a disk has room for more pictures.
 
     Raises:
-        OSError: it is all but full, or the directory is gone.
+        OSError: it is all but full, or the directory is gone or no directory any more.
     """
+    if Path(directory).is_file():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(directory))
     if shutil.disk_usage(directory).free < SPARE_BYTES:
         raise OSError(errno.ENOSPC, f"less than {SPARE_BYTES // 2**20} MB left on the disk", os.fspath(directory))
 

@@ -15,6 +15,9 @@ from lightning_cnnviz.arguments import instance
 from lightning_cnnviz.output.artifacts import Array, Artifact, Look, Note, Picture, Scalar
 from lightning_cnnviz.output.disk import check_room, write_whole
 from lightning_cnnviz.output.encoding import encode, file_extension
+from lightning_cnnviz.output.look_record import encoded
+from lightning_cnnviz.output.record_files import write_record
+from lightning_cnnviz.output.run_report import RunReport
 from lightning_cnnviz.output.sink import Sink
 
 _NOT_IN_FILE_NAMES = re.compile(r'[<>:"\\|?*\x00-\x1f]')
@@ -25,16 +28,20 @@ class FileSink(Sink):
 
     A picture goes to ``<tag>_<step>.png`` and a note to ``<tag>_<step>.md``, the parts of the tag as folders and the
     step with six digits: ``grad_cam/layer4_000120.png``. Scalars go to ``scalars.csv`` with the columns tag, step,
-    value. Existing files of the same name are replaced, ``scalars.csv`` is continued. A subclass whose ``takes`` has
-    ``Array`` in it also writes the values behind the pictures, to ``<tag>_<step>.npy``.
+    value. What pictures are drawn from goes to the folder ``record``, and ``report.html`` shows all of it as one page.
+    Existing files of the same name are replaced, ``scalars.csv`` is continued. A subclass whose ``takes`` has ``Array``
+    in it also writes the values behind the pictures, to ``<tag>_<step>.npy``.
 
     Args:
         directory: made when the first artifact is written.
     """
 
+    takes = (Picture, Scalar, Note, Look)
+
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         instance("directory", directory, (str, os.PathLike), "a path")
         self.directory = Path(directory)
+        self._report = RunReport(self.directory)
 
     def write(self, artifact: Artifact, step: int) -> None:
         """Writes the artifact at once; a reader never sees half a picture.
@@ -46,8 +53,19 @@ class FileSink(Sink):
         check_room(self.directory)
         if isinstance(artifact, Scalar):
             self._append(artifact, step)
-        elif not isinstance(artifact, Look):
+        elif isinstance(artifact, Look):
+            write_record(self.directory, encoded(artifact, step), step)
+            self._report.add(artifact, step)
+        else:
             write_file(self.directory, artifact, f"_{step:06d}")
+
+    def flush(self) -> None:
+        """Renews the report, if that was not done just now."""
+        self._report.renew()
+
+    def finish(self) -> None:
+        """Completes the report."""
+        self._report.complete()
 
     def _append(self, scalar: Scalar, step: int) -> None:
         with (self.directory / "scalars.csv").open("a", newline="", encoding="utf-8") as file:

@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from lightning_cnnviz.output.artifacts import Array, DrawingError, Look, Note, Picture, Scalar, Seen
-from lightning_cnnviz.output.record import Group, Maps, Record, Setup
+from lightning_cnnviz.output.record import EncodedLook, Group, Maps, Record, Setup, encode_look
 from lightning_cnnviz.render import columns as drawn
 from lightning_cnnviz.render.figures import Sheet, Tiles
+
+
+def encoded(look: Look, step: int) -> EncodedLook:
+    """The record of a look as blobs, made once for all sinks that ask for it.
+
+    Raises:
+        DrawingError: something in it is other than it should be, which is no fault of the sink.
+    """
+    found = _encoded.setdefault(look, _Encoding())
+    with found.lock:
+        if step not in found.by_step:
+            found.by_step[step] = encode_look(record_of(look), step)
+        return found.by_step[step]
+
+
+class _Encoding:
+    """The encodings of one look, and who is at work on them."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.by_step: dict[int, EncodedLook] = {}
+
+
+_encoded: WeakKeyDictionary[Look, _Encoding] = WeakKeyDictionary()
 
 
 def record_of(look: Look) -> Record:

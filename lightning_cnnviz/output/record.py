@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_cnnviz.output.artifacts import RGB, PictureFormat
-from lightning_cnnviz.output.encoding import encode
+from lightning_cnnviz.output.encoding import encode_alike, file_extension
 from lightning_cnnviz.output.quantize import Quantized, halved, quantized
 from lightning_cnnviz.output.record_names import VERSION
 from lightning_cnnviz.render.colormaps import lookup_table
@@ -117,15 +117,30 @@ class Record:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class EncodedLook:
+    """The blobs of a look, and those of its setups by their names."""
+
+    setups: Mapping[str, list[bytes]]
+    look: list[bytes]
+
+
+def encode_look(record: Record, step: int) -> EncodedLook:
+    """A look with everything that it refers to."""
+    setups = [encode_setup(group.setup) for group in record.groups]
+    names = [setup_id(blobs) for blobs in setups]
+    return EncodedLook(dict(zip(names, setups, strict=True)), encode_record(record, step, names))
+
+
 def encode_setup(setup: Setup) -> list[bytes]:
     """The blobs of a setup: JSON, then the pictures."""
-    pictures = [encode(_in_display_size(picture), setup.picture_format) for picture in setup.pictures]
+    pictures = encode_alike([_in_display_size(picture) for picture in setup.pictures], setup.picture_format)
     head: dict[str, Any] = {
         "version": VERSION,
         "labels": None if setup.labels is None else [int(label) for label in setup.labels],
         "class_names": None if setup.class_names is None else [_text(name) for name in setup.class_names],
         "pictures": len(pictures),
-        "picture_type": f"image/{setup.picture_format}",
+        "picture_type": f"image/{file_extension(pictures[0]) if pictures else 'png'}",
         "descriptions": {name: _text(text) for name, text in setup.descriptions.items()},
         "colormaps": {name: base64.b64encode(lookup_table(name).tobytes()).decode() for name in setup.colormaps},
     }
@@ -138,6 +153,12 @@ def setup_id(blobs: Sequence[bytes]) -> str:
     """The name of an encoded setup."""
     name: str = json.loads(zlib.decompress(blobs[0]))["id"]
     return name
+
+
+def step_of(blobs: Sequence[bytes]) -> int:
+    """The step of an encoded look."""
+    step: int = json.loads(zlib.decompress(blobs[0]))["step"]
+    return step
 
 
 def encode_record(record: Record, step: int, setups: Sequence[str]) -> list[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lightning_cnnviz.output.record import Record, encode_record, encode_setup, setup_id
+from lightning_cnnviz.output.record import EncodedLook
 from lightning_cnnviz.output.record_names import LOOK_TAG, PLUGIN, SETUP_TAG
 
 if TYPE_CHECKING:
@@ -18,16 +18,13 @@ class RecordEvents:
     def __init__(self) -> None:
         self._written: set[str] = set()
 
-    def summaries(self, record: Record, step: int) -> Iterator[Summary]:
-        """What to add at this step, setups first."""
-        names = []
-        for group in record.groups:
-            blobs = encode_setup(group.setup)
-            names.append(setup_id(blobs))
-            if names[-1] not in self._written:
-                self._written.add(names[-1])
+    def summaries(self, encoded: EncodedLook) -> Iterator[Summary]:
+        """What to add at the step of a look, setups first."""
+        for name, blobs in encoded.setups.items():
+            if name not in self._written:
+                self._written.add(name)
                 yield blob_summary(SETUP_TAG, blobs)
-        yield blob_summary(LOOK_TAG, encode_record(record, step, names))
+        yield blob_summary(LOOK_TAG, encoded.look)
 
 
 def blob_summary(tag: str, blobs: Sequence[bytes]) -> Summary:

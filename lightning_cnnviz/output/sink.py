@@ -50,6 +50,9 @@ class Sink(ABC):
     def flush(self) -> None:  # noqa: B027 - most sinks hand everything over at once
         """Makes everything written so far visible to readers; called after every look and at the end."""
 
+    def finish(self) -> None:  # noqa: B027 - most sinks are always up to date
+        """Brings up to date what is renewed only now and then; called when a run ends, which another may follow."""
+
 
 class ClientSink(Sink):
     """A sink that writes through a logger's client, which stays the logger's to close.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar
 from lightning_cnnviz.output.disk import check_room, is_remote
 from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.event_records import use_fast_checksums
-from lightning_cnnviz.output.look_record import record_of
+from lightning_cnnviz.output.look_record import encoded
 from lightning_cnnviz.output.record_events import RecordEvents
+from lightning_cnnviz.output.run_report import RunReport
 from lightning_cnnviz.output.sink import ClientSink
+from lightning_cnnviz.output.story import place
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 class TensorBoardSink(ClientSink):
     """Writes to an open TensorBoard writer: pictures to Images, scalars to Scalars, notes to Text, looks to CNN Viz.
+
+    Beside the event file, unless that is elsewhere as on S3, it keeps ``report.html``: the page CNN Viz as one file.
 
     Args:
         client: the ``SummaryWriter`` of the Trainer's own logger.
@@ -30,6 +35,7 @@ class TensorBoardSink(ClientSink):
     def __init__(self, client: Any) -> None:
         super().__init__(client)
         self._records = RecordEvents()
+        self._report: RunReport | None = None
 
     def write(self, artifact: Artifact, step: int) -> None:
         """Hands the artifact to TensorBoard's own queue, pictures as finished PNG or JPEG.
@@ -45,8 +51,9 @@ class TensorBoardSink(ClientSink):
                 file_writer.add_summary(_image_summary(artifact), global_step=step)
             case Look():
                 use_fast_checksums(file_writer)
-                for summary in self._records.summaries(record_of(artifact), step):
+                for summary in self._records.summaries(encoded(artifact, step)):
                     file_writer.add_summary(summary, global_step=step)
+                self._add_to_report(artifact, step, str(file_writer.get_logdir()))
             case Scalar():
                 self.client.add_scalar(artifact.tag, artifact.value, step)
             case Note():
@@ -56,6 +63,20 @@ class TensorBoardSink(ClientSink):
         """Waits until TensorBoard's queue is on the disk; an error of an earlier write is raised here at the latest."""
         if self._client is not None:
             self._client.flush()
+        if self._report is not None:
+            self._report.renew()
+
+    def finish(self) -> None:
+        """Completes the report."""
+        if self._report is not None:
+            self._report.complete()
+
+    def _add_to_report(self, look: Look, step: int, directory: str) -> None:
+        if is_remote(directory):
+            return
+        if self._report is None:
+            self._report = RunReport(Path(directory))
+        self._report.add(look, step)
 
 
 def _check_event_file(file_writer: FileWriter) -> None:
@@ -72,9 +93,20 @@ def _check_event_file(file_writer: FileWriter) -> None:
 
 def _image_summary(picture: Picture) -> Summary:
     # Here, because importing the package should cost next to nothing.
-    from tensorboard.compat.proto.summary_pb2 import Summary  # noqa: PLC0415
+    from tensorboard.compat.proto.summary_pb2 import (  # noqa: PLC0415
+        DATA_CLASS_BLOB_SEQUENCE,
+        Summary,
+        SummaryMetadata,
+    )
 
     height, width, channels = picture.image.shape
     encoded = encode(picture.image, picture.format)
     image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=encoded)
-    return Summary(value=[Summary.Value(tag=picture.tag, image=image)])
+    tag = place(picture.tag, picture.chapter) if picture.chapter else picture.tag
+    metadata = SummaryMetadata(
+        display_name=picture.tag,
+        summary_description=picture.description,
+        plugin_data=SummaryMetadata.PluginData(plugin_name="images"),
+        data_class=DATA_CLASS_BLOB_SEQUENCE,  # without it TensorBoard's fast server makes metadata of its own
+    )
+    return Summary(value=[Summary.Value(tag=tag, image=image, metadata=metadata)])

@@ -77,6 +77,16 @@ class GuardedSink:
         except BaseException as error:
             self.report(error, f"{self.name} failed at flushing, and what it had not written yet may be left out")
 
+    def finish(self) -> None:
+        """Flushes the sink and lets it come to an end."""
+        self.flush()
+        finish = getattr(self._sink, "finish", None)
+        try:
+            if finish is not None:
+                finish()
+        except BaseException as error:
+            self.report(error, f"{self.name} failed at the end, and what it had not written yet may be left out")
+
     def report(self, cause: BaseException, what: str) -> None:
         """Keeps an error, unless one of its kind was reported before."""
         kind = (type(cause), getattr(cause, "errno", None))
@@ -177,7 +187,7 @@ class _Thread(Thread):
                 order.set()
             else:
                 self._sink.write(*order)
-        self._sink.flush()
+        self._sink.finish()
 
     def order(self, order: Order, deadline: float) -> bool:
         try:

@@ -20,6 +20,7 @@ from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
 from lightning_cnnviz.output.record_names import LOOK_TAG, PLUGIN, SETUP_TAG
+from lightning_cnnviz.output.story import without_place
 
 _STATIC = Path(__file__).parent / "static"
 _TYPES = {".js": "application/javascript", ".css": "text/css"}
@@ -139,7 +140,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         sequences = self._sequences(request, "images", tags, [run]).get(run, {}) if tags else {}
         return _json(
             {
-                tag: [
+                without_place(tag): [
                     {"step": one.step, "url": _address(one.values)}
                     for one in steps
                     if len(one.values) > _BEFORE_THE_PICTURE

@@ -8,20 +8,23 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from lightning_cnnviz.output.record_files import FOLDER, read_record
 from lightning_cnnviz.output.record_names import LOOK_TAG, SETUP_TAG
 from lightning_cnnviz.page.report import RunRecord
 
 
 def read_runs(directory: str | os.PathLike[str]) -> list[RunRecord]:
-    """The runs with a record below a directory, each named by its folder, the newest last.
+    """The runs with a record below a directory, in event files or in files of their own, the newest last.
 
-    A run may consist of several event files, as after a resume; of looks at the same step the last one counts. What is
-    damaged, as at the end of a run that was killed, is left out.
+    Each is named by its folder. A run may consist of several event files, as after a resume; of looks at the same step
+    the last one counts. What is damaged, as at the end of a run that was killed, is left out.
     """
     root = Path(directory)
     folders: dict[Path, float] = {}
-    for path in root.rglob("*tfevents*"):
-        folders[path.parent] = max(folders.get(path.parent, 0.0), path.stat().st_mtime)
+    for pattern, up in (("*tfevents*", 0), (f"{FOLDER}/look_*.zip", 1)):
+        for path in root.rglob(pattern):
+            folder = path.parents[up]
+            folders[folder] = max(folders.get(folder, 0.0), path.stat().st_mtime)
     runs = [_read_run(folder, _name(folder, root)) for folder in sorted(folders, key=lambda one: folders[one])]
     return [run for run in runs if run.looks]
 
@@ -33,14 +36,15 @@ def _name(folder: Path, root: Path) -> str:
 
 def _read_run(folder: Path, name: str) -> RunRecord:
     looks: dict[int, list[bytes]] = {}
-    setups: dict[str, list[bytes]] = {}
+    setups, in_order = read_record(folder)
     for path in sorted(folder.glob("*tfevents*")):
         for tag, step, blobs in _blobs(path):
             if tag == LOOK_TAG:
                 looks[step] = blobs
             else:
-                setups[json.loads(zlib.decompress(blobs[0]))["id"]] = blobs
-    return RunRecord(name, setups, [looks[step] for step in sorted(looks)])
+                setups.append(blobs)
+    named = {json.loads(zlib.decompress(blobs[0]))["id"]: blobs for blobs in setups}
+    return RunRecord(name, named, in_order + [looks[step] for step in sorted(looks)])
 
 
 def _blobs(path: Path) -> Iterator[tuple[str, int, list[bytes]]]:

@@ -83,26 +83,55 @@ def read_report(content: bytes) -> list[RunRecord]:
         raise ValueError("this is no report of lightning_cnnviz")
     coded = dict(re.findall(r'id="blob-(\d+)">([^<]*)<', text))
     blobs = {int(number): base64.b64decode(value) for number, value in coded.items()}
-    return [
-        RunRecord(
-            run["name"],
-            {name: [blobs[number] for number in numbers] for name, numbers in run["setups"].items()},
-            [[blobs[number] for number in numbers] for numbers in run["looks"]],
-        )
-        for run in json.loads(index[1])["runs"]
-    ]
+    try:
+        return [
+            RunRecord(
+                run["name"],
+                {name: [blobs[number] for number in numbers] for name, numbers in run["setups"].items()},
+                [[blobs[number] for number in numbers] for numbers in run["looks"]],
+            )
+            for run in json.loads(index[1])["runs"]
+        ]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError("this is a damaged report of lightning_cnnviz") from error
+
+
+class Thinning:
+    """As many looks as fit, spaced by equal factors rather than equal steps: early ones are close together.
+
+    Args:
+        most_bytes: of the looks as they stand in the file.
+    """
+
+    def __init__(self, most_bytes: float) -> None:
+        self._most_bytes = most_bytes
+        self._size = self._count = 0
+        self._looks: list[tuple[int, list[bytes]]] = []
+
+    @property
+    def kept(self) -> list[list[bytes]]:
+        """The blobs of the looks that are left, in their order."""
+        return [blobs for _, blobs in self._looks]
+
+    def add(self, blobs: list[bytes]) -> None:
+        """Takes in the next look, for which others may have to go, but never the first and the last two."""
+        self._looks.append((self._count, blobs))
+        self._count += 1
+        self._size += _size(blobs)
+        while self._size > self._most_bytes and len(self._looks) > _FEWEST_LOOKS:
+            # A look is worth the factor by which the ones beside it lie apart.
+            places = [place + 1 for place, _ in self._looks]
+            apart = [later / earlier for earlier, later in zip(places, places[2:])]  # noqa: B905 - of other lengths
+            _, blobs = self._looks.pop(1 + apart.index(min(apart)))
+            self._size -= _size(blobs)
 
 
 def thinned(looks: Sequence[list[bytes]], most_bytes: float) -> list[list[bytes]]:
-    """As many looks as fit, spaced by equal factors rather than equal steps: early ones are close together."""
-    kept = list(enumerate(looks))
-    size = sum(map(_size, looks))
-    while size > most_bytes and len(kept) > _FEWEST_LOOKS:
-        # A look is worth the factor by which the ones beside it lie apart.
-        apart = [(kept[i + 1][0] + 1) / (kept[i - 1][0] + 1) for i in range(1, len(kept) - 1)]
-        _, blobs = kept.pop(1 + apart.index(min(apart)))
-        size -= _size(blobs)
-    return [blobs for _, blobs in kept]
+    """Of looks as many as fit, see :class:`Thinning`."""
+    thinning = Thinning(most_bytes)
+    for blobs in looks:
+        thinning.add(blobs)
+    return thinning.kept
 
 
 def bundle() -> str:

@@ -24,12 +24,14 @@ class ColorBar:
         low: the value at the lowest color.
         high: the value at the highest color. With ``low == -high`` the bar marks 0 as well.
         label: what the values are, for example ``"activation"``.
+        words: written at the two ends instead of numbers, for maps that have each a scale of their own.
     """
 
     colormap: str
     low: float
     high: float
     label: str = ""
+    words: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         if self.low > self.high:
@@ -37,7 +39,9 @@ class ColorBar:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """The numbers to write along the bar, evenly spaced, from low to high."""
+        """What to write along the bar, evenly spaced, from low to high."""
+        if self.words is not None:
+            return (self.words[0], "0", self.words[1]) if self.low == -self.high else self.words
         values = (self.low, 0.0, self.high) if self.low == -self.high != 0 else (self.low, self.high)
         return tuple(map(format_number, values))
 

@@ -10,9 +10,9 @@ from functools import lru_cache
 from lightning_cnnviz.render.blocks import Block, Mosaic, beside, padded, stacked
 from lightning_cnnviz.render.text import (
     DARK,
-    GREEN,
     MUTED,
-    RED,
+    RIGHT,
+    WRONG,
     Color,
     common_size,
     current_font,
@@ -24,7 +24,7 @@ from lightning_cnnviz.render.text import (
     wrapped,
 )
 
-_COLORS: dict[bool | None, Color] = {True: GREEN, False: RED, None: DARK}
+_COLORS: dict[bool | None, Color] = {True: RIGHT, False: WRONG, None: DARK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Caption:
 
     Attributes:
         lines: for example ``("7  98%", "true 7")``; a line that is too long is wrapped, or else loses its middle.
-        correct: ``True`` for a green tick, ``False`` for a red cross, ``None`` for neither.
+        correct: ``True`` for a tick, ``False`` for a cross, ``None`` for neither.
     """
 
     lines: tuple[str, ...]

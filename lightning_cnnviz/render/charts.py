@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightning_cnnviz.output.artifacts import RGB
-from lightning_cnnviz.render.blocks import blank
-from lightning_cnnviz.render.text import DARK, line_block, text_block, text_width
+from lightning_cnnviz.render.blocks import blank, painted, stacked
+from lightning_cnnviz.render.text import DARK, RIGHT, WRONG, Color, line_block, text_block, text_width, wrapped
 
-_NEUTRAL, _GREEN, _RED, _TRACK = (130, 150, 180), (60, 160, 75), (205, 60, 55), (238, 238, 238)
+_COLORS = {True: (30, 120, 190), False: (230, 110, 20), None: (150, 150, 150)}
+_INKS = {True: RIGHT, False: WRONG, None: DARK}
+_TRACK = (238, 238, 238)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +20,10 @@ class Bar:
     """A horizontal bar.
 
     Attributes:
-        name: written at its left; shortened in the middle if it is long.
+        name: written at its left; on two lines, then shortened in the middle, if it is long.
         share: its length, from 0 to 1; drawn as 0 if it is not finite.
         label: written at its right.
-        correct: green if True, red if False, else neutral.
+        correct: blue with a tick if True, orange with a cross if False, else grey.
     """
 
     name: str
@@ -30,23 +32,43 @@ class Bar:
     correct: bool | None = None
 
 
-def bar_chart(bars: Sequence[Bar], *, width: int = 224, height: int = 224) -> RGB:
-    """Horizontal bars below each other, (height, width, 3) uint8 RGB."""
+def bar_chart(bars: Sequence[Bar], *, width: int = 224, height: int = 224, size: int | None = None) -> RGB:
+    """Horizontal bars below each other, (height, width, 3) uint8 RGB.
+
+    Args:
+        bars: from top to bottom.
+        width: of the picture.
+        height: of the picture.
+        size: of the type in pixels; None for what fits.
+    """
     picture = blank(height, width)
     row = height // len(bars)
-    size = max(10, min(row * 2 // 3, width // 13))
-    names = max(text_width(bar.name, size) for bar in bars)
+    size = size or max(10, min(row * 2 // 3, width // 13))
+    names = max(text_width(_marked(bar), size) for bar in bars)
     left = int(min(names, width * 0.42)) + 8
     right = width - int(max(text_width(bar.label, size) for bar in bars)) - 10
     for index, bar in enumerate(bars):
         rows = slice(index * row + row // 6, (index + 1) * row - row // 6)
-        color = {True: _GREEN, False: _RED, None: _NEUTRAL}[bar.correct]
-        _paste(picture, line_block(bar.name, left - 8, size, DARK if bar.correct is None else color), rows, 0)
+        ink, color = _INKS[bar.correct], _COLORS[bar.correct]
+        _paste(picture, _name_block(_marked(bar), left - 8, row, size, ink), rows, 0)
         picture[rows, left:right] = _TRACK
         share = bar.share if math.isfinite(bar.share) else 0
         picture[rows, left : left + round((right - left) * share)] = color
-        _paste(picture, text_block(bar.label, size, DARK), rows, right + 8)
+        _paste(picture, text_block(bar.label, size, ink), rows, right + 8)
     return picture
+
+
+def _marked(bar: Bar) -> str:
+    return bar.name if bar.correct is None else f"{'✓' if bar.correct else '✗'} {bar.name}"
+
+
+def _name_block(name: str, width: int, height: int, size: int, color: Color) -> RGB:
+    """A name on one line, or on two smaller ones where it would have to be cut."""
+    small = max(1, min(size, height // 2 * 6 // 7))
+    lines = wrapped(name, width, small)
+    if text_width(name, size) <= width or len(lines) != 2 or small < size // 2:
+        return line_block(name, width, size, color)
+    return painted(stacked([line_block(line, width, small, color) for line in lines]))
 
 
 def _paste(picture: RGB, block: RGB, within: slice, left: int) -> None:

@@ -53,6 +53,8 @@ class Maps:
         smooth: whether a map is enlarged bilinearly, or pixel by pixel.
         grey: whether the sample below a map loses its colors, which would be mistaken for those of the map.
         labels: for each sample K texts below its maps; a defect of a map comes first.
+        strongest: the largest magnitude to be shown, of all maps and epochs; below each map a bar then says how strong
+            it is beside that, and maps below a millionth of it are drawn as nothing. None: no bars.
 
     Raises:
         TypeError: the values are no real numbers.
@@ -66,10 +68,11 @@ class Maps:
     scale: Scale = "each"
     limits: tuple[float, float] | None = None
     laying: Laying = "alone"
-    alpha: float = 0.5
+    alpha: float = 0.6
     smooth: bool = False
     grey: bool = False
     labels: tuple[tuple[str, ...], ...] = ()
+    strongest: float | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 4:
@@ -81,7 +84,10 @@ class Maps:
     @cached_property
     def measured(self) -> Measured:
         """The limits (N, K, 2) of the colors, and what is wrong with maps, by (sample, column)."""
-        return measure_maps(self.values, scale=self.scale, symmetric=self.kind == "signed", limits=self.limits)
+        signed = self.kind == "signed"
+        return measure_maps(
+            self.values, scale=self.scale, symmetric=signed, limits=self.limits, strongest=self.strongest
+        )
 
     @property
     def column_headings(self) -> tuple[str, ...]:
@@ -111,28 +117,45 @@ class Maps:
             rows.append([text for each in texts for text in ((each, "") if self.laying == "both" else (each,))])
         return rows
 
+    def strengths(self) -> list[list[float | None]]:
+        """For each cell how strong its map is beside the strongest one, from 0 to 1; None for no bar."""
+        if not self.strongest:
+            return [[None] * len(self.column_headings) for _ in self.values]
+        with np.errstate(invalid="ignore"):
+            shares = np.abs(self.values).max(axis=(2, 3)) / self.strongest
+        shares = np.nan_to_num(shares, nan=0.0).clip(0, 1)
+        return [
+            list(row) for row in np.repeat(shares, len(self.column_headings) // len(self.headings), axis=1).tolist()
+        ]
+
     def summary(self) -> str | None:
         """One sentence if some of the maps have nothing to show."""
         return _summary(self.measured.defects, self.values.shape[0] * self.values.shape[1])
 
     def scale_note(self) -> str:
-        """What the colors mean, with numbers."""
-        return scale_note(self.measured.limits, self.scale)
+        """What the colors mean, with numbers, and the bars below."""
+        bars = f", bars: its strength, {format_number(self.strongest)} when full" if self.strongest else ""
+        return scale_note(self.measured.limits, self.scale) + bars
 
     def _laid_over(self, row: int, picture: RGB, colored: NDArray[np.uint8], box: Box | None) -> list[RGB]:
         size = (picture.shape[0], picture.shape[1]) if box is None else map_size(box)
         cells: list[RGB] = []
         for column, cell in enumerate(colored):
-            if self.smooth and (row, column) not in self.measured.defects:
-                low, high = self.measured.limits[row, column].tolist()
-                values = self.values[row, column]
+            sound = (row, column) not in self.measured.defects
+            low, high = self.measured.limits[row, column].tolist()
+            values = self.values[row, column]
+            if self.smooth and sound:
                 heat = draw_enlarged(values, size, colormap=self.colormap, limits=(low, high))
             else:
                 heat = resize(cell, size, smooth=False)
+            opacity = None
+            if sound:  # what is low should not tint what lies below it
+                opacity = np.abs(values) / high if self.kind == "signed" else (values - low) / (high - low)
+                opacity = resize(opacity.astype(np.float32).clip(0, 1), size, smooth=self.smooth)
             if box is None:
-                over = overlay(picture, heat, self.alpha)
+                over = overlay(picture, heat, self.alpha, opacity)
             else:
-                heat, over = lay_over(picture, heat, box, self.alpha)
+                heat, over = lay_over(picture, heat, box, self.alpha, opacity)
             cells += [heat, over] if self.laying == "both" else [over]
         return cells
 
@@ -147,6 +170,7 @@ class SignedImages:
         part: both signs, or one of them, for which zero is black.
         scale: ``"each"`` image by itself or all on one ``"shared"`` scale.
         labels: for each image a text below it.
+        limits: the values at the lowest and the highest color, instead of those that ``scale`` finds.
 
     Raises:
         ValueError: a shape does not fit.
@@ -157,6 +181,7 @@ class SignedImages:
     part: Literal["both", "positive", "negative"] = "both"
     scale: Scale = "each"
     labels: tuple[str, ...] = ()
+    limits: tuple[float, float] | None = None
 
     smooth = False
 
@@ -167,7 +192,8 @@ class SignedImages:
     @cached_property
     def measured(self) -> Measured:
         """The limits (N, 2) of the colors, and what is wrong with images, by (sample,)."""
-        return measure_rgb_kernels(self._drawn, scale=self.scale, symmetric=self.part == "both")
+        symmetric = self.part == "both"
+        return measure_rgb_kernels(self._drawn, scale=self.scale, symmetric=symmetric, limits=self.limits)
 
     @property
     def _drawn(self) -> NDArray[np.float32]:
@@ -188,6 +214,10 @@ class SignedImages:
         labels = self.labels or ("",) * len(self.values)
         defects = self.measured.defects if self.part == "both" else {}
         return [[defects.get((row,), label)] for row, label in enumerate(labels)]
+
+    def strengths(self) -> list[list[float | None]]:
+        """No bars."""
+        return [[None] for _ in self.values]
 
     def summary(self) -> str | None:
         """One sentence if some of the images have nothing to show."""
@@ -227,6 +257,10 @@ class Images:
         """A text below each cell."""
         return [[label] for label in self.labels or ("",) * len(self.pictures)]
 
+    def strengths(self) -> list[list[float | None]]:
+        """No bars."""
+        return [[None] for _ in self.pictures]
+
     def summary(self) -> str | None:
         """Nothing is wrong with a finished picture."""
         return None
@@ -259,6 +293,10 @@ class Bars:
         """No text below the cells: every bar has its own."""
         return [[""] for _ in self.charts]
 
+    def strengths(self) -> list[list[float | None]]:
+        """No bars."""
+        return [[None] for _ in self.charts]
+
     def summary(self) -> str | None:
         """Nothing is wrong with a chart."""
         return None
@@ -282,7 +320,7 @@ def scale_note(limits: NDArray[np.float64], scale: Scale) -> str:
 def _summary(defects: dict[tuple[int, ...], str], total: int) -> str | None:
     if not defects:
         return None
-    kinds = sorted(set(defects.values()))
+    kinds = sorted({defect.partition(" (")[0] for defect in defects.values()})
     return f"{len(defects)} of {total} maps are {', '.join(kinds[:3])}"
 
 

@@ -9,21 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lightning_cnnviz.output.artifacts import PLAIN, RGB, Style
 from lightning_cnnviz.render.bars import ColorBar
 from lightning_cnnviz.render.captions import Caption
+from lightning_cnnviz.render.charts import Bar
 from lightning_cnnviz.render.columns import Column, Images, Maps, SignedImages
 from lightning_cnnviz.render.film import Still, film_strip, heat_table
-from lightning_cnnviz.render.layout import sheet, tiles
+from lightning_cnnviz.render.layout import bar_sheet, sheet, tiles
 from lightning_cnnviz.render.placing import Box, outlined
 from lightning_cnnviz.render.text import using_font
-
-if TYPE_CHECKING:
-    from lightning_cnnviz.output.artifacts import RGB
 
 _T = TypeVar("_T")
 
@@ -59,27 +58,34 @@ class Sheet:
         columns: what stands beside them, each with one row of cells for every sample.
         title: what is shown, and of which layer.
         footer: how to read it.
+        bar: the color scale of the maps, if one bar holds for all.
+        first: the heading above the samples.
     """
 
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     title: str = ""
     footer: str = ""
+    bar: ColorBar | None = None
+    first: str = ""
 
-    def draw(self, font: str | None = None) -> RGB:
-        """The picture, (H, W, 3) uint8 RGB, its text set in a font file; None is DejaVu Sans."""
+    def draw(self, style: Style = PLAIN) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB."""
         samples = [row.picture for row in self.rows]
         captions = [row.caption for row in self.rows if row.caption is not None]
         headings = list(chain.from_iterable(column.column_headings for column in self.columns))
         labels = _side_by_side(column.cell_labels() for column in self.columns)
-        with using_font(font):
+        with using_font(style.font):
             return sheet(
                 [row.marked for row in self.rows],
                 captions if len(captions) == len(samples) else None,
                 _side_by_side(column.cells(samples, [row.box for row in self.rows]) for column in self.columns),
                 columns=headings if any(headings) else (),
-                title=self.title,
+                title=_titled(self.title, style),
                 footer=self.footer,
+                bar=self.bar,
+                first=self.first,
+                strengths=_side_by_side(column.strengths() for column in self.columns),
                 cell_labels=labels if any(chain.from_iterable(labels)) else None,
                 smooth=any(column.smooth for column in self.columns),
             )
@@ -88,6 +94,32 @@ class Sheet:
     def summary(self) -> str | None:
         """One sentence if some of the maps have nothing to show."""
         return next(filter(None, (column.summary() for column in self.columns)), None)
+
+
+@dataclass(frozen=True, eq=False)
+class BarSheet:
+    """One row per sample: the sample, then its bars over the whole width.
+
+    Attributes:
+        rows: the samples; captions are not drawn, for the bars say the same.
+        charts: for each sample its bars, from top to bottom.
+        title: what is shown.
+        footer: how to read it.
+    """
+
+    rows: tuple[Row, ...]
+    charts: tuple[tuple[Bar, ...], ...]
+    title: str = ""
+    footer: str = ""
+
+    summary = None
+
+    def draw(self, style: Style = PLAIN) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB."""
+        with using_font(style.font):
+            return bar_sheet(
+                [row.picture for row in self.rows], self.charts, title=_titled(self.title, style), footer=self.footer
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,14 +144,14 @@ class Tiles:
     bar_label: str = ""
     smooth: bool = False
 
-    def draw(self, font: str | None = None) -> RGB:
-        """The picture, (H, W, 3) uint8 RGB, its text set in a font file; None is DejaVu Sans."""
+    def draw(self, style: Style = PLAIN) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB."""
         bars = self._bars()
-        with using_font(font):
+        with using_font(style.font):
             return tiles(
                 list(chain.from_iterable(self.cells.cells(()))),
                 labels=self.labels,
-                title=self.title,
+                title=_titled(self.title, style),
                 footer=self.footer,
                 bar=bars[0] if self.bar == "all" else None,
                 bars=bars if self.bar == "each" else None,
@@ -173,8 +205,8 @@ class FilmStrip:
 
     summary = None
 
-    def draw(self, font: str | None = None) -> RGB:
-        """The picture, (H, W, 3) uint8 RGB, its text set in a font file; None is DejaVu Sans."""
+    def draw(self, style: Style = PLAIN) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB."""
         samples = [row.picture for row in self.rows]
         strips: list[list[Still]] = [[] for _ in samples]
         for frame in self.frames:
@@ -182,13 +214,13 @@ class FilmStrip:
                 strips, frame.maps.cells(samples), frame.lines, frame.correct, strict=True
             ):
                 strip.append(Still(cell, lines, correct))
-        with using_font(font):
+        with using_font(style.font):
             return film_strip(
                 samples,
                 ["" if row.caption is None else row.caption.lines[0] for row in self.rows],
                 strips,
                 [frame.heading for frame in self.frames],
-                title=self.title,
+                title=_titled(self.title, style),
                 footer=self.footer,
             )
 
@@ -221,9 +253,9 @@ class HeatTable:
 
     summary = None
 
-    def draw(self, font: str | None = None) -> RGB:
-        """The picture, (H, W, 3) uint8 RGB, its text set in a font file; None is DejaVu Sans."""
-        with using_font(font):
+    def draw(self, style: Style = PLAIN) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB."""
+        with using_font(style.font):
             return heat_table(
                 self.values,
                 self.rows,
@@ -232,9 +264,13 @@ class HeatTable:
                 logarithmic=self.logarithmic,
                 colormap=self.colormap,
                 label=self.label,
-                title=self.title,
+                title=_titled(self.title, style),
                 footer=self.footer,
             )
+
+
+def _titled(title: str, style: Style) -> str:
+    return " · ".join(filter(None, [title, style.moment]))
 
 
 def _side_by_side(columns: Iterator[list[list[_T]]]) -> list[list[_T]]:

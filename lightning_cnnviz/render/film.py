@@ -12,17 +12,16 @@ from numpy.typing import NDArray
 from lightning_cnnviz.render.bars import ColorBar
 from lightning_cnnviz.render.blocks import Mosaic, beside, grid, padded, stacked
 from lightning_cnnviz.render.captions import label_blocks
-from lightning_cnnviz.render.geometry import GAP, cell_block, framed
+from lightning_cnnviz.render.geometry import GAP, WIDTH, cell_block, framed
 from lightning_cnnviz.render.maps import draw_maps
-from lightning_cnnviz.render.text import DARK, GREEN, MUTED, RED, Color, format_number, text_block, text_width
+from lightning_cnnviz.render.text import DARK, MUTED, RIGHT, WRONG, Color, format_number, text_block, text_width
 
 if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB
 
-_WIDTH = 1300
 _SMALLEST_FRAME, _LARGEST_FRAME = 48, 128
 _LUMA, _DARK_CELL = np.array([0.299, 0.587, 0.114]), 140
-_MARKS: dict[bool | None, Color] = {True: GREEN, False: RED, None: (200, 200, 200)}
+_MARKS: dict[bool | None, Color] = {True: RIGHT, False: WRONG, None: (200, 200, 200)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Still:
     Attributes:
         picture: (h, w, 3) uint8 RGB.
         lines: what stands below it; the same number of lines in all frames.
-        correct: the line below is green if True, red if False, grey if None.
+        correct: the line below is blue if True, orange if False, grey if None.
     """
 
     picture: RGB
@@ -64,7 +63,7 @@ def film_strip(
     Returns:
         (H, W, 3) uint8 RGB, at most about 1,400 pixels wide with up to 24 frames.
     """
-    width = min(_LARGEST_FRAME, max(_SMALLEST_FRAME, _WIDTH // (len(headings) + 1) - GAP // 2))
+    width = min(_LARGEST_FRAME, max(_SMALLEST_FRAME, WIDTH // (len(headings) + 1) - GAP // 2))
     height = round(width * samples[0].shape[0] / samples[0].shape[1])
     size = max(11, width // 6)
     rows = [[Mosaic((1, 1)), *label_blocks(headings, width, size, DARK)]]
@@ -112,7 +111,7 @@ def heat_table(
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    width = min(_LARGEST_FRAME, max(_SMALLEST_FRAME, (_WIDTH - 200) // len(columns)))
+    width = min(_LARGEST_FRAME, max(_SMALLEST_FRAME, (WIDTH - 200) // len(columns)))
     height = min(width, 64)
     size = max(13, width // 5)
     names = max(int(text_width(name, size)) for name in rows) + GAP

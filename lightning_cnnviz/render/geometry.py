@@ -7,39 +7,42 @@ from typing import TYPE_CHECKING
 
 from lightning_cnnviz.render.bars import ColorBar, horizontal_bar
 from lightning_cnnviz.render.blocks import Block, Mosaic, fitted, padded, painted, stacked
-from lightning_cnnviz.render.text import DARK, MUTED, line_block
+from lightning_cnnviz.render.text import DARK, MUTED, Color, line_block, wrapped
 
 if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB
 
 GAP = 8
-NARROWEST_CELL = 96
-_WIDEST_CELL = 224
+MARGIN = 16
+WIDTH = 1000 - 2 * MARGIN
+"""Most pixels that a picture is wide without its margins: a browser shows it in 350 by leaving out pixels."""
+
+TALLEST = 8000
+"""Most pixels that a picture is high; what would lie beyond is left out, and said."""
+
+NARROWEST_CELL = 80
+WIDEST_CELL = 224
 _TALLEST_CELL = 1.5  # times its width
-_WANTED_WIDTH = 1000
-_WIDEST_PICTURE = 1400
 _NARROWEST_BODY = 480  # a title needs room
-_MARGIN = 16
+_CARD, _LEGIBLE = 350, 11  # pixels: a card in TensorBoard, and the smallest type to be read there
+_SMALLEST_TYPE = 18
 
 
-def cell_width(columns: int, native: int, *, share: float = 1.0, narrowest: int = NARROWEST_CELL) -> int:
+def cell_width(room: float, native: int, *, narrowest: int = NARROWEST_CELL) -> int:
     """Width of a cell: a multiple or a part of the picture's own width if one is near, so that its pixels stay equal.
 
     Args:
-        columns: cells in a row.
+        room: the most pixels there are for it.
         native: width of the picture to put there.
-        share: the part of a column that is left for the cell.
-        narrowest: below this, the picture rather grows beyond its usual width.
+        narrowest: no multiple or part below this is chosen.
     """
-    slot = (_WIDEST_PICTURE - 2 * _MARGIN) / columns
-    limit = max(narrowest, min(_WIDEST_CELL, share * max(slot - GAP, slot / 1.1)))
-    wanted = min(limit, max(share * _WANTED_WIDTH / columns, NARROWEST_CELL))
-    parts = max(1, round(native / wanted))
+    limit = max(1, min(WIDEST_CELL, int(room)))
+    parts = math.ceil(native / limit)
     if native % parts == 0:
-        even = native // parts * max(1, min(round(wanted / native), int(limit // native)))
-        if max(narrowest, 0.85 * wanted) <= even <= min(1.15 * wanted, limit):
+        even = native // parts * max(1, limit * parts // native)
+        if max(narrowest, 0.75 * limit) <= even <= limit:
             return even
-    return int(wanted)
+    return limit
 
 
 def tile_gap(width: int) -> int:
@@ -70,20 +73,23 @@ def balanced_columns(count: int, aspect: float) -> int:
 
 def text_size(width: float) -> int:
     """Size in pixels of text that can still be read when a picture of a width is shown 350 pixels wide."""
-    return max(24, round(width * 0.028))
+    return max(_SMALLEST_TYPE, math.ceil((width + 2 * MARGIN) * _LEGIBLE / _CARD))
 
 
 def framed(body: Block, title: str, footer: str, bar: ColorBar | None) -> RGB:
     """Put a title above a body, its scale and a remark below, and a margin around."""
     width = max(_NARROWEST_BODY, body.shape[1])
     size = text_size(width)
-    blocks: list[Block] = [body]
-    if title:
-        blocks.insert(0, line_block(title, width, size * 5 // 4, DARK))
+    blocks: list[Block] = [*paragraph(title, width, size * 9 // 8, DARK), body]
     if bar:
         blocks.append(horizontal_bar(bar, width, size))
-    if footer:
-        blocks.append(line_block(footer, width, size, MUTED))
+    blocks += paragraph(footer, width, size * 7 // 8, MUTED)
     inside = stacked(blocks, GAP)
-    size_with_margin = (inside.shape[0] + 2 * _MARGIN, max(width, inside.shape[1]) + 2 * _MARGIN)
-    return painted(Mosaic(size_with_margin, [(inside, _MARGIN, _MARGIN)]))
+    size_with_margin = (inside.shape[0] + 2 * MARGIN, max(width, inside.shape[1]) + 2 * MARGIN)
+    return painted(Mosaic(size_with_margin, [(inside, MARGIN, MARGIN)]))
+
+
+def paragraph(text: str, width: int, size: int, color: Color) -> list[Block]:
+    """A text in as many lines as it takes; nothing for none."""
+    lines = wrapped(text, width, size) if text else []
+    return [stacked([line_block(line, width, size, color) for line in lines])] if lines else []

@@ -22,9 +22,15 @@ def draw_rgb_kernels(kernels: NDArray[np.float32], *, scale: Scale = "shared") -
     return DrawnMaps(color_rgb_kernels(kernels, measured), measured.limits, measured.defects)
 
 
-def measure_rgb_kernels(kernels: NDArray[np.float32], *, scale: Scale, symmetric: bool = True) -> Measured:
+def measure_rgb_kernels(
+    kernels: NDArray[np.float32],
+    *,
+    scale: Scale,
+    symmetric: bool = True,
+    limits: tuple[float, float] | None = None,
+) -> Measured:
     """Finds limits (K, 2), the same for the channels of a kernel, and defects."""
-    return measure_maps(_side_by_side(kernels), scale=scale, symmetric=symmetric)
+    return measure_maps(_side_by_side(kernels), scale=scale, symmetric=symmetric, limits=limits)
 
 
 def color_rgb_kernels(kernels: NDArray[np.float32], measured: Measured, *, symmetric: bool = True) -> NDArray[np.uint8]:

@@ -23,6 +23,7 @@ _BLACK = (0, 0, 0)
 # Sums of float32 in another order differ by this share of their size: contrast below it is rounding, not structure.
 _ROUNDING = 1e-6
 _CACHED_PIXELS = 2**16
+_NEGLIGIBLE = 1e-6  # of the strongest map beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,13 @@ def measure_maps(
     scale: Scale = "each",
     symmetric: bool = False,
     limits: tuple[float, float] | None = None,
+    strongest: float | None = None,
 ) -> Measured:
-    """Find the limits between which maps are colored, and what is wrong with them; arguments as of `draw_maps`."""
+    """Find the limits between which maps are colored, and what is wrong with them.
+
+    Arguments are those of `draw_maps`, and ``strongest``: the largest magnitude that the maps are beside. One that
+    stays below a millionth of it has a defect, and so much room that it is drawn flat.
+    """
     if scale not in get_args(Scale):
         raise ValueError(f"scale must be 'each' or 'shared', got {scale!r}")
     maps = _as_maps(values)
@@ -76,7 +82,15 @@ def measure_maps(
     if limits is not None:
         found[...] = limits
     suspect = _is_flat(lowest, highest) | ~sound
-    defects = {index: ", ".join(_describe(maps[index])) for index in map(tuple, np.argwhere(suspect).tolist())}
+    faint: dict[tuple[int, ...], str] = {}
+    if strongest:
+        largest = np.maximum(-lowest, highest)
+        negligible = ~suspect & (largest <= _NEGLIGIBLE * strongest)
+        found[negligible] = (-strongest, strongest) if symmetric else (0, strongest)
+        faint = {
+            index: f"≈ 0 ({format_number(largest[index])})" for index in map(tuple, np.argwhere(negligible).tolist())
+        }
+    defects = faint | {index: ", ".join(_describe(maps[index])) for index in map(tuple, np.argwhere(suspect).tolist())}
     return Measured(found, defects, finite)
 
 
@@ -238,13 +252,14 @@ def _describe(pixels: NDArray[Any]) -> Iterator[str]:
         yield f"{rest}constant {format_number(finite.mean())}" if finite.any() else f"{rest}all 0"
 
 
-def overlay(image: RGB, heat: RGB, alpha: float = 0.5) -> RGB:
+def overlay(image: RGB, heat: RGB, alpha: float = 0.5, weights: NDArray[np.float32] | None = None) -> RGB:
     """Lay a colored map over an image: ``image * (1 - alpha) + heat * alpha``, rounded.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         heat: (H, W, 3) uint8 RGB.
         alpha: weight of ``heat``, from 0 (the image alone) to 1.
+        weights: (H, W) from 0 to 1, by which ``alpha`` is multiplied at each pixel; None for 1 everywhere.
 
     Returns:
         (H, W, 3) uint8 RGB, a new array.
@@ -258,4 +273,7 @@ def overlay(image: RGB, heat: RGB, alpha: float = 0.5) -> RGB:
         raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
     import cv2  # noqa: PLC0415 - only those who draw wait for it
 
-    return np.asarray(cv2.addWeighted(image, 1 - alpha, heat, alpha, 0), np.uint8)
+    if weights is None:
+        return np.asarray(cv2.addWeighted(image, 1 - alpha, heat, alpha, 0), np.uint8)
+    of_heat = np.multiply(weights, np.float32(alpha), dtype=np.float32)
+    return np.asarray(cv2.blendLinear(image, heat, 1 - of_heat, of_heat), np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lightning_cnnviz.render.maps import overlay
 
@@ -30,7 +31,9 @@ def map_size(box: Box) -> tuple[int, int]:
     return max(bottom - top, 1), max(right - left, 1)
 
 
-def lay_over(picture: RGB, heat: RGB, box: Box, alpha: float) -> tuple[RGB, RGB]:
+def lay_over(
+    picture: RGB, heat: RGB, box: Box, alpha: float, weights: NDArray[np.float32] | None = None
+) -> tuple[RGB, RGB]:
     """Returns a colored map at its place in an empty picture, and over the picture; the rest stays as it is.
 
     Args:
@@ -38,18 +41,19 @@ def lay_over(picture: RGB, heat: RGB, box: Box, alpha: float) -> tuple[RGB, RGB]
         heat: the colored map, of the height and width of `map_size`.
         box: where it lies.
         alpha: weight of the map, from 0 to 1.
+        weights: by which ``alpha`` is multiplied at each pixel of the map, (h, w) from 0 to 1; None for 1 everywhere.
     """
     left, top, right, bottom = _edges(box)
-    heat = heat[:: 1 if box[1] < box[3] else -1, :: 1 if box[0] < box[2] else -1]
     height, width = picture.shape[:2]
     rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
-    part = np.ascontiguousarray(
-        heat[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left], np.uint8
-    )
+    turned = slice(None, None, 1 if box[1] < box[3] else -1), slice(None, None, 1 if box[0] < box[2] else -1)
+    inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+    part = np.ascontiguousarray(heat[turned][inside])
     alone, over = np.full_like(picture, _BEYOND), picture.copy()
     if part.size:
+        shares = None if weights is None else np.ascontiguousarray(weights[turned][inside])
         alone[rows, columns] = part
-        over[rows, columns] = overlay(np.ascontiguousarray(picture[rows, columns]), part, alpha)
+        over[rows, columns] = overlay(np.ascontiguousarray(picture[rows, columns]), part, alpha, shares)
     return alone, over
 
 

@@ -22,8 +22,9 @@ Color: TypeAlias = tuple[int, int, int]
 
 DARK: Color = (38, 38, 38)
 MUTED: Color = (105, 105, 105)
-GREEN: Color = (23, 122, 56)
-RED: Color = (196, 32, 38)
+RIGHT: Color = (0, 92, 160)
+WRONG: Color = (200, 80, 0)
+"""Blue and orange, which all kinds of color vision tell apart; a tick and a cross stand beside them."""
 
 _ELLIPSIS = "…"
 _font: ContextVar[str | None] = ContextVar("font", default=None)

@@ -18,6 +18,9 @@ from lightning_cnnviz.samples.fixed import FixedSamples
 from lightning_cnnviz.samples.origin import Origin
 from lightning_cnnviz.samples.truth import read_truth, split
 
+BEARABLE = 8 * 2**20
+"""So many bytes of images are kept, and looked at in one pass, where nobody asked for that many."""
+
 
 @dataclass(order=True, frozen=True)
 class _Candidate:
@@ -40,6 +43,11 @@ class SampleCollector:
         count: how many samples to choose.
         image_key: where the images are in a batch, as in `unpack`.
         label_key: where the labels are in a batch; None if there are none.
+        most: up to how many are chosen where images are so small that all of them take no more than `BEARABLE` bytes;
+            None: as many as `count`.
+
+    Attributes:
+        count: how many are chosen.
 
     Raises:
         TypeError: if `count` is not an integer.
@@ -47,9 +55,16 @@ class SampleCollector:
     """
 
     def __init__(
-        self, count: int, image_key: int | str = DEFAULT_IMAGE_KEY, label_key: int | str | None = DEFAULT_LABEL_KEY
+        self,
+        count: int,
+        image_key: int | str = DEFAULT_IMAGE_KEY,
+        label_key: int | str | None = DEFAULT_LABEL_KEY,
+        *,
+        most: int | None = None,
     ) -> None:
-        self.count = integer("count", count, least=1)
+        self.least = integer("count", count, least=1)
+        self.most = max(self.least, most or 0)
+        self.count = self.most
         self._image_key = image_key
         self._label_key = label_key
         self._candidates: list[_Candidate] = []
@@ -100,8 +115,9 @@ class SampleCollector:
         count = len(found.images)
         labels = None if found.truth is None else split(found.labels, count)
         groups = None if found.truth is None else found.truth.groups()
-        if self.empty:
+        if self.empty and count:
             self._form = found.form
+            self.count = min(self.most, max(self.least, BEARABLE // _bytes(found.images[0])))
         for index, image in enumerate(found.images):
             if found.form == self._form and (self.empty or image.shape == self._candidates[0].image.shape):
                 label = None if labels is None else labels[index]
@@ -149,6 +165,10 @@ class SampleCollector:
                 return
             self._candidates.pop()
         insort(self._candidates, _Candidate(preference, own_copy(image), _own(label)))
+
+
+def _bytes(image: Tensor) -> int:
+    return image.numel() * image.element_size()
 
 
 def _own(label: object) -> object:

@@ -27,7 +27,8 @@ class FixedSamples(ShownSamples):
 
     Args:
         images: (N, C, H, W) floating point, normalised as for training. Copied to the CPU.
-        labels: (N,) class indices, any integer dtype.
+        labels: (N,) class indices, any integer dtype; also what else a batch says of its images: several labels of each
+            as 0s and 1s (N, labels), numbers to be predicted (N, numbers), masks (N, H, W).
         class_names: the name of each class, in the order of the model's outputs.
         mean: what the model's preprocessing subtracted from each channel (C numbers, or one), for values in 0..1.
         std: by what it then divided each channel.

@@ -30,7 +30,7 @@ from lightning_cnnviz.samples.origin import Origin
 from lightning_cnnviz.samples.perturbations import Perturbation
 from lightning_cnnviz.samples.pictures import denormalized, normalized, picture_note, to_pictures
 from lightning_cnnviz.samples.state import packed, unpacked
-from lightning_cnnviz.samples.truth import Truth
+from lightning_cnnviz.samples.truth import Truth, labels_and_truth
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # a part of typing from Python 3.11 on
@@ -69,6 +69,7 @@ class ShownSamples:
             instance("perturbed", perturbed, Mapping, "a mapping from names to images or perturbations")
         self.images = checked_images(images)
         self.class_names = checked_class_names(class_names)
+        labels, truth = labels_and_truth(labels, truth, len(images))
         self.labels = checked_labels(labels, len(images), self.class_names)
         self.origin = origin or Origin()
         if self.origin.form.dtype == torch.uint8:  # the model undoes it itself
@@ -191,6 +192,27 @@ class ShownSamples:
             regions=self.regions if same else None,
             perturbed=None,
             origin=replace(self.origin, raw=None, form=Form(), notes=(*self.origin.notes, *notes)),
+        )
+
+    def chosen(self, indices: Sequence[int]) -> Self:
+        """Returns some of the samples, in this order, with all that belongs to them.
+
+        Raises:
+            IndexError: there is no such sample.
+        """
+        order = list(indices)
+        arguments = self._arguments()
+        for name in ("images", "labels", "regions", "original_boxes"):
+            values = arguments[name]
+            arguments[name] = None if values is None else values[order]
+        return type(self)(
+            **{
+                **arguments,
+                "originals": self.originals and [self.originals[index] for index in order],
+                "perturbed": {name: copies[order] for name, copies in self.perturbed.items()},
+                "truth": self.truth and self.truth.chosen(order),
+                "origin": replace(self.origin, raw=None),
+            }
         )
 
     def hooked(self, images: Tensor, normalization: Normalization | None, *, keep_originals: bool) -> Self:

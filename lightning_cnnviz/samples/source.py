@@ -24,6 +24,7 @@ class SampleSource:
 
     Args:
         given: the samples themselves, or how many are to be taken from batches.
+        most: up to how many are taken where images are small, see :class:`SampleCollector`.
         image_key: where the images are in a batch.
         label_key: where the labels are; None if there are none.
         class_names: the name of each class, where the samples do not say.
@@ -51,6 +52,7 @@ class SampleSource:
         mean: Sequence[float] | None,
         std: Sequence[float] | None,
         bands: Sequence[int] | None = None,
+        most: int | None = None,
     ) -> None:
         self.samples: FixedSamples | None = None
         self.remarks: list[str] = []
@@ -71,7 +73,8 @@ class SampleSource:
         if isinstance(given, FixedSamples):
             self._given = given.with_display_defaults(**self._display)
         else:
-            self._collector = SampleCollector(integer("samples", given, least=1), image_key, label_key)
+            count = integer("samples", given, least=1)
+            self._collector = SampleCollector(count, image_key, label_key, most=most)
 
     @property
     def is_given(self) -> bool:
@@ -94,7 +97,7 @@ class SampleSource:
     def restart(self) -> None:
         """Forgets the batches shown so far: they come again."""
         if self._collector is not None and self.samples is None:
-            self._collector = SampleCollector(self._collector.count, *self._keys)
+            self._collector = SampleCollector(self._collector.least, *self._keys, most=self._collector.most)
             self._batches = 0
 
     def add(self, batch: object, dataset: object = None) -> None:
@@ -150,7 +153,7 @@ class SampleSource:
         return {
             **(kept or {"images": None}),
             "fingerprint": self._known_by(),
-            "count": None if self._collector is None else self._collector.count,
+            "count": None if self._collector is None else self._collector.most,
         }
 
     def load_state_dict(self, state: Mapping[str, Any] | None) -> bool:
@@ -167,9 +170,9 @@ class SampleSource:
         if self._given is not None:
             return self._compare(fingerprint(self._given), before)
         assert self._collector is not None
-        if count not in (None, self._collector.count):
+        if count not in (None, self._collector.most):
             self.remarks.append(
-                f"samples={self._collector.count} replaces the {count} samples of the checkpoint: new ones "
+                f"samples={self._collector.most} replaces the {count} samples of the checkpoint: new ones "
                 "are taken, and what views remember begins anew"
             )
             return False
@@ -205,11 +208,11 @@ class SampleSource:
         return False
 
     def _remark_on_choice(self, collector: SampleCollector, samples: FixedSamples) -> None:
-        wanted = None if self._classes is None else min(collector.count, self._classes)
+        wanted = None if self._classes is None else min(collector.least, self._classes)
         of_classes = collector.classes or 0
-        if len(samples) < collector.count:
+        if len(samples) < collector.least:
             self.remarks.append(
-                f"only {len(samples)} of {collector.count} samples were found in the first {self._batches} batches: "
+                f"only {len(samples)} of {collector.least} samples were found in the first {self._batches} batches: "
                 "FixedSamples.from_dataset(...) takes as many as you like"
             )
         elif wanted is not None and 0 < of_classes < wanted:

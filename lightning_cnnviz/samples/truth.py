@@ -12,9 +12,13 @@ from torch import Tensor
 
 from lightning_cnnviz.arguments import instance, one_of
 
-TruthKind: TypeAlias = Literal["classes", "multi_hot", "soft", "values", "masks", "boxes"]
+TruthKind: TypeAlias = Literal["classes", "multi_hot", "soft", "values", "masks", "pictures", "boxes"]
 """What the truth of an image is: one class, several classes or a yes, shares of classes, numbers to be predicted, a
-class for each pixel, boxes."""
+class for each pixel, numbers for each pixel, boxes."""
+
+
+NO_CLASS = 255
+"""What masks say of pixels that belong to no class, or of which nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class Truth:
         kind: what ``values`` are.
         values: ``"classes"``: (N,) int64 class indices. ``"multi_hot"``: (N, labels) bool; one column is a yes or no.
             ``"soft"``: (N, classes) float32, each row sums to one. ``"values"``: (N, numbers) float32.
-            ``"masks"``: (N, H, W) int64 class indices. ``"boxes"``: for each image (boxes, 4) float32.
+            ``"masks"``: (N, H, W) int64 class indices. ``"pictures"``: (N, C, H, W) float32. ``"boxes"``: for each
+            image (boxes, 4) float32.
         classes: for boxes, the class of each, where there are any: for each image (boxes,) int64.
     """
 
@@ -53,9 +58,24 @@ class Truth:
             return self.values.argmax(dim=1)
         return None
 
+    @property
+    def highest(self) -> int | None:
+        """The highest class, where all values may be classes: whole numbers from 0 on, one for each image or pixel.
+
+        255 stands for pixels of no class.
+        """
+        if self.kind not in ("classes", "values", "masks") or isinstance(self.values, tuple):
+            return None
+        values = self.values
+        if self.kind == "masks":
+            values = values[values != NO_CLASS]
+        elif self.kind == "values" and (values.shape[1] > 1 or bool((values != values.round()).any())):
+            return None
+        return None if not values.numel() or bool((values < 0).any()) else int(values.max())
+
     def groups(self) -> list[int] | None:
         """A class of each image by which a choice of images can be spread; None where there is none."""
-        if isinstance(self.values, tuple) or self.kind in ("values", "masks"):
+        if isinstance(self.values, tuple) or self.kind in ("values", "masks", "pictures"):
             return None
         if self.kind == "classes":
             return [int(label) for label in self.values]
@@ -63,15 +83,27 @@ class Truth:
         leading = self.values[:, 0] if self.values.shape[1] == 1 else self.values.float().argmax(dim=1)
         return [int(group) for group in leading]
 
+    def chosen(self, indices: Sequence[int]) -> Truth:
+        """The truth of some of the images, in this order."""
+        values = self.values
+        return Truth(
+            self.kind,
+            tuple(values[index] for index in indices) if isinstance(values, tuple) else values[list(indices)],
+            self.classes and tuple(self.classes[index] for index in indices),
+        )
+
     def state_dict(self) -> dict[str, Any]:
         """Everything as tensors and primitives."""
         values = list(self.values) if isinstance(self.values, tuple) else self.values
+        if self.kind == "masks" and isinstance(values, Tensor) and 0 <= int(values.min()) <= int(values.max()) < 256:
+            values = values.to(torch.uint8)
         return {"kind": self.kind, "values": values, "classes": self.classes and list(self.classes)}
 
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Any]) -> Truth:
         """The truth whose state this is."""
         values, classes = state["values"], state["classes"]
+        values = values.long() if state["kind"] == "masks" else values
         return cls(state["kind"], tuple(values) if isinstance(values, list) else values, classes and tuple(classes))
 
 
@@ -79,9 +111,9 @@ def read_truth(labels: object, count: int) -> Truth | None:
     """Returns what a batch says of its `count` images; None where it says nothing that can be read.
 
     Class indices, also one-hot, become classes; so do lists, arrays and sparse tensors of them. Other 0s and 1s are
-    several labels, and rows that sum to one are soft. Integers for each pixel are masks, other floats are numbers to be
-    predicted. A list of dictionaries with ``"boxes"``, as torchvision's detectors take it, is boxes. Strings and
-    negative classes are not read.
+    several labels, and rows that sum to one are soft. Integers for each pixel are masks, other numbers for each pixel
+    pictures, other floats are numbers to be predicted. A list of dictionaries with ``"boxes"``, as torchvision's
+    detectors take it, is boxes. Strings and negative classes are not read.
     """
     boxes = _boxes(labels, count)
     if boxes is not None:
@@ -94,6 +126,21 @@ def read_truth(labels: object, count: int) -> Truth | None:
     if values.ndim == 2 and values.shape[1] == 0:
         return None
     return _rows(values)
+
+
+def labels_and_truth(labels: Tensor | None, truth: Truth | None, count: int) -> tuple[Tensor | None, Truth | None]:
+    """Labels of one class for each image as they are, and of what else is given in their place what it says.
+
+    A single yes or no of each image is class 1 or class 0.
+    """
+    if isinstance(labels, Tensor) and labels.ndim > 1 and len(labels) == count:
+        found = read_truth(labels, count)
+        if found is None:
+            return labels, truth
+        labels, truth = found.labels, found if truth is None else truth
+    if labels is None and truth is not None and isinstance(truth.values, Tensor) and truth.kind == "multi_hot":
+        labels = truth.values[:, 0].long() if truth.values.shape[1] == 1 else None
+    return labels, truth
 
 
 def split(labels: object, count: int) -> list[object] | None:
@@ -149,7 +196,9 @@ def _masks(values: Tensor) -> Truth | None:
         values = values[:, 0]
     if values.ndim == 4 and bool(((values == 0) | (values == 1)).all()) and bool((values.sum(dim=1) == 1).all()):
         values = values.long().argmax(dim=1)
-    return Truth("masks", values.long()) if whole and values.ndim == 3 else None
+    if whole and values.ndim == 3:
+        return Truth("masks", values.long())
+    return Truth("pictures", (values if values.ndim == 4 else values[:, None]).float())
 
 
 def _boxes(labels: object, count: int) -> Truth | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, get_args
 
+import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_cnnviz.arguments import flag, one_of, optional_key, positive, required_key, text
@@ -22,11 +23,13 @@ from lightning_cnnviz.training.failures import Failures, OnError, batch_entry, e
 from lightning_cnnviz.training.looks import look
 from lightning_cnnviz.training.memory import Memory, restore, saved
 from lightning_cnnviz.training.rehearsal import check_views_on, prepare
-from lightning_cnnviz.training.sampling import Sampling, count_to_take
+from lightning_cnnviz.training.sampling import Sampling, counts_to_take
 from lightning_cnnviz.training.schedule import Schedule
 from lightning_cnnviz.training.session import Session
+from lightning_cnnviz.training.validation_watching import ValidationWatching
 from lightning_cnnviz.training.watching import Watching
 from lightning_cnnviz.views import View, default_views
+from lightning_cnnviz.views.base import check_font
 
 _unattached = itertools.count(1)
 
@@ -57,12 +60,14 @@ class CNNVisualizer(Callback):
         std: as ``mean``.
         class_names: None: the dataset's ``classes``.
         bands: the three channels shown as red, green and blue where images have more than three, counted from 0.
-        tag_prefix: put before every tag, to tell several of these callbacks apart.
+        tag_prefix: put before every tag, to tell several of these callbacks apart; None: nothing.
         max_overhead: the share of the training time, above 0 and at most 1, that looks may take; beyond it the last of
             the views are left out until there is room again, but never in the first and the last epoch.
         sinks: where to write, for example ``[FileSink("pictures")]``; None: to the Trainer's loggers, or to files below
             its ``default_root_dir`` if it has none.
-        picture_format: ``"png"``, or ``"jpeg"`` for photographs: a fifth of the size, with losses.
+        picture_format: ``"png"``, or ``"jpeg"`` for photographs: a fifth of the size, with losses; ``"smallest"``: each
+            picture in the one of the two that makes it smaller, which takes the time of both.
+        font: the path of a font file for scripts that the installed fonts lack; None: what is installed.
         on_error: what a failure while training does: ``"warn"``, or ``"raise"`` for debugging.
 
     Raises:
@@ -92,13 +97,15 @@ class CNNVisualizer(Callback):
         std: Sequence[float] | None = None,
         class_names: Sequence[str] | None = None,
         bands: Sequence[int] | None = None,
-        tag_prefix: str = "",
+        tag_prefix: str | None = "",
         max_overhead: float | None = None,
         sinks: Sequence[Sink] | None = None,
         picture_format: PictureFormat = "png",
+        font: str | None = None,
         on_error: OnError = "warn",
     ) -> None:
         super().__init__()
+        tag_prefix = "" if tag_prefix is None else tag_prefix  # `null` is how configuration files leave something out
         with refusing(type(self).__name__):
             show = positive("show", show)
             every_n_epochs = positive("every_n_epochs", every_n_epochs)
@@ -107,6 +114,7 @@ class CNNVisualizer(Callback):
             one_of("on_error", on_error, get_args(OnError))
             one_of("picture_format", picture_format, get_args(PictureFormat))
             check_share("max_overhead", max_overhead)
+            check_font(font)
             output_key = optional_key("output_key", output_key)
             check_reading(output, forward)
             image_key, label_key = required_key("image_key", image_key), optional_key("label_key", label_key)
@@ -115,7 +123,9 @@ class CNNVisualizer(Callback):
             check_distinct(views)
             check_sinks(sinks)
             # Numbers may want more samples than are to be drawn.
-            taken = samples if isinstance(samples, FixedSamples) else count_to_take(samples, views)
+            one_class = callable(target) or np.ndim(target) == 0
+            wanting = views if one_class else None  # else a class for each sample
+            taken, most = (samples, None) if isinstance(samples, FixedSamples) else counts_to_take(samples, wanting)
             self.show = show if isinstance(samples, FixedSamples) else min(show, int(samples))
             self.sampling = Sampling(
                 self,
@@ -128,7 +138,9 @@ class CNNVisualizer(Callback):
                     mean=mean,
                     std=std,
                     bands=bands,
+                    most=most,
                 ),
+                drawn=None if isinstance(samples, FixedSamples) else samples,
                 has_keys=image_key != DEFAULT_IMAGE_KEY or label_key not in (DEFAULT_LABEL_KEY, None),
                 has_display=any(given is not None for given in (class_names, mean, std, bands)),
             )
@@ -140,11 +152,13 @@ class CNNVisualizer(Callback):
         self.tag_prefix = tag_prefix
         self.sinks = None if sinks is None else list(sinks)
         self.picture_format = picture_format
+        self.font = font
         self.failures = Failures(type(self).__name__, on_error)
         self.schedule = Schedule(type(self).__name__, every_n_epochs, log_untrained, max_overhead)
         self.memory = Memory(self.views, self.failures)
         self.monitored: dict[str, float] = {}
         self._watching = Watching(self.views, self.failures, image_key, label_key)
+        self._validation = ValidationWatching(self, image_key, label_key)
         self._session: Session | None = None
         self._position = -next(_unattached)
 
@@ -187,15 +201,24 @@ class CNNVisualizer(Callback):
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Takes samples from the first batches."""
+        """Takes samples from the first batches, and listens for the model's answers where a view wants them."""
         self.sampling.see(trainer, batch, batch_idx, dataloader_idx)
+        self._validation.before_batch(trainer, pl_module, batch, batch_idx, dataloader_idx)
 
     @batch_entry
-    def on_test_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    def on_validation_batch_end(  # noqa: PLR0917 - Lightning's signature
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
-        """Takes samples from the first batches."""
-        self.sampling.see(trainer, batch, batch_idx, dataloader_idx)
+        """Shows the answers to the views that want them."""
+        self._validation.after_batch(None if self._session is None else self._session.known_reading(self))
+
+    on_test_batch_start, on_test_batch_end = on_validation_batch_start, on_validation_batch_end
 
     @entry
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -250,6 +273,7 @@ class CNNVisualizer(Callback):
     @entry
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Writes what is still waiting; the loggers close next."""
+        self._validation.stop()
         self._close()
 
     @entry

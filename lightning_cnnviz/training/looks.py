@@ -12,7 +12,8 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lightning_cnnviz.look import UNMETERED, run_views
-from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar, Seen
+from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar, Seen, Style
+from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.checks import check_artifact
 from lightning_cnnviz.training.outlet import Sinks
 from lightning_cnnviz.training.progress import ProgressBar
@@ -116,8 +117,8 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
     groups: dict[tuple[object, ...], list[_Shown]] = {}
     for callback, due in zip(session.callbacks, plan.due, strict=True):
         if due:
-            shown = [_Shown(view, callback) for view in _views(callback, due, session)]
-            groups.setdefault(_pass_key(callback), []).extend(shown)
+            for shown in (_Shown(view, callback) for view in _views(callback, due, session)):
+                groups.setdefault(_pass_key(shown), []).append(shown)
     monitored: dict[str, float] = {}
     occurrences = Occurrences()
     seen: dict[int, list[Seen]] = {}
@@ -130,16 +131,16 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
                 ours = written.setdefault(number, [])
                 with shown_view.callback.failures.of(shown_view.view):
                     for artifact in artifacts:
-                        placed = _placed(session, shown_view, artifact, occurrences)
+                        placed = _placed(session, shown_view, artifact, occurrences, plan.epoch)
                         if isinstance(placed, Scalar) and placed.monitored:
                             monitored[placed.tag] = shown_view.callback.monitored[placed.tag] = placed.value
-                        else:
+                        elif not (isinstance(placed, Scalar) and placed.detail):
                             session.outlet.submit(placed, plan.step, shown_view.callback.sinks)
                         ours.append((shown_view.view, placed))
                 monitoring = any(isinstance(artifact, Scalar) and artifact.monitored for artifact in artifacts)
                 session.note_drawn(shown_view.view, monitoring=monitoring)
             for number, ours in written.items():
-                seen.setdefault(number, []).append(_seen(session.callbacks[number], ours))
+                seen.setdefault(number, []).append(_seen(group[0].samples, session.callbacks[number].show, ours))
     _submit_records(session, plan, seen)
     return monitored
 
@@ -150,6 +151,13 @@ class _Shown:
 
     view: View
     callback: CNNVisualizer
+
+    @property
+    def samples(self) -> FixedSamples:
+        """What it sees."""
+        samples = self.callback.sampling.seen_by(self.view)
+        assert samples is not None, "without samples no view is due"
+        return samples
 
 
 def _submit_records(session: Session, plan: Plan, seen: Mapping[int, Sequence[Seen]]) -> None:
@@ -164,11 +172,9 @@ def _submit_records(session: Session, plan: Plan, seen: Mapping[int, Sequence[Se
         session.outlet.submit(record, plan.step, destination)
 
 
-def _seen(callback: CNNVisualizer, drawn: Sequence[tuple[View, Artifact]]) -> Seen:
-    samples = callback.samples
-    assert samples is not None
+def _seen(samples: FixedSamples, show: int, drawn: Sequence[tuple[View, Artifact]]) -> Seen:
     return Seen(
-        pictures=tuple(samples.display_pictures()[: callback.show]),
+        pictures=tuple(samples.display_pictures()[:show]),
         labels=None if samples.labels is None else tuple(samples.labels.tolist()),
         class_names=None if samples.class_names is None else tuple(samples.class_names),
         artifacts=tuple((view.name, artifact) for view, artifact in drawn if not isinstance(artifact, Look)),
@@ -183,10 +189,11 @@ def _views(callback: CNNVisualizer, due: Mapping[int, Mapping[str, Any]], sessio
     return [RequestOnly(view, state) for view, state in zip(views, due.values(), strict=True)]
 
 
-def _pass_key(callback: CNNVisualizer) -> tuple[object, ...]:
-    """Callbacks with the same key are answered by the same pass."""
+def _pass_key(shown: _Shown) -> tuple[object, ...]:
+    """Views with the same key are answered by the same pass."""
+    callback = shown.callback
     target = callback.target if callable(callback.target) else repr(callback.target)
-    return id(callback.samples), target, callback.show, *callback.reading.values()
+    return id(shown.samples), target, callback.show, *callback.reading.values()
 
 
 def _look_at_once(
@@ -198,19 +205,22 @@ def _look_at_once(
         if session.ranks.is_main:  # who also leaves it out of the next plan, on all ranks
             owners[id(view)].callback.failures.give_up([view], error)
 
-    first = group[0].callback
+    first, samples = group[0].callback, group[0].samples
     assert first.samples is not None
+    # A pass of its own over many samples is what the numbers cost, and left out with them where time is short.
+    for_numbers = all(shown.view.sees_all_samples for shown in group) and len(samples) > first.show
     progress = ProgressBar(session.trainer.progress_bar_callback)
     try:
         drawn = run_views(
             session.probe(pl_module, first, progress.update),
             session.survey(pl_module, first, first.samples),
-            first.samples,
+            samples,
             [shown.view for shown in group],
             first.target,
             shown=first.show,
             epoch=epoch,
             training=session.training,
+            charged=group[0].view if for_numbers else None,
             meter=session.costs if session.ranks.is_main else UNMETERED,
             failed=failed,
             say=session.outlet.say,
@@ -225,7 +235,9 @@ def _look_at_once(
     return [(owners[id(view)], artifacts) for view, artifacts in drawn]
 
 
-def _placed(session: Session, shown: _Shown, artifact: Artifact, occurrences: Occurrences) -> Artifact:
+def _placed(
+    session: Session, shown: _Shown, artifact: Artifact, occurrences: Occurrences, epoch: int | None
+) -> Artifact:
     """An artifact of a view as its callback wants it written, under a tag that no other view writes."""
     check_artifact(artifact)
     callback, kind = shown.callback, type(artifact).__name__
@@ -238,5 +250,12 @@ def _placed(session: Session, shown: _Shown, artifact: Artifact, occurrences: Oc
             about=f"the tag of {shown.view.name} {id(callback)}",
         )
     if isinstance(artifact, Picture):
-        return dataclasses.replace(artifact, tag=free, format=callback.picture_format)
+        return dataclasses.replace(
+            artifact,
+            tag=free,
+            format=callback.picture_format,
+            style=Style(callback.font, "untrained" if epoch is None else f"epoch {epoch}"),
+            chapter=artifact.chapter or shown.view.chapter,
+            description=artifact.description or how_to_read(shown.view),
+        )
     return dataclasses.replace(artifact, tag=free)

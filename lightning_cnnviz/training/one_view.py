@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from lightning_cnnviz.drift import Drift, Flips, Timeline
 from lightning_cnnviz.drift.alarms import AlarmAction, AlarmRule
@@ -16,10 +18,33 @@ from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.callback import CNNVisualizer
 from lightning_cnnviz.training.checks import refusing
-from lightning_cnnviz.views import FeatureMaps, Filters, GradCAM, Prototypes, Saliency
+from lightning_cnnviz.views import FeatureMaps, Filters, GradCAM, Prototypes, Saliency, View
 from lightning_cnnviz.views.saliency import Baseline, Drawing, Method
 
+C = TypeVar("C", bound=type[CNNVisualizer])
 
+
+def _documented_as(view: type[View]) -> Callable[[C], C]:
+    """Adds what a view says of its arguments, for ``help()`` and for the ``--help`` of a command line."""
+
+    def add_arguments(callback: C) -> C:
+        told = {**_arguments(view), **_arguments(CNNVisualizer)}
+        own = [told[name] for name in inspect.signature(callback).parameters if name in told]
+        if own:
+            callback.__doc__ = "\n".join([inspect.getdoc(callback) or "", "", "Args:", *own])
+        return callback
+
+    return add_arguments
+
+
+def _arguments(documented: type) -> dict[str, str]:
+    """The entries of the section ``Args`` by the name of the argument."""
+    section = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", inspect.getdoc(documented) or "", flags=re.M | re.S)
+    entries = re.finditer(r"^ {4}(\w+):.*(?:\n {5,}.*)*", section[1] if section else "", flags=re.M)
+    return {entry[1]: entry[0] for entry in entries}
+
+
+@_documented_as(FeatureMaps)
 class FeatureMapCallback(CNNVisualizer):
     """Draws feature maps, see :class:`FeatureMaps`; further arguments as for :class:`CNNVisualizer`."""
 
@@ -39,6 +64,7 @@ class FeatureMapCallback(CNNVisualizer):
         super().__init__([view], **options)
 
 
+@_documented_as(Filters)
 class FilterCallback(CNNVisualizer):
     """Draws the kernels of a convolution, see :class:`Filters`; further arguments as for :class:`CNNVisualizer`."""
 
@@ -56,6 +82,7 @@ class FilterCallback(CNNVisualizer):
         super().__init__([view], **options)
 
 
+@_documented_as(Saliency)
 class SaliencyCallback(CNNVisualizer):
     """Draws saliency maps, see :class:`Saliency`; further arguments as for :class:`CNNVisualizer`."""
 
@@ -68,7 +95,7 @@ class SaliencyCallback(CNNVisualizer):
         noise: float = 0.15,
         baseline: Baseline = "black",
         colormap: str | None = None,
-        alpha: float = 0.5,
+        alpha: float = 0.6,
         scale: Scale = "each",
         **options: Any,
     ) -> None:
@@ -86,6 +113,7 @@ class SaliencyCallback(CNNVisualizer):
         super().__init__([view], **options)
 
 
+@_documented_as(GradCAM)
 class GradCAMCallback(CNNVisualizer):
     """Draws Grad-CAM, see :class:`GradCAM`; further arguments as for :class:`CNNVisualizer`."""
 
@@ -95,7 +123,7 @@ class GradCAMCallback(CNNVisualizer):
         variant: Variant | str = "gradcam",
         *,
         colormap: str = "jet",
-        alpha: float = 0.5,
+        alpha: float = 0.6,
         scale: Scale = "each",
         reshape: Sequence[int] | None = None,
         **options: Any,
@@ -105,6 +133,7 @@ class GradCAMCallback(CNNVisualizer):
         super().__init__([view], **options)
 
 
+@_documented_as(Prototypes)
 class PrototypeCallback(CNNVisualizer):
     """Generates class prototypes, see :class:`Prototypes`; further arguments as for :class:`CNNVisualizer`."""
 
@@ -123,11 +152,12 @@ class PrototypeCallback(CNNVisualizer):
         super().__init__([view], **options)
 
 
+@_documented_as(Drift)
 class DriftCallback(CNNVisualizer):
     """Measures how far the model moves, see :class:`Drift`, and draws :class:`Timeline` and :class:`Flips` of it.
 
-    Unlike the other callbacks it takes 32 samples unless told otherwise: the numbers of fewer are noisy. Further
-    arguments as for :class:`CNNVisualizer`.
+    Unlike the other callbacks it takes 32 samples unless told otherwise, or up to 256 where images are small: the
+    numbers of fewer are noisy. Eight of them are drawn. Further arguments as for :class:`CNNVisualizer`.
     """
 
     def __init__(
@@ -139,7 +169,8 @@ class DriftCallback(CNNVisualizer):
         alarm: AlarmRule = None,
         on_alarm: AlarmAction | None = None,
         false_alarms: float = 0.01,
-        samples: FixedSamples | int = DEFAULT_SAMPLES,
+        samples: FixedSamples | int | None = None,
+        details: bool = False,
         **options: Any,
     ) -> None:
         with refusing(type(self).__name__):
@@ -152,6 +183,8 @@ class DriftCallback(CNNVisualizer):
                 on_alarm=on_alarm,
                 false_alarms=false_alarms,
                 samples=count,
+                details=details,
             )
             timeline = Timeline(feature_layers=layers)
-        super().__init__([drift, timeline, Flips()], samples, **options)
+        taken = DEFAULT_SAMPLES if samples is None else samples
+        super().__init__([drift, timeline, Flips()], taken, **options)

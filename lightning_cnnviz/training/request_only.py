@@ -24,6 +24,11 @@ class RequestOnly(View):
         super().__init__()
         self._view, self._state = view, state
 
+    @property
+    def sees_all_samples(self) -> bool:
+        """As of the view on rank 0."""
+        return self._view.sees_all_samples
+
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         """As of the view on rank 0."""
         self._view.load_state_dict(self._state)

@@ -30,17 +30,26 @@ class Sampling:
     Args:
         callback: whose samples they are.
         make_source: says where they come from.
+        drawn: how many of them views see that do without the samples taken for numbers; None: all.
         has_keys: whether the user said where images and labels are in a batch.
         has_display: whether the user gave class names or a normalisation.
     """
 
     def __init__(
-        self, callback: CNNVisualizer, make_source: Callable[[], SampleSource], *, has_keys: bool, has_display: bool
+        self,
+        callback: CNNVisualizer,
+        make_source: Callable[[], SampleSource],
+        *,
+        has_keys: bool,
+        has_display: bool,
+        drawn: int | None = None,
     ) -> None:
         self._callback = callback
         self._make_source = make_source
         self._has_keys, self._has_display = has_keys, has_display
         self._sources = {"fit": make_source()}
+        self._drawn = drawn
+        self._few: tuple[FixedSamples, FixedSamples] | None = None
         self._stage = "fit"
         self._chosen = False
         self._unreadable: Exception | None = None
@@ -49,6 +58,20 @@ class Sampling:
     def source(self) -> SampleSource:
         """Where the samples of this stage come from."""
         return self._sources[self._stage]
+
+    @property
+    def few(self) -> FixedSamples | None:
+        """The samples of views that do without those taken for numbers."""
+        samples = self.source.samples
+        if samples is None or self._drawn is None or len(samples) <= self._drawn:
+            return samples
+        if self._few is None or self._few[0] is not samples:
+            self._few = samples, samples.chosen(range(self._drawn))
+        return self._few[1]
+
+    def seen_by(self, view: View) -> FixedSamples | None:
+        """The samples that a view sees, None if there are none yet."""
+        return self.source.samples if view.sees_all_samples else self.few
 
     def start(self, stage: str) -> None:
         """A run starts; its dataset may say more about the samples."""
@@ -111,9 +134,13 @@ class Sampling:
         if samples is None:
             return None
         self._chosen = True
-        for callback in session.callbacks:
-            if callback.samples is not None and same_samples(callback.samples, samples):
-                self.source.samples = samples = callback.samples  # looks are shared by identity
+        others = [callback.sampling for callback in session.callbacks if callback is not self._callback]
+        for known in [one for other in others for one in (other.source.samples, other.few)]:
+            # Looks are shared by identity.
+            if known is not None and same_samples(known, samples):
+                self.source.samples = samples = known
+            elif known is not None and self.few is not None and same_samples(known, self.few):
+                self._few = samples, known
         self.source.differ = False
         self._callback.memory.meet(samples)
         note = samples.display_note()
@@ -164,14 +191,18 @@ class Sampling:
         return hooked
 
 
-def count_to_take(samples: int, views: Sequence[View] | None) -> int:
-    """How many samples are taken from batches: as many as the user says, or more where a view wants more for numbers.
+def counts_to_take(samples: int, views: Sequence[View] | None) -> tuple[int, int]:
+    """How many samples are taken from batches, and up to how many of small images.
+
+    They are as many as the user says, or more where a view wants more for numbers.
 
     Raises:
         TypeError: ``samples`` is no integer.
         ValueError: it is below 1.
     """
-    return max([integer("samples", samples, least=1), *(view.wanted_samples for view in views or ())])
+    views = views or ()
+    least = max([integer("samples", samples, least=1), *(view.wanted_samples for view in views)])
+    return least, max([least, *(view.most_samples for view in views)])
 
 
 def _dataset(trainer: Any) -> object:

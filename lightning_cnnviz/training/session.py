@@ -11,6 +11,7 @@ from torch import nn
 from lightning_cnnviz.model.evidence import Training
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.probe import Probe, Progress
+from lightning_cnnviz.model.readings import Reading
 from lightning_cnnviz.model.sharded import ProbeInStep
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.costs import Costs
@@ -67,12 +68,17 @@ class Session:
 
     def survey(self, model: nn.Module, callback: CNNVisualizer, samples: FixedSamples) -> Layout:
         """The model's layers; found once, and again when it is another model or has other layers."""
-        key = (id(samples), *callback.reading.values())
+        key = _layout_key(callback, samples)
         layers = tuple((name, type(module), id(module)) for name, module in model.named_modules())
         known = self._layouts.get(key)
         if known is None or known[0] != layers:
             known = self._layouts[key] = (layers, self.probe(model, callback).survey(samples))
         return known[1]
+
+    def known_reading(self, callback: CNNVisualizer) -> Reading | None:
+        """How the model's output is read, None before anybody looked."""
+        known = None if callback.samples is None else self._layouts.get(_layout_key(callback, callback.samples))
+        return None if known is None else known[1].reading
 
     def log(self, pl_module: LightningModule, monitored: Mapping[str, float]) -> None:
         """Lets Lightning log the numbers of rank 0, for other callbacks to monitor. All ranks must meet here."""
@@ -103,3 +109,7 @@ class Session:
         """Waits until everything is written and ends the thread that writes."""
         self.ranks.close()
         self.outlet.close()
+
+
+def _layout_key(callback: CNNVisualizer, samples: FixedSamples) -> tuple[object, ...]:
+    return id(samples), *callback.reading.values()

@@ -3,6 +3,9 @@
 from lightning_cnnviz.views.activation_maximization import ActivationMaximization
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.cam import CAM
+from lightning_cnnviz.views.change import Change
+from lightning_cnnviz.views.confusion_matrix import ConfusionMatrix
+from lightning_cnnviz.views.contrast import Contrast
 from lightning_cnnviz.views.feature_maps import FeatureMaps
 from lightning_cnnviz.views.filters import Filters
 from lightning_cnnviz.views.grad_cam import GradCAM
@@ -11,10 +14,14 @@ from lightning_cnnviz.views.model_summary import ModelSummary
 from lightning_cnnviz.views.predictions import Predictions
 from lightning_cnnviz.views.prototypes import Prototypes
 from lightning_cnnviz.views.saliency import Saliency
+from lightning_cnnviz.views.worst_mistakes import WorstMistakes
 
 __all__ = [
     "CAM",
     "ActivationMaximization",
+    "Change",
+    "ConfusionMatrix",
+    "Contrast",
     "FeatureMaps",
     "Filters",
     "GradCAM",
@@ -24,6 +31,7 @@ __all__ = [
     "Prototypes",
     "Saliency",
     "View",
+    "WorstMistakes",
     "default_views",
 ]
 

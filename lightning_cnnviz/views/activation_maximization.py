@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,12 +14,12 @@ from torch import Tensor, nn
 from lightning_cnnviz.arguments import count_or_indices, flag, integer, layer_names, number, one_of, positive
 from lightning_cnnviz.methods.activation_maximization import Maximized, Regularizers, maximize_activations
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
-from lightning_cnnviz.model.layers import ArgumentError, Layer, LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers import Layer, LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Maps, Scale, SignedImages, Tiles, format_number
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
-from lightning_cnnviz.views.common import picture_of, to_numpy
+from lightning_cnnviz.views.common import most_varied, picture_of, to_numpy
 
 CLIPPED_FROM = 0.995  # the share of an image's pixels that are drawn unclipped
 STABLE_SMOOTHING = 0.25  # what descent on squared differences may take away in a step before it overshoots
@@ -38,7 +39,8 @@ class ActivationMaximization(View):
     Args:
         layers: ``"last"`` is the last layer of the spatial size of the last convolution. Each layer costs ``steps``
             forward and backward passes up to it.
-        channels: how many, the first ones, so that every epoch shows the same; or indices.
+        channels: how many, those that vary most over the samples at the first look, the same ones in every epoch; or
+            indices. Drawn in ascending order of their index.
         steps: of gradient ascent.
         rate: root mean square of a step, in standard deviations of the samples.
         jitter: most pixels by which the image is shifted at random before each step.
@@ -54,6 +56,8 @@ class ActivationMaximization(View):
     Source: Erhan et al., "Visualizing higher-layer features of a deep network", 2009; Olah et al., "Feature
         visualization", 2017.
     """
+
+    chapter = "responses"
 
     def __init__(
         self,
@@ -85,6 +89,7 @@ class ActivationMaximization(View):
         self.steps = positive("steps", steps)
         self.decorrelated = flag("decorrelated", decorrelated)
         self.scale = scale
+        self._channels: dict[str, list[int]] = {}
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
@@ -106,7 +111,7 @@ class ActivationMaximization(View):
         mean, spread = (values.to(images.device) for values in _statistics(samples.images))
         return maximize_activations(
             lambda inputs: layer.as_maps(model.output_of(layer.name, (mean + spread * inputs).to(images.dtype))),
-            torch.tensor(self._chosen(layer), device=images.device),
+            torch.tensor(self._chosen(layer, model), device=images.device),
             (images.shape[1], images.shape[2], images.shape[3]),
             steps=self.steps,
             rate=self.rate,
@@ -114,17 +119,29 @@ class ActivationMaximization(View):
             on_step=partial(model.progress, f"Activation maximisation of {layer.name}"),
         )
 
-    def _chosen(self, layer: Layer) -> list[int]:
-        count = layer.channels
+    def _chosen(self, layer: Layer, model: Model) -> list[int]:
+        """The same channels at every look, chosen at the first one."""
         if isinstance(self.channels, int):
-            return list(range(min(self.channels, count)))
-        wrong = [channel for channel in self.channels if not 0 <= channel < count]
+            chosen = self._channels.get(layer.name)
+            if chosen is None or max(chosen) >= layer.channels:
+                with torch.no_grad():
+                    activations = layer.as_maps(model.output_of(layer.name, model.images))
+                chosen = self._channels[layer.name] = most_varied(activations, self.channels)
+            return chosen
+        wrong = [channel for channel in self.channels if not 0 <= channel < layer.channels]
         if wrong:
-            raise ArgumentError(f"channels={wrong} are out of range: {layer.name} has channels 0 to {count - 1}")
+            raise ValueError(f"channels={wrong} are out of range: {layer.name} has channels 0 to {layer.channels - 1}")
         return list(self.channels)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"channels": {**self._channels}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._channels = {layer: list(channels) for layer, channels in state.get("channels", {}).items()}
+
     def _picture(self, tag: str, layer: Layer, found: Maximized) -> Picture:
-        images = _clipped(to_numpy(found.images), self.scale)
+        order = found.channels.argsort().cpu()
+        images = _clipped(to_numpy(found.images.cpu()[order]), self.scale)
         cells: SignedImages | Maps
         if images.shape[1] == 3:
             cells = SignedImages(images, scale=self.scale)
@@ -133,10 +150,12 @@ class ActivationMaximization(View):
             cells = Maps(grey, ("",), kind="signed", colormap="gray", scale=self.scale)
         labels = tuple(
             f"ch {channel}: {format_number(value)}"
-            for channel, value in zip(found.channels.tolist(), found.activations.tolist(), strict=True)
+            for channel, value in zip(
+                found.channels.cpu()[order].tolist(), found.activations.cpu()[order].tolist(), strict=True
+            )
         )
         title = f"What excites {layer.name}, {len(labels)} of {layer.channels} channels"
-        footer = f"{self.steps} steps from noise; channel: mean activation reached, strongest first"
+        footer = f"{self.steps} steps from noise; channel: mean activation reached"
         return picture_of(tag, Tiles(cells, labels, title, footer, smooth=min(found.images.shape[2:]) > 64))
 
 

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from lightning_cnnviz.arguments import positive, text
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.overheard import Answered
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.render import lookup_table
+from lightning_cnnviz.render.text import load_font
 from lightning_cnnviz.samples import FixedSamples
 
 
@@ -31,6 +33,9 @@ class View(ABC):
     """
 
     every_n_epochs = 1
+    chapter = "more"
+    """What its pictures are about, one of :data:`~lightning_cnnviz.output.story.CHAPTERS`: where TensorBoard
+    shows them."""
 
     def __init__(self, *, every_n_epochs: int = 1) -> None:
         self.every_n_epochs = positive("every_n_epochs", every_n_epochs)
@@ -60,8 +65,23 @@ class View(ABC):
         return 0
 
     @property
+    def most_samples(self) -> int:
+        """Up to how many samples make its numbers better, where images are small; 0: as many as it wants."""
+        return 0
+
+    @property
+    def sees_all_samples(self) -> bool:
+        """Whether :meth:`draw` sees the samples taken for numbers, too, or only those that are to be drawn."""
+        return self.wanted_samples > 0
+
+    @property
     def watches_training(self) -> bool:
         """Whether :meth:`observe` wants to see the training batches."""
+        return False
+
+    @property
+    def watches_validation(self) -> bool:
+        """Whether :meth:`observe_validation` wants to see the validation batches with the model's answers."""
         return False
 
     def check(self, model: nn.Module) -> None:
@@ -80,6 +100,12 @@ class View(ABC):
 
     def finish_observing(self) -> None:
         """The first training epoch is over."""
+
+    def begin_validation(self) -> None:
+        """The first validation batch comes, if :attr:`watches_validation`."""
+
+    def observe_validation(self, answered: Answered) -> None:
+        """Sees a validation batch with the model's answers, on rank 0, if :attr:`watches_validation`."""
 
     def state_dict(self) -> dict[str, Any]:
         """What the view remembers, as tensors and primitives."""
@@ -102,6 +128,17 @@ def color_map(value: str) -> str:
     """
     lookup_table(text("colormap", value))
     return value
+
+
+def check_font(font: object) -> None:
+    """Checks an argument ``font``.
+
+    Raises:
+        TypeError: it is neither None nor a string.
+        ValueError: it is no font file that can be loaded.
+    """
+    if font is not None:
+        load_font(text("font", font), size=16)
 
 
 def how_to_read(view: View) -> str:

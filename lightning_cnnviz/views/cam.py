@@ -26,9 +26,8 @@ class CAM(View):
     Inception, MobileNetV2 and EfficientNet, or whose last maps are those of the classes, such as SqueezeNet. No
     gradient is needed and nothing is approximated: the mean of the map, plus the classifier's bias, is the class score.
 
-    How to read it: red is each map's highest value, blue its lowest, which may speak against the class. Unlike Grad-CAM
-    nothing is cut off at zero, so the colors alone do not tell the sign; the footer gives the range. The map has the
-    layer's resolution: a 7×7 map cannot outline anything.
+    How to read it: red speaks for the class, blue against it, white for neither: unlike Grad-CAM nothing is cut off at
+    zero. The map has the layer's resolution: a 7×7 map cannot outline anything.
 
     Tags and arrays: ``cam/<layer>``, (N, h, w) signed, not normalised.
 
@@ -36,7 +35,7 @@ class CAM(View):
         top_channels: only the channels with so many largest weights for the class, which speak for it; None: all.
             The mean of the map is then no longer the score.
         colormap: any OpenCV or matplotlib name.
-        alpha: weight of the map over the image, from 0 to 1.
+        alpha: weight of the map over the image where it is highest, from 0 to 1; it falls with the map.
         scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
         every_n_epochs: draw in every n-th epoch in which the callback looks.
 
@@ -45,12 +44,14 @@ class CAM(View):
             averages of maps.
     """
 
+    chapter = "looks"
+
     def __init__(
         self,
         top_channels: int | None = None,
         *,
-        colormap: str = "jet",
-        alpha: float = 0.5,
+        colormap: str = "RdBu_r",
+        alpha: float = 0.6,
         scale: Scale = "each",
         every_n_epochs: int = 1,
     ) -> None:
@@ -76,7 +77,7 @@ class CAM(View):
             tag,
             maps,
             title=f"CAM of {layer}, {maps.shape[1]}×{maps.shape[2]}{channels}",
-            note=" · blue: the lowest value, may be negative",
+            kind="signed",
             colormap=self.colormap,
             scale=self.scale,
             alpha=self.alpha,

@@ -11,9 +11,9 @@ from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.model.readings import Meaning
 from lightning_cnnviz.render import Caption
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.samples.truth import TruthKind
 
 _MOST_NUMBERS = 3
+_NOT_FINITE = "not finite"
 
 
 def captions(evidence: Evidence) -> list[Caption]:
@@ -35,10 +35,24 @@ def numbers(values: Tensor) -> str:
     return ", ".join(f"{value:.3g}" for value in flat[:_MOST_NUMBERS]) + (", …" if len(flat) > _MOST_NUMBERS else "")
 
 
-def truth_of(evidence: Evidence, index: int, kind: TruthKind) -> Tensor | None:
-    """What is true of a sample, None where the data say nothing of that kind."""
+def true_labels(evidence: Evidence, index: int) -> list[int] | None:
+    """The labels that are true of a sample, None where the data say nothing of these labels."""
+    truth, count = evidence.samples.truth, evidence.layout.classes
+    if truth is None or isinstance(truth.values, tuple):
+        return None
+    if truth.kind == "multi_hot":
+        return labels_in(truth.values[index]) if truth.values.shape[1] == count else None
+    if truth.kind == "classes":
+        return [int(truth.values[index])] if int(truth.values[index]) < count else None
+    return None
+
+
+def true_values(evidence: Evidence, index: int) -> Tensor | None:
+    """The numbers to be predicted of a sample, None where the data say none."""
     truth = evidence.samples.truth
-    return truth.values[index] if truth is not None and truth.kind == kind else None
+    if truth is None or isinstance(truth.values, tuple) or truth.kind not in ("values", "classes"):
+        return None
+    return truth.values[index].float().reshape(-1)
 
 
 def labels_in(flags: Tensor) -> list[int]:
@@ -50,37 +64,45 @@ def _of_class(evidence: Evidence, index: int) -> Caption:
     """Predicted class and probability, true class, and the class explained where it is another."""
     samples = evidence.samples
     probability, predicted = (found.item() for found in evidence.probabilities[index].max(dim=0))
-    lines = [samples.class_name(int(predicted)), percent(probability)]
+    answer = [samples.class_name(int(predicted)), percent(probability)]
+    lines = answer if np.isfinite(probability) else [_NOT_FINITE]
     truth = None if samples.labels is None else int(samples.labels[index])
     if truth is not None:
         lines.append(f"true {samples.class_name(truth)}")
     lines += _explained(evidence, index, unless=[int(predicted)])
-    return Caption(tuple(lines), None if truth is None else truth == predicted)
+    return Caption(tuple(lines), None if truth is None else truth == predicted and lines[0] != _NOT_FINITE)
 
 
 def _of_labels(evidence: Evidence, index: int) -> Caption:
     """All labels that are more probable than not, and all true ones."""
     samples = evidence.samples
-    said, truth = labels_in(evidence.probabilities[index] > 0.5), truth_of(evidence, index, "multi_hot")
-    lines = [_listed(samples, said)]
+    probabilities, truth = evidence.probabilities[index], true_labels(evidence, index)
+    said = labels_in(probabilities > 0.5)
+    finite = bool(probabilities.isfinite().all())
+    lines = [_listed(samples, said) if finite else _NOT_FINITE]
     if truth is not None:
-        lines.append(f"true {_listed(samples, labels_in(truth))}")
+        lines.append(f"true {_listed(samples, truth)}")
     lines += _explained(evidence, index, unless=said if len(said) == 1 else [])
-    return Caption(tuple(lines), None if truth is None else labels_in(truth) == said)
+    return Caption(tuple(lines), None if truth is None else finite and truth == said)
 
 
 def _of_places(evidence: Evidence, index: int) -> Caption:
-    """The class that covers most of the picture, and how much of it."""
-    share, largest = (found.item() for found in evidence.probabilities[index].max(dim=0))
-    lines = [evidence.samples.class_name(int(largest)), f"on {percent(share)} of it"]
-    return Caption((*lines, *_explained(evidence, index, unless=[int(largest)])))
+    """The class that covers most of the picture, a background only where there is nothing else, and how much of it."""
+    assert evidence.answers is not None
+    scores = evidence.answers.values[index]
+    if not bool(scores.isfinite().all()):
+        return Caption((_NOT_FINITE,))
+    largest = int(evidence.layout.reading.predicted(scores[None]))
+    share = float(evidence.probabilities[index, largest])
+    lines = [evidence.samples.class_name(largest), f"on {percent(share)} of it"]
+    return Caption((*lines, *_explained(evidence, index, unless=[largest])))
 
 
 def _of_values(evidence: Evidence, index: int) -> Caption:
     """What is predicted, and what is true."""
     assert evidence.answers is not None
     lines = [f"predicted {numbers(evidence.answers.values[index])}"]
-    truth = truth_of(evidence, index, "values")
+    truth = true_values(evidence, index)
     return Caption((*lines, *([] if truth is None else [f"true {numbers(truth)}"])))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import get_args
 
@@ -10,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_cnnviz.arguments import flag, fraction, instance, one_of, text
+from lightning_cnnviz.arguments import flag, fraction, instance, number, one_of, text
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Picture
-from lightning_cnnviz.render import Kind, Laying, Maps, Row, Scale, Sheet, Tiles
+from lightning_cnnviz.render import ColorBar, Kind, Laying, Maps, Row, Scale, Sheet, Tiles
 from lightning_cnnviz.views.base import color_map
 from lightning_cnnviz.views.captions import captions
 
@@ -57,9 +58,10 @@ def overlay_sheet(
     kind: Kind = "class_activation",
     colormap: str = "jet",
     scale: Scale = "each",
-    alpha: float = 0.5,
+    alpha: float = 0.6,
     smooth: bool = True,
     grey: bool = False,
+    strongest: float | None = None,
     note: str = "",
 ) -> Picture:
     """One row per sample with its map, and the same over the sample.
@@ -73,9 +75,11 @@ def overlay_sheet(
         kind: what the numbers are; ``"signed"`` ones are colored about zero.
         colormap: any OpenCV or matplotlib name.
         scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
-        alpha: weight of the map over the sample, from 0 to 1.
+        alpha: weight of the map over the sample where it is highest, from 0 to 1.
         smooth: whether maps are enlarged bilinearly, or pixel by pixel.
         grey: whether the sample below the map loses its colors.
+        strongest: the largest magnitude of the maps of all epochs; bars below the maps say how each stands beside it.
+            None: no bars.
         note: how to read it, after what is said of the scale.
 
     Raises:
@@ -90,6 +94,8 @@ def overlay_sheet(
         text(name, words)
     one_of("kind", kind, get_args(Kind))
     one_of("scale", scale, get_args(Scale))
+    if strongest is not None:
+        number("strongest", strongest, least=0)
     for name, choice in (("smooth", smooth), ("grey", grey)):
         flag(name, choice)
     drawn = Maps(
@@ -102,8 +108,56 @@ def overlay_sheet(
         alpha=fraction("alpha", alpha),
         smooth=smooth,
         grey=grey,
+        strongest=strongest,
     )
-    return picture_of(tag, Sheet(rows(evidence), (drawn,), title, drawn.scale_note() + note))
+    bar = sign_key(drawn) if kind == "signed" else None
+    return picture_of(tag, Sheet(rows(evidence), (drawn,), title, drawn.scale_note() + note, bar))
+
+
+def sign_key(maps: Maps) -> ColorBar:
+    """What the colors of signed maps say: numbers where one scale holds for all, else only the sign."""
+    highest = maps.measured.limits[..., 1]
+    limit = float(np.nanmax(highest)) if np.isfinite(highest).any() else 1.0
+    words = ("against", "for") if maps.scale == "each" else None
+    return ColorBar(
+        maps.colormap, -limit, limit, label="against · for the class" if words is None else "the class", words=words
+    )
+
+
+class Strongest:
+    """The largest magnitude of each tag's maps over a run, so that epochs can be compared: it never shrinks."""
+
+    def __init__(self) -> None:
+        self._largest: dict[str, float] = {}
+
+    def widen(self, tag: str, values: Tensor) -> float:
+        """The largest magnitude so far, that of the finite ones among these values included."""
+        finite = values.abs().where(values.isfinite(), 0)
+        largest = float(finite.max()) if finite.numel() else 0.0
+        self._largest[tag] = max(self._largest.get(tag, 0.0), largest)
+        return self._largest[tag]
+
+    def of(self, tag: str) -> float:
+        """The largest magnitude so far."""
+        return self._largest[tag]
+
+    def state_dict(self) -> dict[str, float]:
+        """By tag."""
+        return dict(self._largest)
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Takes up what :meth:`state_dict` gave."""
+        self._largest = dict(state)
+
+
+def most_varied(activations: Tensor, count: int) -> list[int]:
+    """The channels of (N, K, h, w) that vary most over samples and places, in ascending order.
+
+    Variation, and not magnitude: a channel that the background lights up evenly is strong and says nothing. One that is
+    not finite comes first, so that it is seen.
+    """
+    spread = activations.float().transpose(0, 1).flatten(1).std(dim=1, correction=0).nan_to_num(nan=torch.inf)
+    return sorted(spread.topk(min(count, len(spread))).indices.tolist())
 
 
 def with_remark(picture: Picture, remark: str | None) -> Picture:

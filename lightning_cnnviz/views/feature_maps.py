@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.arguments import count_or_indices, integer, layer_names, one_of, size
@@ -14,22 +14,25 @@ from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Maps, Scale, Sheet, Tiles
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, color_map
-from lightning_cnnviz.views.common import picture_of, rows, to_numpy
+from lightning_cnnviz.views.common import Strongest, most_varied, picture_of, rows, to_numpy
+
+_MOST_LAYERS = 8  # beside the other views shown by default they fill one page of TensorBoard, which holds 12 pictures
 
 
 class FeatureMaps(View):
     """Feature maps: the output of chosen channels of a layer, for every sample.
 
     How to read it: bright is a strong response. Early layers answer to edges and colors and keep the shape of the
-    image, late ones to parts and are coarse. A channel that is dark for every sample may be dead. With ``scale="each"``
-    a faint map looks as bright as a strong one: compare structure, not magnitude.
+    image, late ones to parts and are coarse. With ``scale="each"`` a faint map looks as bright as a strong one: the bar
+    below it says how strong it is beside the strongest of its layer in the run so far. A channel that is dead for every
+    sample says so.
 
     Tags and arrays: ``feature_maps/<layer>``, (N, K, h, w) for the K channels drawn.
 
     Args:
-        layers: ``"auto"`` is the last layer at each spatial size.
-        channels: how many, the strongest ones by mean magnitude over all samples, drawn in ascending order of their
-            index; or indices, to watch the same channels in every epoch.
+        layers: ``"auto"`` is the last layer at each spatial size, of more than 8 sizes 8 evenly chosen ones.
+        channels: how many, those that vary most over samples and places at the first look, the same ones in every
+            epoch, in ascending order of their index; or indices.
         sample: draw all channels of this one sample as a grid instead of a row for each sample; the channels are then
             the first ones.
         scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
@@ -41,6 +44,8 @@ class FeatureMaps(View):
     Raises:
         ValueError: an argument is out of its range.
     """
+
+    chapter = "responses"
 
     def __init__(
         self,
@@ -61,6 +66,8 @@ class FeatureMaps(View):
         self.scale = scale
         self.colormap = color_map(colormap)
         self.reshape = size("reshape", reshape)
+        self._channels: dict[str, list[int]] = {}
+        self._strongest = Strongest()
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
@@ -69,41 +76,61 @@ class FeatureMaps(View):
         if self.sample is not None and not -len(samples) <= self.sample < len(samples):
             raise ArgumentError(f"sample={self.sample} is out of range for {len(samples)} samples")
         layout = layout.reshaped(self.reshape)
-        layers = layout.maps(self.layers)
+        layers = self._layers(layout)
         for layer in layers:
             self._check_channels(layer, layout[layer].channels)
         return Request(activations=frozenset(layers))
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         evidence = evidence.reshaped(self.reshape)
-        for layer in evidence.layout.maps(self.layers):
+        for layer in self._layers(evidence.layout):
             activations = evidence.activation(layer)
-            channels = self._chosen(activations)
+            channels = self._chosen(layer, activations)
             maps = activations[:, channels].float().cpu()
             tag = f"feature_maps/{layer}"
             yield Array(tag, maps)
+            self._strongest.widen(tag, activations)
             yield self._picture(evidence, tag, maps, channels)
+
+    def _layers(self, layout: Layout) -> tuple[str, ...]:
+        layers = layout.maps(self.layers)
+        if self.layers != "auto" or len(layers) <= _MOST_LAYERS:
+            return layers
+        return tuple(layers[round(index * (len(layers) - 1) / (_MOST_LAYERS - 1))] for index in range(_MOST_LAYERS))
 
     def _check_channels(self, layer: str, count: int) -> None:
         wrong = [] if isinstance(self.channels, int) else [index for index in self.channels if not 0 <= index < count]
         if wrong:
             raise ArgumentError(f"channels={wrong} are out of range: {layer} has channels 0 to {count - 1}")
 
-    def _chosen(self, activations: Tensor) -> list[int]:
+    def _chosen(self, layer: str, activations: Tensor) -> list[int]:
+        """The same channels at every look, chosen at the first one."""
         count = activations.shape[1]
         if not isinstance(self.channels, int):
             return list(self.channels)
         if self.sample is not None:
             return list(range(min(self.channels, count)))
-        strength = activations.float().abs().mean(dim=(0, 2, 3)).nan_to_num(nan=torch.inf)
-        return sorted(strength.topk(min(self.channels, count)).indices.tolist())
+        chosen = self._channels.get(layer)
+        if chosen is None or max(chosen) >= count:
+            chosen = self._channels[layer] = most_varied(activations, self.channels)
+        return chosen
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"channels": {**self._channels}, "strongest": self._strongest.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._channels = {layer: list(channels) for layer, channels in state.get("channels", {}).items()}
+        self._strongest.load_state_dict(state.get("strongest", {}))
 
     def _picture(self, evidence: Evidence, tag: str, values: Tensor, channels: list[int]) -> Picture:
         shown = values[: evidence.shown] if self.sample is None else values[self.sample][None]
         headings = tuple(f"ch {channel}" for channel in channels)
-        maps = Maps(to_numpy(shown), headings, colormap=self.colormap, scale=self.scale)
+        strongest = self._strongest.of(tag) if self.scale == "each" else None
+        maps = Maps(to_numpy(shown), headings, colormap=self.colormap, scale=self.scale, strongest=strongest)
         layer, footer = tag.partition("/")[2], maps.scale_note()
         if self.sample is not None:
-            return picture_of(tag, Tiles(maps, headings, f"Feature maps of {layer}, sample {self.sample}", footer))
+            count = evidence.layout[layer].channels
+            title = f"Feature maps of {layer}, sample {self.sample}, {len(channels)} of {count} channels"
+            return picture_of(tag, Tiles(maps, headings, title, footer))
         title = f"Feature maps of {layer}, {values.shape[2]}×{values.shape[3]}"
         return picture_of(tag, Sheet(rows(evidence), (maps,), title, footer))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, get_args
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
@@ -14,7 +14,7 @@ from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Maps, Scale, SignedImages, Tiles
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, color_map
-from lightning_cnnviz.views.common import picture_of, to_numpy
+from lightning_cnnviz.views.common import Strongest, picture_of, to_numpy
 
 
 class Filters(View):
@@ -24,12 +24,13 @@ class Filters(View):
     of one filter, says that the layer is too wide, the learning rate wrong or the training too short. Kernels of later
     layers mix many channels and say little by themselves.
 
-    Tags and arrays: ``filters/<layer>``, (out, in, kh, kw). Kernels over three channels are drawn in color; of other
-    kernels each input channel is drawn by itself, the first ones first.
+    Tags and arrays: ``filters/<layer>``, (out, in, kh, kw). Kernels over three channels are drawn in color; of kernels
+    over more channels the length over all of them is drawn, place by place. One scale holds for all filters of a layer
+    and all epochs of a run: it only ever widens.
 
     Args:
         layers: ``"first"`` is the first convolution that the model runs.
-        filters: most pictures of kernels drawn.
+        filters: most filters drawn, the first ones.
         scale: ``"shared"`` for all filters of the layer, or ``"each"`` by itself.
         colormap: for kernels that are not drawn in color; any OpenCV or matplotlib name.
         every_n_epochs: draw in every n-th epoch in which the callback looks.
@@ -37,6 +38,8 @@ class Filters(View):
     Raises:
         ValueError: an argument is out of its range.
     """
+
+    chapter = "weights"
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Filters(View):
         one_of("scale", scale, get_args(Scale))
         self.scale = scale
         self.colormap = color_map(colormap)
+        self._strongest = Strongest()
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
@@ -66,22 +70,31 @@ class Filters(View):
             yield Array(f"filters/{layer}", kernels)
             yield self._picture(layer, kernels)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"strongest": self._strongest.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._strongest.load_state_dict(state.get("strongest", {}))
+
     def _picture(self, layer: str, kernels: Tensor) -> Picture:
         tag, (out, channels, height, width) = f"filters/{layer}", kernels.shape
-        in_color = channels == 3
-        total = out if in_color else out * channels
-        count = min(self.filters, total)
-        cells: SignedImages | Maps
-        if in_color:
-            cells = SignedImages(to_numpy(kernels[:count]), scale=self.scale)
-            labels = tuple(map(str, range(count)))
-        else:
-            flat = to_numpy(kernels.flatten(0, 1)[:count, None])
-            cells = Maps(flat, ("",), kind="signed", colormap=self.colormap, scale=self.scale)
-            labels = tuple(str(i) if channels == 1 else f"{i // channels}·{i % channels}" for i in range(count))
-        title = f"Filters of {layer}, {height}×{width}" + (f", {count} of {total}" if count < total else "")
+        count = min(self.filters, out)
+        largest = self._strongest.widen(tag, kernels)
+        limits = (-largest, largest) if self.scale == "shared" and largest else None
+        title = f"Filters of {layer}, {height}×{width}" + (f", {count} of {out}" if count < out else "")
         footer = "each filter scaled by itself" if self.scale == "each" else ""
-        if in_color and self.scale == "shared":
-            footer = f"one scale for all: grey is 0, full color ±{cells.measured.limits[0][1]:.2g}"
-        bar: Literal["all"] | None = "all" if self.scale == "shared" and not in_color else None
-        return picture_of(tag, Tiles(cells, labels, title, footer, bar, "weight"))
+        bar: Literal["all"] | None = "all" if self.scale == "shared" else None
+        cells: SignedImages | Maps
+        if channels == 3:
+            cells = SignedImages(to_numpy(kernels[:count]), scale=self.scale, limits=limits)
+            footer, bar = footer or f"grey is 0, full color ±{largest:.2g}", None
+        elif channels == 1:
+            values = to_numpy(kernels[:count])
+            cells = Maps(values, ("",), kind="signed", colormap=self.colormap, scale=self.scale, limits=limits)
+        else:
+            # A slice of a kernel says little, and only the first ones could be drawn.
+            norms = kernels.norm(dim=1, keepdim=True)
+            limits = (0.0, self._strongest.widen(f"{tag} norm", norms)) if limits else None
+            cells = Maps(to_numpy(norms[:count]), ("",), colormap=self.colormap, scale=self.scale, limits=limits)
+            title += f", length over {channels} input channels"
+        return picture_of(tag, Tiles(cells, tuple(map(str, range(count))), title, footer, bar, "weight"))

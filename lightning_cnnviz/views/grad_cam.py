@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import get_args
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
 
 from torch import nn
 
@@ -15,14 +15,15 @@ from lightning_cnnviz.output.artifacts import Array, Artifact
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, color_map
-from lightning_cnnviz.views.common import overlay_sheet
+from lightning_cnnviz.views.common import Strongest, overlay_sheet
 
 
 class GradCAM(View):
     """Grad-CAM and its relatives: which places of a layer's output speak for the target class (Selvaraju et al., 2017).
 
     How to read it: red speaks for the class explained, blue does not; what speaks against it is cut off by the ReLU.
-    The map has the layer's resolution: a 7×7 map cannot outline anything. A blank map means that nothing in this layer
+    The map has the layer's resolution: a 7×7 map cannot outline anything. Each map has the whole range of colors; the
+    bar below it says how strong it is beside the strongest of the run. A blank map means that nothing in this layer
     speaks for the class, which happens when the model is sure of another one. Grad-CAM averages gradients over the map
     and can therefore point to places that the model does not use, except where only pooling and a linear layer follow;
     ``"hirescam"`` does not.
@@ -34,7 +35,7 @@ class GradCAM(View):
         variant: ``"gradcam"``, ``"gradcam++"``, ``"hirescam"``, ``"xgradcam"`` or ``"layercam"``, or one
             of your own in :data:`~lightning_cnnviz.methods.cam.CAM_VARIANTS`.
         colormap: any OpenCV or matplotlib name.
-        alpha: weight of the map over the image, from 0 to 1.
+        alpha: weight of the map over the image where it is highest, from 0 to 1; it falls with the map.
         scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
         reshape: height and width of the tokens of a transformer, such as ``(14, 14)``, where they cannot be found out;
             tokens before those of the image, such as a class token, are dropped.
@@ -44,13 +45,15 @@ class GradCAM(View):
         ValueError: an argument is out of its range.
     """
 
+    chapter = "looks"
+
     def __init__(
         self,
         layers: LayerSpec = "last",
         variant: Variant | str = "gradcam",
         *,
         colormap: str = "jet",
-        alpha: float = 0.5,
+        alpha: float = 0.6,
         scale: Scale = "each",
         reshape: Sequence[int] | None = None,
         every_n_epochs: int = 1,
@@ -64,6 +67,7 @@ class GradCAM(View):
         self.alpha = fraction("alpha", alpha)
         self.scale = scale
         self.reshape = size("reshape", reshape)
+        self._strongest = Strongest()
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
@@ -85,4 +89,11 @@ class GradCAM(View):
                 colormap=self.colormap,
                 scale=self.scale,
                 alpha=self.alpha,
+                strongest=self._strongest.widen(tag, maps),
             )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"strongest": self._strongest.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._strongest.load_state_dict(state.get("strongest", {}))

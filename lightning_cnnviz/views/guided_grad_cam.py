@@ -40,6 +40,8 @@ class GuidedGradCAM(View):
         ValueError: an argument is out of its range.
     """
 
+    chapter = "pixels"
+
     def __init__(
         self,
         layers: LayerSpec = "last",

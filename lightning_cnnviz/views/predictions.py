@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from lightning_cnnviz.arguments import positive
@@ -9,20 +10,21 @@ from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.readings import Meaning
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
-from lightning_cnnviz.render import Bar, Bars, Sheet
+from lightning_cnnviz.render import Bar, BarSheet
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
-from lightning_cnnviz.views.captions import labels_in, percent, truth_of
+from lightning_cnnviz.views.captions import percent, true_labels, true_values
 from lightning_cnnviz.views.common import rows
 
 
 class Predictions(View):
     """What the model answers for every sample, right or wrong.
 
-    How to read it: a green bar is the true class, a red one a wrong answer that came first. Probabilities are those of
-    the softmax, which modern networks overstate. Of independent labels each has a probability of its own, and red is
-    what is over one half and not true. Of masks the bars are the shares of the places that the classes cover. Of
-    values, predicted and true ones are bars of one scale.
+    How to read it: blue with a tick is the true class, orange with a cross a wrong answer that came first. A true class
+    that is not among the most probable ones stands below them with its rank. Probabilities are those of the softmax,
+    which modern networks overstate. Of independent labels each has a probability of its own, and orange is what is over
+    one half and not true. Of masks the bars are the shares of the places that the classes cover. Of values, predicted
+    and true ones are bars of one scale.
 
     Tags and arrays: ``predictions``, (N, classes) probabilities, shares of the places, or the values (N, ...).
 
@@ -33,6 +35,8 @@ class Predictions(View):
     Raises:
         ValueError: an argument is out of its range.
     """
+
+    chapter = "answers"
 
     def __init__(self, top: int = 5, *, every_n_epochs: int = 1) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
@@ -48,31 +52,36 @@ class Predictions(View):
         if meaning == "values":
             assert evidence.answers is not None
             answers, charts = evidence.answers.values, _of_values(evidence, self.top)
+            count = len(charts[0])
         else:
-            answers = evidence.probabilities
-            charts = [self._of_classes(evidence, index) for index in range(evidence.shown)]
-        title = f"Predictions, {_WHAT[meaning].format(count=len(charts[0]))}"
+            answers, count = evidence.probabilities, min(self.top, evidence.probabilities.shape[1])
+            charts = [answer_bars(evidence, index, count) for index in range(evidence.shown)]
+        title = f"Predictions, {_WHAT[meaning].format(count=count)}"
         yield Array("predictions", answers)
-        yield Picture("predictions", Sheet(rows(evidence), (Bars(tuple(charts)),), title))
+        yield Picture("predictions", BarSheet(rows(evidence), tuple(charts), title))
 
-    def _of_classes(self, evidence: Evidence, index: int) -> tuple[Bar, ...]:
-        samples, probabilities = evidence.samples, evidence.probabilities[index]
-        best = probabilities.topk(min(self.top, len(probabilities)))
-        independent = evidence.layout.reading.meaning == "labels"
-        truth = self._true_classes(evidence, index)
-        bars = []
-        for rank, (value, label) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
-            claimed = value > 0.5 if independent else rank == 0
-            correct = None if truth is None else True if label in truth else False if claimed else None
-            bars.append(Bar(samples.class_name(label), value, percent(value), correct))
-        return tuple(bars)
 
-    def _true_classes(self, evidence: Evidence, index: int) -> list[int] | None:
-        if evidence.layout.reading.meaning == "labels":
-            flags = truth_of(evidence, index, "multi_hot")
-            return None if flags is None else labels_in(flags)
-        labels = evidence.samples.labels if evidence.layout.reading.meaning == "classes" else None
-        return None if labels is None else [int(labels[index])]
+def answer_bars(evidence: Evidence, index: int, count: int) -> tuple[Bar, ...]:
+    """The most probable classes of a sample, and its true ones with their ranks where they are not among them."""
+    probabilities = evidence.probabilities[index]
+    independent = evidence.layout.reading.meaning == "labels"
+    truth = _true_classes(evidence, index)
+    best = probabilities.topk(count).indices.tolist()
+    bars = []
+    for place, label in enumerate([*best, *(label for label in truth or () if label not in best)]):
+        probability = float(probabilities[label])
+        claimed = probability > 0.5 if independent else place == 0 and math.isfinite(probability)
+        correct = None if truth is None else True if label in truth else False if claimed else None
+        rank = "" if place < count else f", no. {int((probabilities > probability).sum()) + 1}"
+        bars.append(Bar(evidence.samples.class_name(label), probability, f"{percent(probability)}{rank}", correct))
+    return tuple(bars)
+
+
+def _true_classes(evidence: Evidence, index: int) -> list[int] | None:
+    if evidence.layout.reading.meaning == "labels":
+        return true_labels(evidence, index)
+    labels = evidence.samples.labels if evidence.layout.reading.meaning == "classes" else None
+    return None if labels is None else [int(labels[index])]
 
 
 _WHAT: dict[Meaning, str] = {
@@ -94,7 +103,7 @@ def _values(evidence: Evidence, index: int, most: int) -> list[tuple[str, float,
     """Names and values, and whether they are the true ones."""
     assert evidence.answers is not None
     said = evidence.answers.values[index].flatten()[:most].tolist()
-    truth = truth_of(evidence, index, "values")
+    truth = true_values(evidence, index)
     true = [] if truth is None else truth.flatten().tolist()
     found: list[tuple[str, float, bool | None]] = []
     for number, value in enumerate(said):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,10 +15,11 @@ from lightning_cnnviz.methods.class_means import ClassMeans
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
 from lightning_cnnviz.model.layers import ArgumentError, Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture, Scalar
-from lightning_cnnviz.render import Images, Maps, Tiles
+from lightning_cnnviz.render import Caption, ColorBar, Images, Maps, Row, Sheet
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, color_map
-from lightning_cnnviz.views.common import picture_of, to_numpy
+from lightning_cnnviz.views.captions import percent
+from lightning_cnnviz.views.common import picture_of, to_numpy, with_remark
 
 MOST_CLASSES = 20
 
@@ -30,9 +32,11 @@ class Prototypes(View):
     they are the means of the labelled samples, and zero for a class that has none. Each look begins at the last
     prototypes.
 
-    How to read it: what differs from a blurred average is what the model adds to be sure. Texture without form says
-    that it decides by texture. A prototype is the answer to an optimisation, not an image that the model remembers, and
-    on deep networks it may be adversarial noise around the mean: watch the cost, too.
+    How to read it: beside each class mean stands the prototype, their difference on one scale for all classes, and the
+    probability that the model gives the prototype. What differs from a blurred average is what the model adds to be
+    sure. Texture without form says that it decides by texture. A prototype is the answer to an optimisation, not an
+    image that the model remembers, and on deep networks it may be adversarial noise around the mean: watch the cost,
+    too.
 
     Tags and arrays: ``prototypes``, (classes, C, H, W) in the model's input space. Scalars, averaged over the classes:
     ``prototypes/cost``, ``prototypes/cross_entropy`` (nats), ``prototypes/regularizer`` (mean squared distance, without
@@ -52,6 +56,8 @@ class Prototypes(View):
     Source: Montavon, Samek and Müller, "Methods for interpreting and understanding deep neural networks", 2018, section
         3.
     """
+
+    chapter = "classes"
 
     def __init__(
         self,
@@ -112,10 +118,7 @@ class Prototypes(View):
         yield Scalar("prototypes/cost", found.cost.mean().item())
         yield Scalar("prototypes/cross_entropy", found.cross_entropy.mean().item())
         yield Scalar("prototypes/regularizer", found.regularizer.mean().item())
-        classes = self._classes(evidence.probabilities.shape[1])
-        labels = [evidence.samples.class_name(index) for index in classes]
-        costs = found.cost.tolist()
-        yield self._picture(images, labels, costs, evidence.samples)
+        yield with_remark(self._picture(images, found.cross_entropy, evidence.samples), _remark(found.unmoved))
 
     def state_dict(self) -> dict[str, Any]:
         return {"means": self._means.state_dict(), "last": self._last}
@@ -132,17 +135,48 @@ class Prototypes(View):
             raise ArgumentError(f"classes={wrong} are out of range: the model has classes 0 to {count - 1}")
         return self.classes
 
-    def _picture(self, images: Tensor, labels: list[str], costs: list[float], samples: FixedSamples) -> Picture:
-        title = "Class prototypes" if len(labels) < MOST_CLASSES else f"Class prototypes of {len(labels)} classes"
-        footer = (
-            f"mean cost {sum(costs) / len(costs):.2g}, {self.optimizer}, pull to the class mean {self.regularization:g}"
+    def _picture(self, images: Tensor, cross_entropy: Tensor, samples: FixedSamples) -> Picture:
+        classes = self._classes_of(len(images))
+        means = self._means.fill(_sample_means(classes, samples), len(images)).float()
+        both = FixedSamples(torch.cat([means, images]), mean=samples.mean, std=samples.std, bands=samples.bands)
+        pictures = both.pictures()
+        before, after = both.denormalized().split(len(images))
+        difference = Maps(
+            to_numpy((after - before).mean(dim=1, keepdim=True)),
+            ("difference",),
+            kind="signed",
+            colormap="RdBu_r",
+            scale="shared",
         )
-        shown = FixedSamples(images, mean=samples.mean, std=samples.std, bands=samples.bands)
-        if images.shape[1] == 3:
-            return picture_of("prototypes", Tiles(Images(tuple(shown.pictures())), tuple(labels), title, footer))
-        grey = to_numpy(shown.denormalized().mean(dim=1, keepdim=True))
-        maps = Maps(grey, ("",), kind="intensity", colormap=self.colormap)
-        return picture_of("prototypes", Tiles(maps, tuple(labels), title, footer, "each"))
+        captions = [
+            Caption((samples.class_name(index), percent(probability)))
+            for index, probability in zip(classes, (-cross_entropy).exp().tolist(), strict=True)
+        ]
+        limit = float(np.nan_to_num(difference.measured.limits[0, 0, 1], nan=1.0))
+        sheet = Sheet(
+            tuple(
+                Row(picture, caption, index)
+                for index, (picture, caption) in enumerate(zip(pictures, captions, strict=False))
+            ),
+            (Images(tuple(pictures[len(images) :]), "prototype"), difference),
+            f"What the model takes each of {len(images)} classes to be",
+            "with the probability that the model gives the prototype",
+            ColorBar("RdBu_r", -limit, limit, "darker · brighter"),
+            first="class mean",
+        )
+        return picture_of("prototypes", sheet)
+
+    def _classes_of(self, count: int) -> tuple[int, ...]:
+        return tuple(range(count)) if self.classes is None else self.classes
+
+
+def _remark(unmoved: Tensor) -> str | None:
+    if not bool(unmoved.any()):
+        return None
+    return (
+        f"{int(unmoved.sum())} of {len(unmoved)} are the class means as they were: there the score of the class does "
+        "not change with the image, as where a layer rounds or a head starts at zero"
+    )
 
 
 def _sample_means(classes: Sequence[int], samples: FixedSamples) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_cnnviz.arguments import fraction, one_of, positive
-from lightning_cnnviz.methods.gradients import Reduction, reduce_channels, without_peaks
+from lightning_cnnviz.methods.gradients import Reduction, reduce_channels, smoothed, without_peaks
 from lightning_cnnviz.methods.pixel_methods import (
     PIXEL_METHODS,
     Attribution,
@@ -43,6 +43,7 @@ _HEADINGS: dict[Reduction, str] = {
 }
 _COLORMAPS: dict[Reduction, str] = {"signed": "RdBu_r", "grey": "gray"}
 _WITHOUT_PEAKS = ("signed", "grey")
+_SHOWN = 112  # pixels at which a map can be told apart in a picture
 
 
 class Saliency(View):
@@ -71,22 +72,25 @@ class Saliency(View):
         method: see above; or one of your own in :data:`~lightning_cnnviz.methods.pixel_methods.PIXEL_METHODS`.
         reduction: what is drawn of the signed values: ``"squared"``, ``"absolute"``, ``"positive"``, ``"negative"``,
             ``"signed"`` or ``"grey"``, beside the same over the image; ``"panels"``: all, positive, negative and grey,
-            in the colors of the input. The last three draw the strongest hundredth of the pixels alike, the arrays
-            have them as they are. None: ``"panels"`` for ``"guided"`` and ``"deconvnet"``, ``"squared"`` for
-            ``"gradient"`` and ``"smoothgrad"``, ``"signed"`` for the others.
+            in the colors of the input. The last three draw the strongest hundredth of the pixels alike;
+            ``"absolute"`` the strongest 0.5%, smoothed to the size at which it is looked at. The arrays have them as
+            they are. None: ``"panels"`` for ``"guided"`` and ``"deconvnet"``, ``"absolute"`` for ``"gradient"`` and
+            ``"smoothgrad"``, ``"signed"`` for the others.
         steps: noisy copies of ``"smoothgrad"`` (None: 25), points on the path of ``"integrated_gradients"`` (None: 50).
         noise: standard deviation of SmoothGrad's noise as a share of each image's range.
         baseline: of integrated gradients: a ``"black"`` image, or ``"zero"`` in the model's input space, which is the
             mean of the training data when that was normalised. The same where no normalisation is known.
         colormap: any OpenCV or matplotlib name; a diverging one suits ``"signed"``. ``None``: ``hot``, ``RdBu_r`` for
             ``"signed"``, ``gray`` for ``"grey"``.
-        alpha: weight of the map over the grey image, from 0 to 1.
+        alpha: weight of the map over the grey image where it is highest, from 0 to 1; it falls with the map.
         scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
         every_n_epochs: draw in every n-th epoch in which the callback looks.
 
     Raises:
         ValueError: an argument is out of its range.
     """
+
+    chapter = "pixels"
 
     def __init__(
         self,
@@ -97,7 +101,7 @@ class Saliency(View):
         noise: float = 0.15,
         baseline: Baseline = "black",
         colormap: str | None = None,
-        alpha: float = 0.5,
+        alpha: float = 0.6,
         scale: Scale = "each",
         every_n_epochs: int = 1,
     ) -> None:
@@ -165,14 +169,18 @@ class Saliency(View):
         if self.reduction == "panels":
             return panel_sheet(evidence, tag, values, title=title, scale=self.scale)
         maps = reduce_channels(values, self.reduction)
-        cut = self.reduction in _WITHOUT_PEAKS
+        note = ""
+        if self.reduction in _WITHOUT_PEAKS:
+            maps, note = without_peaks(maps), ", the strongest 1% cut"
+        elif self.reduction == "absolute":
+            maps, note = without_peaks(smoothed(maps, min(maps.shape[1:]) / _SHOWN), 0.995), ", the strongest 0.5% cut"
         return overlay_sheet(
             evidence,
             tag,
-            without_peaks(maps) if cut else maps,
+            maps,
             heading=_HEADINGS[self.reduction],
             title=title,
-            note=", the strongest 1% cut" if cut else "",
+            note=note,
             colormap=self.colormap or _COLORMAPS.get(self.reduction, "hot"),
             scale=self.scale,
             alpha=self.alpha,

@@ -227,7 +227,7 @@ class TestReport:
 
     def test_without_maps_there_is_a_note_and_no_picture(self) -> None:
         found = self.alarming(maps=[])
-        assert list(found.notes) == ["alarms"]
+        assert list(found.notes) == ["drift_moved_most", "alarms"]
         assert not found.pictures
 
     def test_in_training_it_is_said_once_and_written(
@@ -243,4 +243,4 @@ class TestReport:
         assert [sentence.partition(":")[0] for sentence in said] == ["drift alarm in epoch 5", "drift alarm in epoch 6"]
         found = events(tmp_path)
         assert "alarms/text_summary" in found.Tags()["tensors"]
-        assert len(found.Images("alarms")) == 2
+        assert len(found.Images("cnnviz/7 change/alarms")) == 2

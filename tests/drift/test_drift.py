@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,27 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
-from lightning_cnnviz import CNNVisualizer, Drift, DriftCallback, Explanation, FixedSamples, Flips, Timeline, View
+from lightning_cnnviz import (
+    CNNVisualizer,
+    Drift,
+    DriftCallback,
+    Evidence,
+    Explanation,
+    FixedSamples,
+    Flips,
+    Predictions,
+    Request,
+    Timeline,
+    View,
+)
 from lightning_cnnviz.drift.alarms import Alarm
+from lightning_cnnviz.drift.measurement import Measurement
+from lightning_cnnviz.drift.moved_most import moved_most
 from lightning_cnnviz.look import run_views
 from lightning_cnnviz.model.probe import Probe
+from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.samples import same_samples
-from tests.helpers.training import SmallCNN, events, fit, loader, resuming, sha, stripes, trainer
+from tests.helpers.training import SmallCNN, events, fit, image_tags, loader, resuming, sha, stripes, trainer
 
 
 def samples(count: int = 12, **options: Any) -> FixedSamples:
@@ -31,10 +48,11 @@ def small_cnn(seed: int = 0) -> SmallCNN:
     return SmallCNN()
 
 
-def look(views: list[View], model: nn.Module, judged: FixedSamples, epoch: int | None = None) -> Explanation:
-    def fail(view: View, error: Exception) -> None:
-        raise error
+def fail(view: View, error: Exception) -> None:
+    raise error
 
+
+def look(views: list[View], model: nn.Module, judged: FixedSamples, epoch: int | None = None) -> Explanation:
     probe, found = Probe(model), Explanation()
     for _, artifacts in run_views(probe, probe.survey(judged), judged, views, "predicted", failed=fail, epoch=epoch):
         for artifact in artifacts:
@@ -207,12 +225,67 @@ class TestArguments:
 
 class TestSamples:
     def test_the_numbers_see_many_and_the_pictures_few(self, tmp_path: Path) -> None:
-        bare, few = CNNVisualizer([Drift()]), CNNVisualizer([Drift()], 4)
-        run = trainer(tmp_path, [bare], num_sanity_val_steps=4)
-        run.fit(SmallCNN(), loader(count=64), loader(count=64, batch_size=16))
-        assert bare.samples is not None
-        assert len(bare.samples) == 32
-        assert (bare.show, few.show) == (8, 4)
+        seen: dict[str, FixedSamples] = {}
+
+        class Recording(Predictions):
+            def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+                seen[self.name] = evidence.samples
+                return super().draw(evidence)
+
+        class Among(Flips):
+            def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+                seen[self.name] = evidence.samples
+                return super().draw(evidence)
+
+        alone = CNNVisualizer([Recording()])
+        both = CNNVisualizer([Recording(), Drift(), Among()], tag_prefix="b/")
+        run = trainer(tmp_path, [alone, both], num_sanity_val_steps=5)
+        run.fit(SmallCNN(), loader(count=64), loader(count=300, batch_size=60))
+        assert both.samples is not None
+        assert len(both.samples) == len(seen["Among"]) == 256
+        assert torch.equal(both.samples.images, stripes(300).tensors[0][:256])  # the classes come in turn
+        assert len(seen["Recording"]) == both.show == 8
+        assert seen["Recording"] is alone.samples  # one pass for both
+        assert CNNVisualizer([Drift()], 4).show == 4
+        assert events(tmp_path).Scalars("b/drift/features")
+
+    def test_a_named_number_of_samples_is_taken_however_large_they_are(self, tmp_path: Path) -> None:
+        named, given = DriftCallback(samples=40), DriftCallback(samples=samples(12), tag_prefix="given/")
+        run = trainer(tmp_path, [named, given], num_sanity_val_steps=5)
+        run.fit(SmallCNN(), loader(count=64), loader(count=300, batch_size=60))
+        assert [len(one.samples or ()) for one in (named, given)] == [40, 12]
+
+    def test_classes_named_for_each_sample_leave_the_number_as_it_is(self, tmp_path: Path) -> None:
+        callback = CNNVisualizer([Drift()], 9, target=[0, 1, 2] * 3)
+        fit(tmp_path, [callback], num_sanity_val_steps=5)
+        assert len(callback.samples or ()) == 9
+
+    def test_a_resumed_run_keeps_them(self, tmp_path: Path) -> None:
+        first, resumed = DriftCallback(), DriftCallback()
+        fit(tmp_path / "a", [first], num_sanity_val_steps=5)
+        taken = first.samples
+        resumed.load_state_dict(through_file(first.state_dict()))
+        assert taken is not None
+        assert resumed.samples is not None
+        assert len(taken) == 20
+        assert same_samples(taken, resumed.samples)
+
+    def test_where_time_is_short_the_pass_for_the_numbers_is_left_out_with_them(self) -> None:
+        class Meter:
+            charged: list[object] = []  # noqa: RUF012
+
+            def stage(self, name: str, view: object = None) -> Any:
+                self.charged += [view] if name == "pass" else []
+                return nullcontext()
+
+            def timed(self, view: object, request: Request) -> Request:
+                return request
+
+        drift, probe, judged, meter = Drift(), Probe(small_cnn()), samples(), Meter()
+        layout = probe.survey(judged)
+        for charged in (None, drift):
+            run_views(probe, layout, judged, [drift], "predicted", failed=fail, charged=charged, meter=meter)
+        assert meter.charged == [None, drift]
 
     @pytest.mark.parametrize("count", [65, 300])
     def test_more_samples_than_are_compared(self, count: int) -> None:
@@ -316,7 +389,7 @@ class TestBaseline:
     @pytest.mark.slow
     def test_training_against_a_baseline_stays_the_same_to_the_bit(self, tmp_path: Path) -> None:
         torch.save(small_cnn(2).state_dict(), tmp_path / "deployed.pt")
-        callback = DriftCallback(reference=["previous", tmp_path / "deployed.pt"], samples=samples())
+        callback = DriftCallback(reference=["previous", tmp_path / "deployed.pt"], samples=samples(), details=True)
         assert sha(fit(tmp_path / "a", [])) == sha(fit(tmp_path / "b", [callback]))
         assert len(events(tmp_path / "b").Scalars("drift_layers/features/body/deployed")) == 3
 
@@ -357,10 +430,43 @@ def through_file(state: dict[str, Any]) -> dict[str, Any]:
     return loaded
 
 
+def test_what_moved_most_is_named_with_its_layer() -> None:
+    one = [
+        Measurement("drift", "filters", "stem", 0.25, reference="previous"),
+        Measurement("drift", "filters", "body", 0.5, reference="previous"),
+        Measurement("drift", "filters", "stem", 0.125, reference="first"),
+        Measurement("drift", "flips", None, 0.75, reference="previous"),
+    ]
+    assert moved_most(one).text.splitlines()[2:] == [
+        "| filters | previous | body | 0.5 | stem | 0.25 |",
+        "| filters | first | stem | 0.125 |  |  |",
+        "| flips | previous |  | 0.75 |  |  |",
+    ]
+
+
 class TestInTraining:
+    def test_means_and_what_moved_most_are_written_and_every_layer_where_it_is_asked_for(self, tmp_path: Path) -> None:
+        few, every = DriftCallback(samples=samples()), DriftCallback(samples=samples(), details=True)
+        fit(tmp_path / "few", [few], max_epochs=1)
+        fit(tmp_path / "every", [every], max_epochs=1)
+        short, long = (set(events(tmp_path / name).Tags()["scalars"]) for name in ("few", "every"))
+        assert {tag.partition("/")[0] for tag in long - short} == {
+            "drift_layers",
+            "health_layers",
+            "shortcuts_layers",
+        }
+        assert short < long
+        ours = {tag for tag in short if tag.startswith(("drift", "health", "shortcuts"))}
+        assert ours == set(every.views[0].monitored_tags) - {
+            "shortcuts/grad_cam_attention_in_region",
+            "shortcuts/saliency_attention_in_region",
+        }
+        note = events(tmp_path / "few").Tensors("drift_moved_most/text_summary")[-1].tensor_proto.string_val[0].decode()
+        assert "| filters | previous |" in note
+
     def test_training_is_the_same_to_the_bit_and_every_number_is_written(self, tmp_path: Path) -> None:
         alarms: list[Alarm] = []
-        callback = DriftCallback(samples=samples(), alarm="auto", on_alarm=alarms.append)
+        callback = DriftCallback(samples=samples(), alarm="auto", on_alarm=alarms.append, details=True)
         options = {"accumulate_grad_batches": 4, "max_epochs": 3}
         assert sha(fit(tmp_path / "a", [], **options)) == sha(fit(tmp_path / "b", [callback], **options))
         found = events(tmp_path / "b")
@@ -370,7 +476,7 @@ class TestInTraining:
         short = [event.value for event in found.Scalars("drift/grad_cam")]
         layer = [event.value for event in found.Scalars("drift_layers/grad_cam/body/previous")]
         assert short == pytest.approx(layer)
-        assert {"timeline/grad_cam", "timeline/features"} <= set(found.Tags()["images"])
+        assert {"timeline/grad_cam", "timeline/features"} <= set(image_tags(found))
 
     def test_checkpoints_and_early_stopping_monitor_the_short_tags(self, tmp_path: Path) -> None:
         class Values(Callback):
@@ -401,7 +507,7 @@ class TestInTraining:
             model = small_cnn()
             model.dropout.p = 0.0  # Lightning does not restore random states
             kept = ModelCheckpoint(tmp_path, name + "{epoch}", save_top_k=-1)
-            callbacks = [DriftCallback(samples=samples(), alarm="auto"), kept]
+            callbacks = [DriftCallback(samples=samples(), alarm="auto", details=True), kept]
             run = trainer(tmp_path / name, callbacks, enable_checkpointing=True, max_epochs=4)
             run.fit(model, loader(), loader(), **options)
 
@@ -413,7 +519,9 @@ class TestInTraining:
         for tag in tags:
             expected = [(event.step, pytest.approx(event.value, abs=1e-5)) for event in whole.Scalars(tag)][-2:]
             assert [(event.step, event.value) for event in resumed.Scalars(tag)] == expected
-        last_of_whole, last_of_resumed = whole.Images("timeline/grad_cam")[-1], resumed.Images("timeline/grad_cam")[-1]
+        last_of_whole, last_of_resumed = (
+            run.Images("cnnviz/7 change/timeline/grad_cam")[-1] for run in (whole, resumed)
+        )
         assert (last_of_whole.width, last_of_whole.height) == (last_of_resumed.width, last_of_resumed.height)
 
     @pytest.mark.parametrize("width", [2, pytest.param(128, marks=pytest.mark.slow)])

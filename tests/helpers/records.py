@@ -7,7 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from lightning_cnnviz.output.record import Group, Maps, Record, Setup, encode_record, encode_setup, setup_id
+from lightning_cnnviz.output.record import (
+    Group,
+    Maps,
+    Record,
+    Setup,
+    encode_look,
+    encode_record,
+    encode_setup,
+    setup_id,
+)
 from lightning_cnnviz.output.record_events import RecordEvents
 from lightning_cnnviz.page.report import RunRecord
 
@@ -92,5 +101,6 @@ def write_run(directory: Path, epochs: int) -> None:
     events = RecordEvents()
     with SummaryWriter(str(directory)) as writer:
         for place, epoch in enumerate([None, *range(epochs)]):
-            for summary in events.summaries(record(epoch, alarm=epoch == epochs - 2), 100 * place):
+            look = encode_look(record(epoch, alarm=epoch == epochs - 2), 100 * place)
+            for summary in events.summaries(look):
                 writer._get_file_writer().add_summary(summary, 100 * place)

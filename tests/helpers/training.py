@@ -17,6 +17,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from lightning_cnnviz.output.story import without_place
+
 CLASSES, SIZE = 3, 8
 
 
@@ -126,6 +128,13 @@ def events(directory: Path) -> EventAccumulator:
 
 
 def image_steps(directory: Path) -> dict[str, list[int]]:
-    """The steps of every image tag."""
+    """The steps of every picture, by its tag without its place on the page."""
     accumulator = events(directory)
-    return {tag: [image.step for image in accumulator.Images(tag)] for tag in accumulator.Tags()["images"]}
+    return {
+        tag: [image.step for image in accumulator.Images(placed)] for tag, placed in image_tags(accumulator).items()
+    }
+
+
+def image_tags(accumulator: EventAccumulator) -> dict[str, str]:
+    """The tags of all pictures, by the same without their place on the page."""
+    return {without_place(tag): tag for tag in accumulator.Tags()["images"]}

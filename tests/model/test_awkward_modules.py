@@ -16,7 +16,16 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from lightning_cnnviz import CNNVisualizer, FeatureMaps, GradCAM, Saliency, explain
+from lightning_cnnviz import (
+    ActivationMaximization,
+    CNNVisualizer,
+    FeatureMaps,
+    GradCAM,
+    GuidedGradCAM,
+    Prototypes,
+    Saliency,
+    explain,
+)
 from lightning_cnnviz.model.evidence import UnavailableError
 from lightning_cnnviz.views import View
 from tests.helpers.fingerprint import fingerprint
@@ -225,8 +234,65 @@ def test_no_grad_inside_forward() -> None:
     assert_same(arrays(BackboneWithoutGradients(), [GradCAM("late")]), arrays(Blocks(), [GradCAM("late")]))
     with pytest.raises(UnavailableError, match=r"no gradient for early: .* torch\.no_grad"):
         explain(BackboneWithoutGradients(), IMAGES, [GradCAM("early")])
-    with pytest.raises(UnavailableError, match="input"):
-        explain(BackboneWithoutGradients(), IMAGES, [Saliency()])
+    # Whatever is derived by the image says so in the same words.
+    of_the_image = [Saliency(), Saliency("guided"), Saliency("integrated_gradients"), Prototypes()]
+    for view in (*of_the_image, GuidedGradCAM("late"), ActivationMaximization("early")):
+        with pytest.raises(ValueError, match=r"detached, rounded or computed under torch\.no_grad"):
+            explain(BackboneWithoutGradients(), IMAGES, [view])
+
+
+class Kinds(nn.Module):
+    """A branch whose output is of a kind that has no maps, beside or before the convolution."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.branch, self.late = Converts(kind), nn.Conv2d(1, 4, 3, padding=1)
+        self.head = nn.Linear(4, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.branch(images)
+        scores: Tensor = self.head(self.late(images).relu().mean(dim=(2, 3)))
+        return scores
+
+
+class Converts(nn.Module):
+    """Makes something else of images."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind, self.weight = kind, nn.Parameter(torch.ones(1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.kind == "quint8":
+            return torch.quantize_per_tensor(images.detach(), 0.01, 0, torch.quint8)
+        return torch.fft.fft2(images) if self.kind == "complex64" else (images * 255).long()
+
+
+@pytest.mark.parametrize("kind", ["int64", "complex64", "quint8"])
+def test_outputs_of_other_kinds_are_left_out_and_the_rest_works(kind: str) -> None:
+    found = explain(Kinds(kind), IMAGES)
+    assert set(found.arrays) == {
+        "predictions",
+        "feature_maps/late",
+        "filters/late",
+        "saliency/gradient",
+        "grad_cam/late",
+    }
+    with pytest.raises(ValueError, match=f"layers='branch' cannot be looked at: it puts out {kind}"):
+        explain(Kinds(kind), IMAGES, [GradCAM("branch")])
+
+
+def test_of_a_model_whose_only_maps_are_complex_a_message_says_so() -> None:
+    class Spectral(Kinds):
+        def forward(self, images: Tensor) -> Tensor:
+            scores: Tensor = self.head(self.late(images.to(torch.complex64)).abs().mean(dim=(2, 3)))
+            return scores
+
+    model = Spectral("int64")
+    model.late = nn.Conv2d(1, 4, 3, dtype=torch.complex64)
+    found = explain(model, IMAGES)
+    assert set(found.arrays) == {"predictions", "saliency/gradient"}
+    assert sum("late puts out complex64" in remark for remark in found.remarks) == 3
 
 
 class Wrapper(LightningModule):

@@ -118,6 +118,27 @@ def test_values() -> None:
         assert reading.predicted(output).tolist() == [0, 0]
 
 
+def test_numbers_of_the_data_that_may_be_classes_are_classes_of_as_many_scores() -> None:
+    of_numbers = replace(TWO, truth="values")
+    assert read(torch.randn(2, 4), replace(of_numbers, highest=3)).meaning == "classes"
+    assert read(torch.randn(2, 4), replace(of_numbers, highest=4)).meaning == "values"
+    assert read(torch.randn(2, 4), of_numbers).meaning == "values"
+    assert read(torch.randn(2, 4).softmax(dim=1), of_numbers).meaning == "classes"
+    assert read(torch.randn(2, 1), replace(of_numbers, highest=3)).meaning == "values"
+
+
+def test_one_score_for_labels_above_one_is_a_number() -> None:
+    of_classes = replace(TWO, truth="classes", highest=2)
+    reading = read(torch.randn(2, 1), of_classes)
+    assert reading.meaning == "values"
+    assert reading.remarks == (
+        "one score per sample and labels up to 2: read as a value; output='logits' reads a yes or no",
+    )
+    assert read(torch.randn(2, 1), replace(of_classes, highest=1)).meaning == "classes"
+    assert read(torch.randn(2, 1), replace(of_classes, kind="logits")).meaning == "classes"
+    assert read(torch.randn(2, 3), of_classes).meaning == "classes"
+
+
 MASKS = torch.tensor(
     [
         [[[5.0, 5.0], [5.0, 0.0]], [[0.0, 0.0], [0.0, 2.0]], [[1.0, 1.0], [1.0, 1.0]]],  # mostly 0, one place 1
@@ -158,8 +179,21 @@ def test_pictures() -> None:
     assert read(torch.rand(2, 3, 4, 4), replace(known, truth="masks")).meaning == "masks"
     assert read(torch.rand(2, 3, 4, 4).softmax(dim=1), known).meaning == "masks"
     assert read(torch.rand(2, 2, 4, 4), known).meaning == "masks"
-    assert read(torch.rand(2, 1, 4, 4), replace(known, truth="values")).meaning == "reconstruction"
     assert read(torch.rand(2, 3, 4, 4), replace(known, kind="logits")).meaning == "masks"
+
+
+def test_numbers_for_each_place() -> None:
+    known = Known(2, (3, 4, 4))
+    for depth in (replace(known, truth="pictures"), replace(known, truth="masks", highest=80)):
+        reading = read(torch.rand(2, 1, 4, 4), depth)
+        assert reading.meaning == "reconstruction"
+        assert reading.reason.startswith("the output is numbers for each place, which has no score of one class")
+        assert reading.remarks == (
+            "the labels are numbers for each place: so the output is read, which has no classes",
+        )
+    assert read(torch.rand(2, 1, 4, 4), replace(known, kind="regression")).meaning == "reconstruction"
+    assert read(torch.rand(2, 1, 4, 4), replace(known, truth="masks", highest=1)).meaning == "masks"
+    assert read(torch.rand(2, 2, 4, 4), replace(known, truth="values")).meaning == "masks"  # numbers of whole images
 
 
 def test_embeddings() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lightning_cnnviz.output.artifacts import RGB, DrawingError, Picture
+from lightning_cnnviz.output.artifacts import PLAIN, RGB, DrawingError, Picture, Style
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,8 @@ class Square:
         self.error = error
         self.drawn: list[str | None] = []
 
-    def draw(self, font: str | None = None) -> RGB:
-        self.drawn.append(font)
+    def draw(self, style: Style = PLAIN) -> RGB:
+        self.drawn.append(style.font)
         if self.error is not None:
             raise self.error
         return np.ones((2, 2, 3), np.uint8)
@@ -32,7 +32,7 @@ class Square:
 
 def test_a_figure_is_drawn_once_and_only_when_its_picture_is_wanted() -> None:
     square = Square()
-    picture = Picture("a", square, font="Mono.ttf")
+    picture = Picture("a", square, style=Style("Mono.ttf"))
     assert square.drawn == []
     assert picture.image is picture.image
     assert square.drawn == ["Mono.ttf"]

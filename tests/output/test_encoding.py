@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zlib
 
 import cv2
@@ -9,7 +10,8 @@ import pytest
 from PIL import Image
 
 from lightning_cnnviz.output.artifacts import RGB
-from lightning_cnnviz.output.encoding import encode
+from lightning_cnnviz.output.encoding import encode, file_extension
+from lightning_cnnviz.output.record import Setup, encode_setup
 
 RANDOM = np.random.default_rng(0)
 
@@ -73,3 +75,35 @@ def test_a_jpeg_is_much_the_same_and_smaller() -> None:
 def test_what_is_no_picture_is_refused(image: RGB) -> None:
     with pytest.raises(ValueError, match=r"image must be uint8 of shape \(H, W, 3\), got (uint8|float64) of shape"):
         encode(image)
+
+
+def blurred() -> RGB:
+    """As smooth as a photograph, which JPEG makes smaller."""
+    return cv2.GaussianBlur(noise(200, 300), (0, 0), 8).astype(np.uint8)
+
+
+def rectangles() -> RGB:
+    """As even as a map, which PNG makes smaller."""
+    return np.repeat(np.repeat(noise(4, 6), 50, axis=0), 50, axis=1)
+
+
+def test_the_smallest_is_chosen_picture_by_picture() -> None:
+    for picture, chosen in ((blurred(), "jpeg"), (rectangles(), "png")):
+        encoded = encode(picture, "smallest")
+        assert file_extension(encoded) == chosen
+        assert len(encoded) == min(len(encode(picture, "png")), len(encode(picture, "jpeg")))
+
+
+def test_too_large_for_a_jpeg_is_still_a_png() -> None:
+    encoded = encode(np.zeros((65_501, 2, 3), np.uint8), "smallest")
+    assert file_extension(encoded) == "png"
+
+
+@pytest.mark.parametrize(
+    ("pictures", "chosen"), [([blurred(), rectangles()], "jpeg"), ([rectangles()], "png"), ([], "png")]
+)
+def test_a_record_names_one_format_for_all_of_its_pictures(pictures: list[RGB], chosen: str) -> None:
+    head, *encoded = encode_setup(Setup(pictures, picture_format="smallest"))
+    assert json.loads(zlib.decompress(head))["picture_type"] == f"image/{chosen}"
+    assert {file_extension(one) for one in encoded} <= {chosen}
+    assert len(encoded) == len(pictures)

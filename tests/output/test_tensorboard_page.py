@@ -1,36 +1,40 @@
 from __future__ import annotations
 
+import json
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from lightning_cnnviz import CNNVisualizer, PrototypeCallback
-from tests.helpers.browser import chromium, needs_chromium, open_group, read_pictures, tensorboard
+from tests.helpers.browser import chromium, needs_chromium, read_pictures, tensorboard
 from tests.helpers.training import fit
 
-TAGS = {
-    "predictions",
-    "feature_maps/stem",
-    "feature_maps/body",
-    "filters/stem.0",
-    "saliency/gradient",
-    "grad_cam/body",
-    "prototypes",
-}
+TAGS = [
+    "cnnviz/1 answers/predictions",
+    "cnnviz/2 looks/grad_cam/body",
+    "cnnviz/3 pixels/saliency/gradient",
+    "cnnviz/4 responses/feature_maps/body",
+    "cnnviz/4 responses/feature_maps/stem",
+    "cnnviz/5 weights/filters/stem.0",
+    "cnnviz/6 classes/prototypes",
+]
 
 
 @pytest.mark.slow
 @needs_chromium
-def test_the_images_page_shows_every_tag(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [("--load_fast=false",), ()], ids=["slow server", "fast server"])
+def test_the_images_page_tells_the_story_in_one_open_group(tmp_path: Path, options: tuple[str, ...]) -> None:
     fit(tmp_path / "logs", [CNNVisualizer(), PrototypeCallback()])
-    with tensorboard(tmp_path / "logs") as address, chromium(tmp_path / "profile") as driver:
+    served = tensorboard(tmp_path / "logs", "--samples_per_plugin=images=1000", *options)
+    with served as address, chromium(tmp_path / "profile") as driver:
         driver.get(address)
-        first = read_pictures(driver, wanted=3)
-        for group in sorted({tag.partition("/")[0] for tag in TAGS - first.keys()}):
-            open_group(driver, group)
         shown = read_pictures(driver, wanted=len(TAGS))
-        assert driver.get_screenshot_as_png()
-    assert shown.keys() == TAGS
+        tags = json.loads(urllib.request.urlopen(f"{address.partition('?')[0]}data/plugin/images/tags").read())
+    assert list(shown) == TAGS
     for tag, (natural, on_page) in shown.items():
         assert 400 <= natural <= 1400, tag
         assert on_page == 350, f"{tag}: pictures are drawn to be read at this width"
+    for tag, told in tags["events"].items():
+        assert told["displayName"] == tag.split("/", 2)[2]
+        assert "How to read it" in told["description"]

@@ -23,7 +23,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from lightning_cnnviz.output import worker
-from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Note, Picture, Scalar
+from lightning_cnnviz.output.artifacts import PLAIN, RGB, Array, Artifact, Note, Picture, Scalar, Style
 from lightning_cnnviz.output.files import FileSink
 from lightning_cnnviz.output.sink import Sink
 from lightning_cnnviz.output.tensorboard import TensorBoardSink
@@ -553,7 +553,7 @@ def test_arguments_are_checked(arguments: dict[str, float], message: str) -> Non
 
 
 class Unable:
-    def draw(self, font: str | None = None) -> RGB:
+    def draw(self, style: Style = PLAIN) -> RGB:
         raise KeyError("x")
 
 

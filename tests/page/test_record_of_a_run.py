@@ -9,6 +9,8 @@ import numpy as np
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from lightning_cnnviz import CNNVisualizer, DriftCallback
+from lightning_cnnviz.page.reading import read_runs
+from lightning_cnnviz.page.report import read_report
 from tests.helpers.training import fit
 
 
@@ -23,6 +25,9 @@ def _events(directory: Path) -> list[Any]:
 
 def test_a_run_leaves_a_record_of_every_look(tmp_path: Path) -> None:
     fit(tmp_path, [CNNVisualizer(), DriftCallback()])
+    (path,) = tmp_path.rglob("report.html")
+    assert read_report(path.read_bytes()) == read_runs(path.parent), "the file is complete after the run"
+    assert next(path.parent.glob("*tfevents*")).is_file(), "and lies beside the event file"
     events = _events(tmp_path)
     blobs = [list(value.tensor.string_val) for _, value in events if value.tag == "record/look"]
     heads = [json.loads(zlib.decompress(look[0])) for look in blobs]

@@ -6,7 +6,7 @@ import pytest
 from lightning_cnnviz.render import Bar, bar_chart
 from lightning_cnnviz.render.text import text_width
 
-NEUTRAL, GREEN, RED, TRACK = (130, 150, 180), (60, 160, 75), (205, 60, 55), (238, 238, 238)
+NEUTRAL, RIGHT, WRONG, TRACK = (150, 150, 150), (30, 120, 190), (230, 110, 20), (238, 238, 238)
 
 
 def longest(picture: np.ndarray, row: int, color: tuple[int, int, int]) -> tuple[int, int]:
@@ -52,10 +52,10 @@ def test_certainty_fills_the_track() -> None:
 
 def test_bars_are_in_order_from_top_to_bottom_in_the_color_of_their_verdict() -> None:
     picture = bar_chart([Bar("a", 1, "", False), Bar("b", 0.5, "", True), Bar("c", 0.25, "")], width=200, height=150)
-    filled = [lengths(picture, row, color)[0] for row, color in ((25, RED), (75, GREEN), (125, NEUTRAL))]
+    filled = [lengths(picture, row, color)[0] for row, color in ((25, WRONG), (75, RIGHT), (125, NEUTRAL))]
     assert filled[1:] == [round(filled[0] / 2), round(filled[0] / 4)]
     # A row of 50 pixels leaves a sixth of itself free above and below.
-    rows = np.nonzero((picture == RED).all(axis=2).sum(axis=1) > 50)[0]
+    rows = np.nonzero((picture == WRONG).all(axis=2).sum(axis=1) > 50)[0]
     assert (rows.min(), rows.max()) == (8, 41)
 
 

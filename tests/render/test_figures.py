@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lightning_cnnviz.output.artifacts import Style
 from lightning_cnnviz.render import (
     Bar,
     Bars,
@@ -61,8 +62,16 @@ def test_cells_are_the_maps_as_they_are_colored_anywhere() -> None:
 
 
 def test_a_map_laid_over_weighs_as_much_as_it_was_told() -> None:
-    ((heat, over),) = Maps(VALUES[:1, :1], ("a",), laying="both", alpha=1.0).cells([PHOTO])
-    assert np.array_equal(heat, over)
+    values = np.linspace(0, 1, 20 * 30, dtype=np.float32).reshape(1, 1, 20, 30)
+    ((heat, over),) = Maps(values, ("a",), laying="both", alpha=0.5).cells([PHOTO])
+    # Half of the map where it is highest, none of it where it is lowest, a quarter half-way.
+    assert np.array_equal(over[0, 0], PHOTO[0, 0])
+    assert np.abs(over[-1, -1] - (heat[-1, -1] / 2 + PHOTO[-1, -1] / 2)).max() <= 1
+    assert np.abs(over[10, 0] - (heat[10, 0] / 4 + PHOTO[10, 0] * 0.75)).max() <= 2
+    signed = Maps(values - 0.5, ("a",), kind="signed", laying="over", alpha=1.0).cells([PHOTO])[0][0]
+    assert np.abs(signed[10, 0].astype(int) - PHOTO[10, 0]).max() <= 2  # zero, in the middle, says nothing
+    flat = Maps(values * 0 + 1, ("a",), laying="both", alpha=1.0).cells([PHOTO])[0]
+    assert np.array_equal(*flat)
     ((over,),) = Maps(VALUES[:1, :1], ("a",), laying="over", alpha=0.0).cells([PHOTO])
     assert np.array_equal(over, PHOTO)
 
@@ -115,7 +124,7 @@ def test_images_of_other_than_one_or_three_channels_are_refused() -> None:
 )
 def test_all_text_of_a_figure_is_set_in_the_font_asked_for(figure: Sheet | Tiles | FilmStrip | HeatTable) -> None:
     mono = str(Path(str(load_font(None, 20).path)).with_name("DejaVuSansMono.ttf"))
-    default, other = figure.draw(), figure.draw(mono)
+    default, other = figure.draw(), figure.draw(Style(mono))
     assert default.shape != other.shape or (default != other).any()
     assert np.array_equal(figure.draw(), default)
 

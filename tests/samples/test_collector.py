@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.samples import SampleCollector
+from lightning_cnnviz.samples import FixedSamples, SampleCollector
 
 
 def batch(values: list[float], labels: list[int] | None = None) -> tuple[Tensor, ...]:
@@ -133,3 +134,41 @@ def test_a_batch_without_images_is_an_error():
 def test_refuses_a_count_that_is_none(count, error):
     with pytest.raises(error, match="count must be"):
         SampleCollector(count)
+
+
+@pytest.mark.parametrize(
+    ("shape", "most", "expected"),
+    [
+        ((1, 8, 8), 256, 256),  # 256 images of 256 bytes
+        ((3, 64, 64), 256, 170),  # 8 MB hold 170.7 images of 48 kB
+        ((3, 224, 224), 256, 32),  # 8 MB hold 13, which are fewer than wanted
+        ((1, 8, 8), None, 32),
+    ],
+)
+def test_takes_more_of_small_images(shape, most, expected):
+    collector = SampleCollector(32, most=most)
+    collector.add((torch.zeros(3, *shape), torch.arange(3)))
+    assert collector.count == expected
+
+
+def test_some_of_the_samples_keep_what_belongs_to_them():
+    images = torch.rand(4, 1, 6, 6)
+    samples = FixedSamples(
+        images,
+        torch.tensor([3, 2, 1, 0]),
+        class_names=["a", "b", "c", "d"],
+        originals=[np.full((5, 7, 3), shade, np.uint8) for shade in range(4)],
+        original_boxes=torch.tensor([[0, 0, 7, 5 - index] for index in range(4)]),
+        regions=torch.tensor([[0, 0, index + 1, 2] for index in range(4)]),
+        perturbed={"dark": -images},
+    )
+    chosen = samples.chosen([2, 0])
+    assert torch.equal(chosen.images, images[[2, 0]])
+    assert torch.equal(chosen.perturbed["dark"], -images[[2, 0]])
+    assert chosen.labels.tolist() == chosen.truth.labels.tolist() == [1, 3]
+    assert [int(picture[0, 0, 0]) for picture in chosen.originals] == [2, 0]
+    assert chosen.original_boxes[:, 3].tolist() == [3, 5]
+    assert chosen.regions.sum(dim=(1, 2)).tolist() == [6, 2]
+    assert chosen.class_names == samples.class_names
+    with pytest.raises(IndexError):
+        samples.chosen([4])

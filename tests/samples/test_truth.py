@@ -30,6 +30,8 @@ BOXES = [{"boxes": torch.full((n, 4), float(n)), "labels": torch.arange(n)} for 
         (MASKS, "masks", MASKS.tolist()),
         (MASKS[:, None].float(), "masks", MASKS.tolist()),
         (torch.nn.functional.one_hot(MASKS).permute(0, 3, 1, 2), "masks", MASKS.tolist()),
+        (MASKS / 4, "pictures", (MASKS[:, None] / 4).tolist()),
+        (MASKS[:, None].expand(-1, 3, -1, -1), "pictures", MASKS[:, None].expand(-1, 3, -1, -1).tolist()),
     ],
 )
 def test_keeps_what_labels_are(labels, kind, values):
@@ -52,7 +54,7 @@ def test_boxes():
 
 @pytest.mark.parametrize(
     "labels",
-    [None, "abc", ["a", "b", "c"], torch.tensor([0, -100, 1]), torch.rand(3, 4, 5, 5), torch.tensor(1), {"a": 1}],
+    [None, "abc", ["a", "b", "c"], torch.tensor([0, -100, 1]), torch.rand(3, 4, 5, 5, 5), torch.tensor(1), {"a": 1}],
 )
 def test_what_cannot_be_read_is_none(labels):
     assert read_truth(labels, 3) is None
@@ -85,3 +87,56 @@ def test_items_of_bytes_keep_their_form():
     assert samples.pictures()[0].transpose(2, 0, 1).tolist() == pixels.tolist()
     restored = FixedSamples.from_state_dict(samples.state_dict())
     assert restored.origin.form == samples.origin.form
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "classes"),
+    [
+        (HOT, "multi_hot", None),
+        (HOT.float(), "multi_hot", None),
+        (SOFT, "soft", [0, 2, 1]),
+        (torch.eye(3)[[2, 0, 1]], "classes", [2, 0, 1]),
+        (torch.tensor([[0.5], [1.0], [2.0]]), "values", None),
+        (MASKS, "masks", None),
+    ],
+)
+def test_samples_take_as_labels_what_batches_say(labels, kind, classes):
+    samples = FixedSamples(torch.zeros(3, 1, 2, 2), labels)
+    assert samples.truth.kind == kind
+    assert (None if samples.labels is None else samples.labels.tolist()) == classes
+
+
+def test_of_a_given_truth_the_labels_are_no_other():
+    truth = Truth("masks", MASKS)
+    assert FixedSamples(torch.zeros(3, 1, 2, 2), HOT, truth=truth).truth is truth
+
+
+def test_a_single_yes_or_no_is_one_class_of_two():
+    truth = read_truth(torch.tensor([0.0, 1.0, 1.0]), 3)
+    assert FixedSamples(torch.zeros(3, 1, 2, 2), truth=truth).labels.tolist() == [0, 1, 1]
+    assert FixedSamples(torch.zeros(3, 1, 2, 2), truth=read_truth(HOT, 3)).labels is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "highest"),
+    [
+        (torch.tensor([2, 0, 1]), 2),
+        (torch.tensor([2.0, 0.0, 7.0]), 7),
+        (torch.tensor([2.5, 0.0, 7.0]), None),
+        (torch.tensor([-1.0, 0.0, 7.0]), None),
+        (torch.tensor([[2.0, 0.0], [1.0, 1.0], [1.0, 3.0]]), None),
+        (MASKS, 2),
+        (torch.where(MASKS == 2, 255, MASKS), 1),
+        (torch.full((3, 2, 2), 255), None),
+        (HOT, None),
+    ],
+)
+def test_the_highest_class_where_values_may_be_classes(labels, highest):
+    assert read_truth(labels, 3).highest == highest
+
+
+def test_masks_are_kept_as_bytes():
+    truth = Truth("masks", MASKS)
+    assert truth.state_dict()["values"].dtype == torch.uint8
+    assert Truth("masks", MASKS * 200).state_dict()["values"].dtype == torch.int64
+    assert Truth.from_state_dict(truth.state_dict()).values.dtype == torch.int64

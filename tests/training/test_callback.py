@@ -37,7 +37,19 @@ from lightning_cnnviz import (
 )
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.output.artifacts import Artifact, Scalar
-from tests.helpers.training import CLASSES, SIZE, SmallCNN, events, fit, image_steps, loader, sha, stripes, trainer
+from tests.helpers.training import (
+    CLASSES,
+    SIZE,
+    SmallCNN,
+    events,
+    fit,
+    image_steps,
+    image_tags,
+    loader,
+    sha,
+    stripes,
+    trainer,
+)
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers", "ignore:.*LeafSpec", "ignore:.*log_every"
@@ -433,5 +445,6 @@ def test_a_model_without_forward_is_looked_at_through_its_network(tmp_path: Path
 def test_pictures_can_be_stored_as_jpeg(tmp_path: Path) -> None:
     fit(tmp_path, [CNNVisualizer([Predictions()], picture_format="jpeg"), SaliencyCallback()], max_epochs=1)
     accumulator = events(tmp_path)
-    starts = {tag: accumulator.Images(tag)[0].encoded_image_string[:4] for tag in accumulator.Tags()["images"]}
+    tags = image_tags(accumulator)
+    starts = {tag: accumulator.Images(placed)[0].encoded_image_string[:4] for tag, placed in tags.items()}
     assert starts == {"predictions": b"\xff\xd8\xff\xe0", "saliency/gradient": b"\x89PNG"}

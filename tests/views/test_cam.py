@@ -153,4 +153,4 @@ def test_a_half_precision_model() -> None:
 def test_in_training(tmp_path: Path) -> None:
     callback = CNNVisualizer([CAM()], samples=FixedSamples(torch.rand(2, 1, 8, 8)), on_error="raise")
     fit(tmp_path, [callback], SmallCNN(), max_epochs=1)
-    assert events(tmp_path).Tags()["images"] == ["cam/body"]
+    assert events(tmp_path).Tags()["images"] == ["cnnviz/2 looks/cam/body"]

@@ -69,6 +69,38 @@ def test_of_a_classifier_class_probability_and_truth() -> None:
     assert said(scores, samples, target=0)[0][0] == ("dog", "75%", "true cat", "maps cat")
 
 
+def test_an_answer_that_is_not_finite_is_neither_a_class_nor_right() -> None:
+    samples = FixedSamples(IMAGES, torch.tensor([0, 1, 1]), class_names=["cat", "dog"])
+    scores = torch.tensor([[0.0, float("nan")], [float("nan")] * 2, [0.0, float("inf")]])
+    assert said(scores, samples, target=0) == [
+        (("not finite", "true cat"), False),
+        (("not finite", "true dog"), False),
+        (("not finite", "true dog"), False),
+    ]
+    found = explain(Says(scores), samples, [Predictions()])
+    assert found.arrays["predictions"].isnan().all()
+    assert said(scores, FixedSamples(IMAGES), output="multilabel")[1][0][0] == "not finite"
+
+
+def test_of_a_yes_or_no_the_truth_that_floats_say() -> None:
+    samples = FixedSamples.from_dataset([(image, float(index != 1)) for index, image in enumerate(IMAGES)])
+    assert said(torch.tensor([[1.0986123], [1.0986123], [-1.0986123]]), samples) == [
+        (("1", "75%", "true 1"), True),
+        (("1", "75%", "true 0"), False),
+        (("0", "75%", "true 1"), False),
+    ]
+
+
+def test_of_independent_labels_one_may_be_true_of_each_sample() -> None:
+    samples = FixedSamples(IMAGES, torch.tensor([0, 1, 9]))
+    scores = torch.tensor([[2.0, -2.0], [2.0, 1.0], [-1.0, -1.0]])
+    assert said(scores, samples, output="multilabel") == [
+        (("0", "true 0"), True),
+        (("0, 1", "true 1", "maps 0"), False),
+        (("no label", "maps 0"), None),  # label 9 is none of these two
+    ]
+
+
 def test_of_independent_labels_all_that_are_more_probable_than_not() -> None:
     samples = FixedSamples(
         IMAGES,
@@ -81,6 +113,14 @@ def test_of_independent_labels_all_that_are_more_probable_than_not() -> None:
         (("no label", "true no label", "maps cat"), True),
         (("cat", "true cat, dog"), False),
     ]
+
+
+def test_labels_of_several_classes_make_the_scores_independent() -> None:
+    hot = torch.tensor([[1, 0, 1], [0, 0, 0], [1, 1, 0]])
+    scores = torch.tensor([[0.0, 1.0986123, -1.0986123]])
+    found = explain(Says(scores), FixedSamples(IMAGES, hot), [Predictions()])
+    torch.testing.assert_close(found.arrays["predictions"], torch.tensor([[0.5, 0.75, 0.25]]).expand(3, 3))
+    assert "independent labels" in found.remarks[0]
 
 
 def test_of_values_the_predicted_and_the_true_ones_and_no_percent() -> None:
@@ -101,6 +141,10 @@ def test_of_masks_the_class_that_covers_most() -> None:
     found = said(masks, samples)
     assert found[0] == (("c", "on 75% of it"), None)
     assert found[1] == (("a", "on 100% of it"), None)
+    masks[0, 0, :, 2:] = 9
+    assert said(masks, samples)[0] == (("c", "on 25% of it"), None)  # not the background
+    masks[0, 0] = float("nan")
+    assert said(masks, samples)[0] == (("not finite",), None)
 
 
 def test_of_a_reconstruction_the_sample_and_its_class() -> None:

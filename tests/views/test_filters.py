@@ -60,13 +60,25 @@ def test_kernels_over_three_channels_are_drawn_in_color() -> None:
     assert weights.shape == (1, 3, 1, 1)
 
 
-def test_of_other_kernels_each_channel_is_a_picture_of_its_own() -> None:
-    # Two filters over two channels; (0.6 + 1) / 2 · 255 = 204, and so on: each weight has a grey of its own.
-    kernels = torch.tensor([[-1.0, 0.6], [-0.2, -0.6]]).reshape(2, 2, 1, 1)
-    picture, _ = filters(kernels)
-    areas = [area(picture, grey(level)) for level in (0, 204, 102, 51)]
-    assert areas == [areas[0]] * 4
-    assert areas[0] > 0
+def test_of_other_kernels_the_length_over_all_channels_is_drawn() -> None:
+    # Two filters over two channels, 1×2 pixels: lengths 1 and 0.6, then 0.2 and 0; 255 · 0.6 = 153 and so on.
+    kernels = torch.tensor([[[-0.6, 0.6], [0.8, 0.0]], [[0.2, 0.0], [0.0, 0.0]]]).reshape(2, 2, 1, 2)
+    picture, weights = filters(kernels)
+    areas = [area(picture, grey(level)) for level in (153, 51, 0)]  # 1 is white, as is the paper
+    assert areas[0] == areas[1] == areas[2] > 0
+    assert weights.shape == (2, 2, 1, 2)
+
+
+def test_the_scale_of_filters_only_ever_widens_and_is_kept() -> None:
+    view = Filters()
+    first, second = (torch.tensor([size, -size]).reshape(2, 1, 1, 1) for size in (1.0, 0.5))
+    explain(model_with(first), torch.rand(1, 1, 8, 8), [view])
+    resumed = Filters()
+    resumed.load_state_dict(view.state_dict())
+    for one in (view, resumed):
+        picture = explain(model_with(second), torch.rand(1, 1, 8, 8), [one]).pictures
+        assert area(next(iter(picture.values())), grey(191)) > 0  # (0.5 + 1) / 2 · 255
+        assert area(next(iter(picture.values())), grey(64)) > 0
 
 
 def test_no_more_are_drawn_than_asked_for_but_all_are_in_the_array() -> None:

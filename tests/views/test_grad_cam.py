@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightning_cnnviz import CNNVisualizer, FixedSamples, GradCAM, GuidedGradCAM, Saliency, explain
 from lightning_cnnviz.methods.cam import Variant
 from tests.helpers.architectures import architecture
-from tests.helpers.training import SmallCNN, events, fit
+from tests.helpers.training import SmallCNN, events, fit, image_tags
 
 
 class Hand(nn.Module):
@@ -167,4 +167,4 @@ def test_in_training(tmp_path: Path) -> None:
     callback = CNNVisualizer([*views, GuidedGradCAM()], samples=FixedSamples(torch.rand(2, 1, 8, 8)), on_error="raise")
     fit(tmp_path, [callback], max_epochs=1)
     expected = {_tag(variant, "body") for variant in get_args(Variant)} | {"guided_grad_cam/body"}
-    assert set(events(tmp_path).Tags()["images"]) == expected
+    assert set(image_tags(events(tmp_path))) == expected

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz import FixedSamples, Predictions, explain
+from lightning_cnnviz.views.predictions import answer_bars
 
-NEUTRAL, GREEN, RED = (130, 150, 180), (60, 160, 75), (205, 60, 55)
+NEUTRAL, RIGHT, WRONG = (150, 150, 150), (30, 120, 190), (230, 110, 20)
 PROBABILITIES = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]])
 
 
@@ -44,27 +45,27 @@ def test_the_array_holds_the_probabilities_of_all_classes() -> None:
     torch.testing.assert_close(probabilities, PROBABILITIES)
 
 
-def test_the_right_winner_is_green_and_bars_are_as_long_as_they_are_probable() -> None:
+def test_the_right_winner_is_blue_and_bars_are_as_long_as_they_are_probable() -> None:
     picture, _ = look([0, 2], top=2)
-    green, neutral = bars(picture, GREEN), bars(picture, NEUTRAL)
-    assert len(green) == len(neutral) == 2
-    assert green[0] / neutral[0] == pytest.approx(0.7 / 0.2, rel=0.06)
-    assert green[1] / neutral[1] == pytest.approx(0.6 / 0.3, rel=0.06)
-    assert bars(picture, RED) == []
+    right, neutral = bars(picture, RIGHT), bars(picture, NEUTRAL)
+    assert len(right) == len(neutral) == 2
+    assert right[0] / neutral[0] == pytest.approx(0.7 / 0.2, rel=0.06)
+    assert right[1] / neutral[1] == pytest.approx(0.6 / 0.3, rel=0.06)
+    assert bars(picture, WRONG) == []
 
 
-def test_a_wrong_winner_is_red_and_the_truth_below_it_green() -> None:
+def test_a_wrong_winner_is_orange_and_the_truth_below_it_blue() -> None:
     picture, _ = look([1, 1], top=2)
-    red, green = bars(picture, RED), bars(picture, GREEN)
-    assert len(red) == len(green) == 2
-    assert red[0] / green[0] == pytest.approx(0.7 / 0.2, rel=0.06)
+    wrong, right = bars(picture, WRONG), bars(picture, RIGHT)
+    assert len(wrong) == len(right) == 2
+    assert wrong[0] / right[0] == pytest.approx(0.7 / 0.2, rel=0.06)
     assert bars(picture, NEUTRAL) == []
 
 
 def test_without_labels_nothing_is_right_or_wrong() -> None:
     picture, _ = look(None, top=2)
     assert len(bars(picture, NEUTRAL)) == 4
-    assert bars(picture, GREEN) == bars(picture, RED) == []
+    assert bars(picture, RIGHT) == bars(picture, WRONG) == []
 
 
 def test_more_classes_than_there_are_are_all_of_them() -> None:
@@ -74,3 +75,19 @@ def test_more_classes_than_there_are_are_all_of_them() -> None:
 def test_top_must_be_positive() -> None:
     with pytest.raises(ValueError, match="top must be a positive integer, got 0"):
         Predictions(top=0)
+
+
+def test_a_true_class_that_is_not_among_the_first_stands_below_them_with_its_rank() -> None:
+    evidence_bars = []
+
+    class Spy(Predictions):
+        def draw(self, evidence):  # type: ignore[no-untyped-def]
+            evidence_bars.extend(answer_bars(evidence, index, 1) for index in range(2))
+            return super().draw(evidence)
+
+    samples = FixedSamples(torch.arange(2.0)[:, None, None, None].expand(2, 1, 8, 8), torch.tensor([2, 2]))
+    explain(FromMean(PROBABILITIES), samples, [Spy(top=1)])
+    assert [[(bar.name, bar.label, bar.correct) for bar in bars] for bars in evidence_bars] == [
+        [("0", "70%", False), ("2", "10%, no. 3", True)],
+        [("2", "60%", True)],
+    ]

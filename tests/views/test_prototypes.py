@@ -87,3 +87,19 @@ def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
 def test_classes_out_of_range() -> None:
     with pytest.raises(ValueError, match=r"classes=\[3\] are out of range: the model has classes 0 to 2"):
         explain(SmallCNN(), samples(), [Prototypes([0, 3])])
+
+
+def test_prototypes_that_cannot_leave_the_class_mean_are_said_to_be_it() -> None:
+    class Rounds(SmallCNN):
+        """Rounding has a gradient, of zero."""
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return super().forward((images * 4).round() / 4)
+
+    given = samples()
+    found = explain(Rounds(), given, [Prototypes([2, 0])])
+    means = torch.stack([given.images[given.labels == index].mean(dim=0) for index in (2, 0)])
+    assert torch.equal(found.arrays["prototypes"], means)
+    [remark] = [remark for remark in found.remarks if "class means" in remark]
+    assert remark.startswith("About prototypes: 2 of 2 are the class means as they were")
+    assert not any("class means" in remark for remark in explain(SmallCNN(), given, [Prototypes()]).remarks)

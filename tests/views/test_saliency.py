@@ -14,7 +14,7 @@ from lightning_cnnviz import CNNVisualizer, FixedSamples, Saliency, explain
 from lightning_cnnviz.methods.gradients import Reduction
 from lightning_cnnviz.render import Maps, SignedImages
 from lightning_cnnviz.views.saliency import Method
-from tests.helpers.training import SmallCNN, events, fit
+from tests.helpers.training import SmallCNN, events, fit, image_tags
 
 IMAGES = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(3))
 
@@ -214,7 +214,7 @@ def test_arguments_out_of_range(options: dict[str, Any], message: str) -> None:
 def test_in_training(tmp_path: Path) -> None:
     views = [Saliency(method, steps=2) for method in get_args(Method)]
     fit(tmp_path, [CNNVisualizer(views, samples=2, on_error="raise")], max_epochs=1)
-    assert {f"saliency/{method}" for method in get_args(Method)} <= set(events(tmp_path).Tags()["images"])
+    assert {f"saliency/{method}" for method in get_args(Method)} <= set(image_tags(events(tmp_path)))
 
 
 def test_the_image_below_a_map_is_the_rounded_mean_of_its_channels() -> None:

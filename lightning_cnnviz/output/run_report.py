@@ -1,0 +1,86 @@
+"""The page of a run as one HTML file that is renewed while the run goes on."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+from lightning_cnnviz.output.artifacts import Look
+from lightning_cnnviz.output.disk import check_room, write_whole
+from lightning_cnnviz.output.look_record import encoded
+from lightning_cnnviz.output.record import step_of
+from lightning_cnnviz.page.report import MOST_BYTES, RunRecord, Thinning, read_report, report
+
+REPORT = "report.html"
+_FOR_LOOKS = 0.8  # the rest is for the page itself and the samples
+_RENEW_S = 30.0
+_SHARE = 0.02
+"""Of the time: a large report on a slow disk is renewed less often."""
+
+
+class RunReport:
+    """Collects the record of a run, as much as fits into one HTML file, and keeps the file up to date.
+
+    Args:
+        directory: of the run, which it is named after. Of a report that lies there already, as of a run that is
+            resumed, the looks before the first one that is added are taken over.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / REPORT
+        self._name = directory.resolve().name
+        self._setups: dict[str, list[bytes]] = {}
+        self._thinning: Thinning | None = None
+        self._next_time = 0.0
+        self._is_changed = False
+
+    def add(self, look: Look, step: int) -> None:
+        """Takes in a look; where not all fit, late ones are left out before early ones.
+
+        Raises:
+            DrawingError: something in it is other than it should be.
+        """
+        record = encoded(look, step)
+        if self._thinning is None:
+            self._thinning = self._continued(step)
+        for name, blobs in record.setups.items():
+            self._setups.setdefault(name, blobs)
+        self._thinning.add(record.look)
+        self._is_changed = True
+
+    def renew(self) -> None:
+        """Writes the file if there is something new and it was written long enough ago.
+
+        Raises:
+            OSError: it cannot be written, or the disk is all but full.
+        """
+        if time.monotonic() >= self._next_time:
+            self.complete()
+
+    def complete(self) -> None:
+        """Writes the file if there is something new; a reader never sees half of it.
+
+        Raises:
+            OSError: it cannot be written, or the disk is all but full.
+        """
+        if not self._is_changed or self._thinning is None:
+            return
+        started = time.monotonic()
+        self._next_time = started + _RENEW_S
+        check_room(self.path.parent)
+        write_whole(self.path, report([RunRecord(self._name, self._setups, self._thinning.kept)]))
+        self._is_changed = False
+        self._next_time = started + max(_RENEW_S, (time.monotonic() - started) / _SHARE)
+
+    def _continued(self, step: int) -> Thinning:
+        thinning = Thinning(_FOR_LOOKS * MOST_BYTES)
+        # Whatever lies there may be damaged, or of another program.
+        with suppress(OSError, ValueError, zlib.error):
+            for run in read_report(self.path.read_bytes())[:1]:
+                earlier = [blobs for blobs in run.looks if step_of(blobs) < step]
+                self._setups.update(run.setups if earlier else {})
+                for blobs in earlier:
+                    thinning.add(blobs)
+        return thinning

@@ -1,0 +1,89 @@
+"""Views that see the answers of the model to the validation batches as they pass by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from lightning_cnnviz.guard.process_state import process_state_preserved
+from lightning_cnnviz.model.overheard import Answered, Overhearing
+from lightning_cnnviz.samples import unpack
+from lightning_cnnviz.views import View
+
+if TYPE_CHECKING:
+    from lightning_cnnviz.model.readings import Reading
+    from lightning_cnnviz.training.callback import CNNVisualizer
+
+
+class ValidationWatching:
+    """Shows the batches of the first evaluation loader, with the model's own answers, to the views that ask for them.
+
+    The model is not called once more: its output is overheard while ``validation_step`` calls it.
+
+    Args:
+        callback: whose views they are.
+        image_key: where the images are in a batch.
+        label_key: where the labels are.
+    """
+
+    def __init__(self, callback: CNNVisualizer, image_key: int | str, label_key: int | str | None) -> None:
+        self._callback = callback
+        self._image_key, self._label_key = image_key, label_key
+        self._overhearing = Overhearing()
+        self._batch: tuple[Tensor, Tensor, int | None] | None = None
+
+    def before_batch(
+        self, trainer: Any, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int
+    ) -> None:
+        """A batch is about to be answered."""
+        self.stop()
+        views = self._views()
+        if not views or dataloader_idx != 0 or trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        with self._callback.failures.of(*views), process_state_preserved():
+            if batch_idx == 0:
+                for view in views:
+                    view.begin_validation()
+            images, labels = unpack(batch, self._image_key, self._label_key)
+            if labels is None:
+                raise ValueError(f"the validation batches have no class labels under label_key={self._label_key!r}")
+            # What is changed in place later on shows by its version, which inference tensors do not count.
+            version = None if images.is_inference() else images._version
+            self._batch = (images.clone() if version is None else images, labels.clone(), version)
+            self._overhearing.start(pl_module)
+
+    def after_batch(self, reading: Reading | None) -> None:
+        """It is answered.
+
+        Args:
+            reading: how the model's output is read, None if that is not known yet.
+        """
+        batch, self._batch = self._batch, None
+        self._overhearing.stop()
+        views = self._views()
+        if batch is None or not views:
+            return
+        images, labels, version = batch
+        with self._callback.failures.of(*views), process_state_preserved():
+            key = self._callback.reading["output_key"]
+            said = self._overhearing.log_probabilities(len(labels), reading, key)
+            if said is None:
+                raise ValueError(
+                    "validation_step was not heard to compute one row of class scores for each label: it must call the "
+                    "LightningModule, or a child of it with convolutions, with the images, outside of torch.compile"
+                )
+            unchanged = version is None or images._version == version
+            answered = Answered(images if unchanged else None, labels.to(said.device), said.detach())
+            for view in views:
+                view.observe_validation(answered)
+
+    def stop(self) -> None:
+        """Ends listening, whatever happened to the batch."""
+        self._overhearing.stop()
+        self._batch = None
+
+    def _views(self) -> Sequence[View]:
+        return [view for view in self._callback.failures.working(self._callback.views) if view.watches_validation]

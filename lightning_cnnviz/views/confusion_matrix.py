@@ -1,0 +1,145 @@
+"""What is taken for what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_cnnviz.arguments import positive
+from lightning_cnnviz.model.evidence import Evidence, Request
+from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.overheard import Answered
+from lightning_cnnviz.output.artifacts import Array, Artifact, Note, Picture
+from lightning_cnnviz.render import HeatTable
+from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.views.base import View
+from lightning_cnnviz.views.captions import percent
+from lightning_cnnviz.views.contrast import check_two_classes
+
+_PAIRS = 10
+
+
+class ConfusionMatrix(View):
+    """What is taken for what: how many images of each class the model took to be of each other one.
+
+    Counted are the batches of the first validation loader as they pass by, with the answers that ``validation_step``
+    computed anyway: the model is not called once more. Without a Trainer the labelled samples are counted.
+
+    How to read it: a row is what is true, a column what the model says, and the diagonal is right. Colors are
+    logarithmic, so that single mistakes are seen beside thousands of right answers. A bright cell off the diagonal is a
+    pair that the model cannot tell apart; a bright column is a class that it says when in doubt. Of many classes those
+    with the most mistakes are drawn.
+
+    When it misleads: a class with many images has many mistakes, see the share beside its name. On several processes
+    only what passes through the first is counted.
+
+    Tags and arrays: ``confusion_matrix``, (classes, classes) counts, rows are true classes. The note ``most_confused``
+    lists the pairs with the most mistakes.
+
+    Args:
+        classes: how many classes are drawn at most, from 2 to 16, those with the most mistakes.
+        every_n_epochs: draw in every n-th epoch in which the callback looks.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    chapter = "answers"
+
+    def __init__(self, classes: int = 12, *, every_n_epochs: int = 1) -> None:
+        super().__init__(every_n_epochs=every_n_epochs)
+        self.classes = positive("classes", classes)
+        if self.classes not in range(2, 17):
+            raise ValueError(f"classes must lie between 2 and 16, which fit into a picture, got {classes}")
+        self._seen: list[tuple[Tensor, Tensor]] | None = None
+
+    @property
+    def watches_validation(self) -> bool:
+        return True
+
+    def begin_validation(self) -> None:
+        self._seen = []
+
+    def observe_validation(self, answered: Answered) -> None:
+        if self._seen is not None:
+            self._seen.append((answered.labels, answered.log_probabilities.argmax(dim=1)))
+
+    def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        check_two_classes(layout)
+        return Request()
+
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        count = evidence.probabilities.shape[1]
+        if self._seen:
+            labels, said = (torch.cat(parts).cpu() for parts in zip(*self._seen, strict=True))
+        elif evidence.epoch is None and evidence.samples.labels is not None:
+            labels, said = evidence.samples.labels, evidence.probabilities.argmax(dim=1)
+        else:
+            return
+        self._seen = None
+        counts = confusion(labels, said, count)
+        yield Array("confusion_matrix", counts.float())
+        yield self._picture(counts, evidence.samples)
+        yield _most_confused(counts, evidence.samples)
+
+    def _picture(self, counts: Tensor, samples: FixedSamples) -> Picture:
+        wrong = counts - counts.diag().diag()
+        mistakes = wrong.sum(dim=0) + wrong.sum(dim=1)
+        total, count = int(counts.sum()), len(counts)
+        shown = sorted(mistakes.argsort(descending=True, stable=True)[: self.classes].tolist())
+        title = f"What is taken for what: {int(counts.diag().sum()):,} of {total:,} right"
+        footer = "rows: true, with the share that is right · columns: what the model says"
+        if count > len(shown):
+            footer += f" · the {len(shown)} classes with the most mistakes, of {count:,}"
+        values = counts[shown][:, shown].double()
+        table = HeatTable(
+            values.where(values > 0, torch.nan).numpy(),
+            tuple(f"{samples.class_name(index)}  {_share_right(counts, index)}" for index in shown),
+            tuple(samples.class_name(index) for index in shown),
+            limits=(1.0, max(2.0, float(np.nanmax(values)))),
+            logarithmic=True,
+            colormap="viridis",
+            label="images",
+            title=title,
+            footer=footer,
+        )
+        return Picture("confusion_matrix", table)
+
+
+def confusion(labels: Tensor, said: Tensor, classes: int) -> Tensor:
+    """How often each class was taken for each, (classes, classes) int64; rows are true classes.
+
+    Not by torchmetrics: where algorithms must be deterministic it compares every image with every cell.
+
+    >>> confusion(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2).tolist()
+    [[1, 1], [0, 1]]
+
+    Raises:
+        ValueError: a label is no class of the model.
+    """
+    labels = labels.long()
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise ValueError(f"labels go from {int(labels.min())} to {int(labels.max())}, the model has {classes} classes")
+    return torch.bincount(labels * classes + said.long(), minlength=classes**2).reshape(classes, classes)
+
+
+def _share_right(counts: Tensor, index: int) -> str:
+    images = int(counts[index].sum())
+    return percent(int(counts[index, index]) / images) if images else "none"
+
+
+def _most_confused(counts: Tensor, samples: FixedSamples) -> Note:
+    wrong = counts - counts.diag().diag()
+    cells = wrong.flatten().sort(descending=True, stable=True)
+    lines = ["| true | taken for | images | of its class |", "|---|---|---|---|"]
+    for cell in cells.indices[:_PAIRS].tolist():
+        true, said = divmod(cell, len(counts))
+        if wrong[true, said]:
+            share = percent(int(wrong[true, said]) / int(counts[true].sum()))
+            lines.append(
+                f"| {samples.class_name(true)} | {samples.class_name(said)} | {int(wrong[true, said])} | {share} |"
+            )
+    return Note("most_confused", "\n".join(lines) if len(lines) > 2 else "nothing was taken for anything else")

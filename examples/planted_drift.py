@@ -2,6 +2,7 @@
 
     python examples/planted_drift.py                 # five seeds, prints the table, writes planted_drift.png
     python examples/planted_drift.py --seeds 1       # a quick look
+    python examples/planted_drift.py --seeds 1 --log-dir runs    # keeps the page of each run, report.html
 
 Half-way through training, one thing happens: a bright patch that gives the label away enters the training images, the
 labels of two classes are swapped, the learning rate becomes 0, one layer loses its weights, or nothing at all. Five
@@ -29,7 +30,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_cnnviz import DriftCallback, FixedSamples
+from lightning_cnnviz import CNNVisualizer, DriftCallback, FixedSamples, GradCAM, Predictions, Saliency
 from lightning_cnnviz.drift.alarms import Alarm
 
 SUBSET = Path(__file__).parent / "data" / "mnist_subset.npz"
@@ -158,8 +159,9 @@ class Run:
 def train(seed: int, disturbance: Disturbance, directory: Path) -> Run:
     seed_everything(seed, verbose=False)
     alarms: list[Alarm] = []
-    callbacks: list[Callback] = [
-        DriftCallback(
+    callbacks: list[Callback] = []
+    for group, samples in judged_digits(disturbance).items():
+        drift = DriftCallback(
             samples=samples,
             maps=("grad_cam", "hirescam", "saliency"),
             alarm="auto",
@@ -167,8 +169,8 @@ def train(seed: int, disturbance: Disturbance, directory: Path) -> Run:
             details=True,
             tag_prefix=f"{group}/",
         )
-        for group, samples in judged_digits(disturbance).items()
-    ]
+        film = CNNVisualizer([Predictions(), GradCAM(), Saliency()], samples, tag_prefix=f"{group}/")
+        callbacks += [drift, film]
     logger = TensorBoardLogger(directory, name=disturbance.replace(" ", "_"), version=f"seed_{seed}")
     trainer = Trainer(
         accelerator="cpu",

@@ -103,6 +103,11 @@ class Explanation:
             for remark in artifact.remarks:
                 self.say(remark)
 
+    def picture_sources(self) -> Iterator[tuple[str, str]]:
+        """Tag and picture as a page holds it, ``data:image/png;base64,…``."""
+        for tag, image in self.pictures.items():
+            yield tag, f"data:image/png;base64,{_png_base64(image)}"
+
     def say(self, remark: str) -> None:
         """Takes in a remark, once."""
         if remark not in self.remarks:
@@ -111,8 +116,8 @@ class Explanation:
     def _repr_html_(self) -> str:
         """Shows pictures, numbers, notes and remarks in a notebook."""
         blocks = [
-            f"<h4>{html.escape(tag)}</h4><img style='max-width:100%' src='data:image/png;base64,{_png_base64(image)}'>"
-            for tag, image in self.pictures.items()
+            f"<h4>{html.escape(tag)}</h4><img style='max-width:100%' src='{source}'>"
+            for tag, source in self.picture_sources()
         ]
         if self.scalars:
             rows = (f"<tr><td>{html.escape(tag)}</td><td>{value:.4g}</td></tr>" for tag, value in self.scalars.items())

@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from lightning_cnnviz.arguments import shown
 from lightning_cnnviz.guard.process_state import process_state_preserved
-from lightning_cnnviz.model.evidence import Request, Training
+from lightning_cnnviz.model.evidence import Evidence, Request, Training
 from lightning_cnnviz.model.layers import ArgumentError, Layout
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.targets import Target, check_range, fixed_classes
-from lightning_cnnviz.output.artifacts import Artifact
+from lightning_cnnviz.output.artifacts import Artifact, Look, SampleSet, Seen
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View
+from lightning_cnnviz.views.base import View, how_to_read
+from lightning_cnnviz.views.captions import captions
 
 
 class Meter(Protocol):
@@ -53,12 +55,13 @@ def run_views(
     meter: Meter = UNMETERED,
     charged: View | None = None,
     say: Callable[[str], None] = lambda remark: None,
+    passed: Callable[[Evidence], None] = lambda evidence: None,
 ) -> list[tuple[View, list[Artifact]]]:
     """One look for several views: their requests merged, one pass, and what each drew of it.
 
     A view that raises is reported to ``failed`` and left out; the others go on. What the shared pass itself raises is
-    raised. What the reader should know of the model and of the layers looked at is told to ``say``. ``charged`` is the
-    view that the pass is put down to, None where it serves all of them.
+    raised. What the reader should know of the model and of the layers looked at is told to ``say``, and the evidence to
+    ``passed``. ``charged`` is the view that the pass is put down to, None where it serves all of them.
     """
     samples = samples.fitting(layout.classes)  # no names of other classes
     requests: dict[View, Request] = {}
@@ -79,6 +82,7 @@ def run_views(
         say(remark)
     if training is not None:
         evidence = replace(evidence, training=training)
+    passed(evidence)
     drawn: list[tuple[View, list[Artifact]]] = []
     for number, view in enumerate(views):
         if view in requests:
@@ -88,6 +92,47 @@ def run_views(
             except Exception as error:
                 failed(view, error)
     return drawn
+
+
+def seen(evidence: Evidence, drawn: Sequence[tuple[View, Artifact]], name: str = "") -> Seen:
+    """What is kept of one pass: the samples, what the model answered, what the views showed.
+
+    Args:
+        evidence: of the pass.
+        drawn: what each view handed over, under the tags at which it is written.
+        name: of the samples.
+    """
+    of_classes = evidence.layout.reading.meaning == "classes" and evidence.probabilities.shape[1] > 0
+    explained, spoken = evidence.target_classes, None
+    if not of_classes:
+        everyone = replace(evidence, shown=min(len(evidence.samples), _MOST_CAPTIONS))
+        spoken = tuple((caption.lines, caption.correct) for caption in captions(everyone))
+    return Seen(
+        samples=_sample_set(evidence.samples),
+        shown=evidence.shown,
+        artifacts=tuple((view.name, artifact) for view, artifact in drawn if not isinstance(artifact, Look)),
+        descriptions={view.name: how_to_read(view) for view, _ in drawn},
+        probabilities=evidence.probabilities.numpy() if of_classes else None,
+        explained=None if explained is None or not of_classes else tuple(explained.tolist()),
+        captions=spoken,
+        name=name,
+    )
+
+
+_MOST_CAPTIONS = 64
+_sample_sets: WeakKeyDictionary[FixedSamples, SampleSet] = WeakKeyDictionary()
+
+
+def _sample_set(samples: FixedSamples) -> SampleSet:
+    """The same one for the same samples, so that they are encoded and stored once."""
+    if samples not in _sample_sets:
+        _sample_sets[samples] = SampleSet(
+            pictures=tuple(samples.display_pictures()),
+            labels=None if samples.labels is None else tuple(samples.labels.tolist()),
+            class_names=None if samples.class_names is None else tuple(samples.class_names),
+            boxes=tuple(samples.parts_shown()),
+        )
+    return _sample_sets[samples]
 
 
 def check_views(views: object) -> None:

@@ -100,9 +100,27 @@ class Flips(View):
 
 
 def before_and_after(
-    evidence: Evidence, before: Snapshot, now: Snapshot, chosen: Sequence[int], epoch: int | None, *, title: str
+    evidence: Evidence,
+    before: Snapshot,
+    now: Snapshot,
+    chosen: Sequence[int],
+    epoch: int | None,
+    *,
+    title: str,
+    numbers: Sequence[int] | None = None,
 ) -> Sheet:
-    """One row for each chosen sample: its map at an earlier look and now, with prediction and probability."""
+    """One row for each chosen sample: its map at an earlier look and now, with prediction and probability.
+
+    Args:
+        evidence: of the later look.
+        before: the earlier look.
+        now: the later one.
+        chosen: which samples.
+        epoch: of the earlier look.
+        title: of the picture.
+        numbers: what the chosen samples are called where they were taken out of more.
+    """
+    called = dict(zip(chosen, chosen if numbers is None else numbers, strict=True))
     tag, samples = next(iter(now.maps)), evidence.samples
     pictures, boxes = samples.display_pictures(), samples.parts_shown()
     columns = []
@@ -112,7 +130,9 @@ def before_and_after(
         maps = to_numpy(snapshot.maps[kind][list(chosen)][:, None])
         columns.append(heat_map(maps, heading, laying="over", labels=labels))
     return Sheet(
-        tuple(Row(pictures[index], _caption(samples, now, index), index, boxes[index]) for index in chosen),
+        tuple(
+            Row(pictures[index], _caption(samples, now, index, called[index]), index, boxes[index]) for index in chosen
+        ),
         tuple(columns),
         title,
         f"{tag.replace('grad_cam/', 'Grad-CAM of ')}, each map scaled by itself",
@@ -128,8 +148,8 @@ def _answer(samples: FixedSamples, probabilities: Tensor) -> str:
     return f"{samples.class_name(best)}  {percent(float(probabilities[best]))}"
 
 
-def _caption(samples: FixedSamples, now: Snapshot, index: int) -> Caption:
+def _caption(samples: FixedSamples, now: Snapshot, index: int, number: int) -> Caption:
     if samples.labels is None:
-        return Caption((f"sample {index}",))
+        return Caption((f"sample {number}",))
     truth = int(samples.labels[index])
-    return Caption((f"sample {index}", f"true {samples.class_name(truth)}"), int(now.classes[index]) == truth)
+    return Caption((f"sample {number}", f"true {samples.class_name(truth)}"), int(now.classes[index]) == truth)

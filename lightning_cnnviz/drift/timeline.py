@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,7 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.common import heat_map, to_numpy
+from lightning_cnnviz.views.strips import save_strip
 
 _SMALLEST_DRIFT = 0.001  # below it the heat map has one color
 
@@ -30,10 +32,13 @@ _SMALLEST_DRIFT = 0.001  # below it the heat map has one color
 class Timeline(View):
     """A film strip of each sample and a heat map of what each layer did, over all looks so far.
 
-    How to read it: the strip shows where the model looked for its answer at that time, green below it if it was right.
+    How to read it: the strip shows where the model looked for its answer at that time, with a blue line below it if
+    it was right and an orange one if not.
     A heat map's bright column is an epoch in which everything changed; a bright row is a layer that does not come to
     rest. Colors are logarithmic: 0.001 is rest, 0.1 is much in one epoch. With few samples the estimate is noisy: with
     8 samples it scatters by about 70%, with 32 by about 25%.
+
+    :meth:`save` writes the strip as an animation: ``timeline.save("digit.gif", sample=3)``.
 
     Tags: ``timeline/grad_cam`` and ``timeline/features``. TensorBoard shows the last picture first, and that is the
     whole run.
@@ -67,6 +72,7 @@ class Timeline(View):
             raise ValueError(f"frames must be at least {_FEWEST_FRAMES}, for the first and the last one, got {frames}")
         self._frames: list[Look] = []
         self._before: Snapshot | None = None
+        self._drawn: object = None
 
     @property
     def remembers_samples(self) -> bool:
@@ -95,7 +101,9 @@ class Timeline(View):
         frames = [frame for frame in self._frames if len(frame.maps) == evidence.shown]
         self._frames = thinned([*frames, self._frame(evidence, now, small_map(maps[: evidence.shown]))], self.frames)
         self._before = now
-        yield self._strip(evidence, tag)
+        picture = self._strip(evidence, tag)
+        self._drawn = picture.figure
+        yield picture
         if len(self._frames) > 1 and now.profiles:
             yield self._heat_map(list(now.profiles))
 
@@ -106,6 +114,25 @@ class Timeline(View):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._frames = [Look(**frame) for frame in state["frames"]]
         self._before = None if state["before"] is None else Snapshot(**state["before"])
+
+    def save(self, path: str | os.PathLike[str], *, sample: int | None = None, seconds: float = 0.6) -> None:
+        """Writes the film strip as an animation to share, one look after another.
+
+        Args:
+            path: a file whose name ends in ``.gif``, ``.webp`` or ``.png``.
+            sample: of which sample, counted from 0; None: of all that are drawn.
+            seconds: how long each look is shown.
+
+        Raises:
+            ValueError: nothing was drawn yet, there is no such sample, or the file is of another kind.
+            OSError: it cannot be written.
+        """
+        if not isinstance(self._drawn, FilmStrip):
+            raise ValueError("nothing was drawn yet")
+        count = len(self._drawn.rows)
+        if sample is not None and not 0 <= sample < count:
+            raise ValueError(f"sample must lie between 0 and {count - 1}, got {sample}")
+        save_strip(self._drawn, path, seconds, None if sample is None else [sample])
 
     def _scope(self, layout: Layout, samples: FixedSamples) -> Scope:
         enough = len(samples) >= FEWEST_SAMPLES
@@ -128,13 +155,14 @@ class Timeline(View):
         samples, pictures = evidence.samples, evidence.samples.display_pictures()[: evidence.shown]
         labels = None if samples.labels is None else samples.labels.tolist()
         names = [
-            None if labels is None else Caption((samples.class_name(labels[index]),)) for index in range(len(pictures))
+            Caption((f"sample {index}" if labels is None else f"true {samples.class_name(labels[index])}",))
+            for index in range(len(pictures))
         ]
         strip = FilmStrip(
             tuple(Row(picture, names[index], index) for index, picture in enumerate(pictures)),
             tuple(_moment(frame, samples) for frame in self._frames),
             title=f"Grad-CAM of {tag.partition('/')[2]} by epoch",
-            footer="each map scaled by itself; below it the predicted class, green if it is the true one",
+            footer="each map scaled by itself; below it what the model said, blue if right, orange if wrong",
         )
         return Picture("timeline/grad_cam", strip)
 
@@ -197,7 +225,7 @@ def thinned(frames: list[Look], most: int) -> list[Look]:
 
 
 def _heading(epoch: int | None) -> str:
-    return "start" if epoch is None else str(epoch)
+    return "untrained" if epoch is None else f"epoch {epoch}"
 
 
 def _moment(frame: Look, samples: FixedSamples) -> Frame:
@@ -205,7 +233,7 @@ def _moment(frame: Look, samples: FixedSamples) -> Frame:
     for index, (answer, probability) in enumerate(
         zip(frame.classes.tolist(), frame.probabilities.tolist(), strict=True)
     ):
-        lines.append((samples.class_name(answer), percent(probability)))
+        lines.append((f"says {samples.class_name(answer)}", percent(probability)))
         correct.append(None if samples.labels is None else answer == int(samples.labels[index]))
     return Frame(
         _heading(frame.epoch), heat_map(to_numpy(frame.maps[:, None]), "", laying="over"), tuple(lines), tuple(correct)

@@ -179,6 +179,8 @@ def _meaning_of_places(output: Tensor, known: Known, ending: Ending) -> Meaning:
         return "masks"
     if known.truth == "masks":
         return "reconstruction" if output.shape[1] == 1 and known.highest is not None and known.highest > 1 else "masks"
+    if known.truth is None and known.names is not None and len(known.names) == output.shape[1]:
+        return "masks"
     return "reconstruction" if known.truth == "pictures" or _is_picture(output, known) else "masks"
 
 

@@ -169,22 +169,47 @@ class Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """What views showed of the same samples in one pass.
+class SampleSet:
+    """Samples as people look at them; the same object at every look.
 
     Attributes:
-        pictures: (H, W, 3) uint8 RGB of the samples that are drawn.
-        labels: the true class of every sample, None where there are none.
+        pictures: (H, W, 3) uint8 RGB of each.
+        labels: the true class of each, None where there are none.
         class_names: by class, None where they have none.
-        artifacts: the name of each view with what it handed over.
-        descriptions: how a view is read, by its name.
+        boxes: where in its picture lies what the model sees, its left, top, right and bottom edge in pixels; None: it
+            is all of it. Left beyond right, or top beyond bottom: mirrored.
     """
 
     pictures: tuple[RGB, ...]
-    labels: tuple[int, ...] | None
-    class_names: tuple[str, ...] | None
+    labels: tuple[int, ...] | None = None
+    class_names: tuple[str, ...] | None = None
+    boxes: tuple[tuple[float, float, float, float] | None, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What views showed of the same samples in one pass, and what the model answered.
+
+    Attributes:
+        samples: those that the model was shown.
+        shown: how many of them are drawn, counted from the first.
+        artifacts: the name of each view with what it handed over.
+        descriptions: how a view is read, by its name.
+        probabilities: (N, classes); None where one class of several is not what the model answers.
+        explained: the class that maps are of, for each sample; None where a function gave the scores.
+        captions: for each sample lines of text about an answer of another kind, and whether it was right; None where
+            the probabilities say it.
+        name: of the samples, to tell them from others of the same run.
+    """
+
+    samples: SampleSet
+    shown: int
     artifacts: tuple[tuple[str, Picture | Scalar | Note | Array], ...]
     descriptions: Mapping[str, str] = field(default_factory=dict)
+    probabilities: NDArray[np.float32] | None = None
+    explained: tuple[int, ...] | None = None
+    captions: tuple[tuple[tuple[str, ...], bool | None], ...] | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -23,18 +22,12 @@ def encode(image: RGB, picture_format: PictureFormat = "png") -> bytes:
     Raises:
         ValueError: it is no such picture.
     """
-    if picture_format == "smallest":
-        return encode_alike([image], picture_format)[0]
     check_rgb(image)
+    if picture_format == "smallest":
+        return min(encode(image, "png"), encode(image, "jpeg"), key=len)
     if picture_format == "png" or max(image.shape) > _JPEG_MAX_SIDE:
         return _png(image)
     return _jpeg(image)
-
-
-def encode_alike(images: Sequence[RGB], picture_format: PictureFormat) -> list[bytes]:
-    """Pictures for a place that names their format once: ``"smallest"`` is what makes all of them together smaller."""
-    formats: Sequence[PictureFormat] = ("png", "jpeg") if picture_format == "smallest" else (picture_format,)
-    return min(([encode(image, one) for image in images] for one in formats), key=lambda them: sum(map(len, them)))
 
 
 def file_extension(encoded: bytes) -> str:

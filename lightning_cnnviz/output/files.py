@@ -15,6 +15,7 @@ from lightning_cnnviz.arguments import instance
 from lightning_cnnviz.output.artifacts import Array, Artifact, Look, Note, Picture, Scalar
 from lightning_cnnviz.output.disk import check_room, write_whole
 from lightning_cnnviz.output.encoding import encode, file_extension
+from lightning_cnnviz.output.gallery import Gallery
 from lightning_cnnviz.output.look_record import encoded
 from lightning_cnnviz.output.record_files import write_record
 from lightning_cnnviz.output.run_report import RunReport
@@ -28,9 +29,10 @@ class FileSink(Sink):
 
     A picture goes to ``<tag>_<step>.png`` and a note to ``<tag>_<step>.md``, the parts of the tag as folders and the
     step with six digits: ``grad_cam/layer4_000120.png``. Scalars go to ``scalars.csv`` with the columns tag, step,
-    value. What pictures are drawn from goes to the folder ``record``, and ``report.html`` shows all of it as one page.
-    Existing files of the same name are replaced, ``scalars.csv`` is continued. A subclass whose ``takes`` has ``Array``
-    in it also writes the values behind the pictures, to ``<tag>_<step>.npy``.
+    value. ``index.html`` shows the pictures, with a slider for the step. What they are drawn from goes to the folder
+    ``record``, and ``report.html`` shows all of that as one page. Existing files of the same name are replaced,
+    ``scalars.csv`` is continued. A subclass whose ``takes`` has ``Array`` in it also writes the values behind the
+    pictures, to ``<tag>_<step>.npy``.
 
     Args:
         directory: made when the first artifact is written.
@@ -42,6 +44,7 @@ class FileSink(Sink):
         instance("directory", directory, (str, os.PathLike), "a path")
         self.directory = Path(directory)
         self._report = RunReport(self.directory)
+        self._gallery = Gallery(self.directory)
 
     def write(self, artifact: Artifact, step: int) -> None:
         """Writes the artifact at once; a reader never sees half a picture.
@@ -57,10 +60,11 @@ class FileSink(Sink):
             write_record(self.directory, encoded(artifact, step), step)
             self._report.add(artifact, step)
         else:
-            write_file(self.directory, artifact, f"_{step:06d}")
+            self._gallery.add(write_file(self.directory, artifact, f"_{step:06d}"))
 
     def flush(self) -> None:
-        """Renews the report, if that was not done just now."""
+        """Renews the page of pictures, and the report, if that was not done just now."""
+        self._gallery.renew()
         self._report.renew()
 
     def finish(self) -> None:

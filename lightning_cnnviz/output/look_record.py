@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from lightning_cnnviz.output.artifacts import Array, DrawingError, Look, Note, Picture, Scalar, Seen
-from lightning_cnnviz.output.record import EncodedLook, Group, Maps, Record, Setup, encode_look
+from lightning_cnnviz.output.artifacts import DrawingError, Look, Note, Picture, SampleSet, Scalar, Seen
+from lightning_cnnviz.output.record import EncodedLook, Group, Maps, Record, encode_look
+from lightning_cnnviz.output.record_setup import Legend, Setup
 from lightning_cnnviz.render import columns as drawn
 from lightning_cnnviz.render.figures import Sheet, Tiles
 
@@ -52,46 +55,69 @@ def record_of(look: Look) -> Record:
 
 
 def _record_of(look: Look) -> Record:
-    groups, maps = [], []
+    groups: list[Group] = []
+    maps: list[Maps] = []
     scalars: dict[str, float] = {}
     notes: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for number, seen in enumerate(look.seen):
-        ours = list(_maps(seen, number))
-        maps += ours
-        groups.append(_group(seen, sorted({one.colormap for one in ours})))
+        maps += _maps(seen, number)
+        groups.append(_group(seen))
+        descriptions.update(seen.descriptions)
         for _, artifact in seen.artifacts:
             if isinstance(artifact, Scalar):
                 scalars[artifact.tag] = artifact.value
             elif isinstance(artifact, Note):
                 notes[artifact.tag] = artifact.text
-    return Record(look.time, look.epoch, groups, maps, scalars, notes)
+    legend = Legend(descriptions, sorted({one.colormap for one in maps}))
+    return Record(look.time, look.epoch, groups, legend, maps, scalars, notes)
 
 
-def _group(seen: Seen, colormaps: Sequence[str]) -> Group:
+_setups: WeakKeyDictionary[SampleSet, Setup] = WeakKeyDictionary()
+
+
+def _group(seen: Seen) -> Group:
+    samples = seen.samples
     pictures = [artifact for _, artifact in seen.artifacts if isinstance(artifact, Picture)]
-    arrays = [artifact for _, artifact in seen.artifacts if isinstance(artifact, Array)]
-    setup = Setup(
-        seen.pictures,
-        seen.labels,
-        seen.class_names,
-        seen.descriptions,
-        colormaps,
+    setup = _setups.get(samples) or Setup(
+        samples.pictures,
+        samples.labels,
+        samples.class_names,
+        samples.boxes,
         pictures[0].format if pictures else "png",
     )
-    predictions = [array.values.numpy() for array in arrays if array.tag.endswith("predictions")]
-    return Group(setup, predictions[0] if predictions else None)
+    _setups[samples] = setup
+    return Group(setup, seen.probabilities, seen.explained, seen.captions, seen.name, seen.shown)
 
 
 def _maps(seen: Seen, group: int) -> Iterator[Maps]:
     for view, artifact in seen.artifacts:
         if isinstance(artifact, Picture) and isinstance(artifact.figure, Sheet):
             figure = artifact.figure
-            # A sheet of chosen samples, as of those that changed their class, shows what other views show of all.
-            if [row.index for row in figure.rows] == list(range(len(figure.rows))):
-                for column, tag in _tagged(artifact.tag, figure.columns):
-                    yield from _column(column, {"tag": tag, "view": view, "title": figure.title, "group": group})
+            rows: list[int] | None = [row.index for row in figure.rows]
+            if rows == list(range(seen.shown)):
+                rows = None
+            common = {"view": view, "title": figure.title, "group": group, "rows": rows}
+            columns = figure.columns if rows is None else _together(figure.columns)
+            for column, tag in _tagged(artifact.tag, columns):
+                yield from _column(column, {"tag": tag, **common})
         elif isinstance(artifact, Picture) and isinstance(artifact.figure, Tiles):
             yield from _tiles(artifact.figure, {"tag": artifact.tag, "view": view, "title": artifact.figure.title})
+
+
+def _together(columns: Sequence[drawn.Column]) -> Sequence[drawn.Column]:
+    """Columns of maps of one size as one, so that before and after stand beside each other."""
+    if not all(isinstance(column, drawn.Maps) for column in columns):
+        return columns
+    maps = [column for column in columns if isinstance(column, drawn.Maps)]
+    if len({column.values.shape[2:] for column in maps}) != 1:
+        return columns
+    values = np.concatenate([column.values for column in maps], axis=1)
+    headings = tuple(heading for column in maps for heading in column.headings)
+    labels: tuple[tuple[str, ...], ...] = ()
+    if all(column.labels for column in maps):
+        labels = tuple(tuple(chain.from_iterable(row)) for row in zip(*(one.labels for one in maps), strict=True))
+    return [replace(maps[0], values=values, headings=headings, labels=labels)]
 
 
 def _tagged(tag: str, columns: Sequence[drawn.Column]) -> Iterator[tuple[drawn.Column, str]]:
@@ -101,9 +127,11 @@ def _tagged(tag: str, columns: Sequence[drawn.Column]) -> Iterator[tuple[drawn.C
 
 def _column(column: drawn.Column, common: Mapping[str, Any]) -> Iterator[Maps]:
     if isinstance(column, drawn.Maps):
-        headings = column.headings if len(column.headings) > 1 else ("",)
+        headings = column.headings if len(column.headings) > 1 or common["rows"] is not None else ("",)
         yield Maps(
             values=column.values,
+            limits=column.limits,
+            labels=column.labels,
             columns=headings,
             colormap=column.colormap,
             symmetric=column.kind == "signed",

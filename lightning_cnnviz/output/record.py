@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,36 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_cnnviz.output.artifacts import RGB, PictureFormat
-from lightning_cnnviz.output.encoding import encode_alike, file_extension
 from lightning_cnnviz.output.quantize import Quantized, halved, quantized
+from lightning_cnnviz.output.record_json import from_blob, number, text, to_blob
 from lightning_cnnviz.output.record_names import VERSION
-from lightning_cnnviz.render.colormaps import lookup_table
-from lightning_cnnviz.render.resampling import resize
+from lightning_cnnviz.output.record_setup import PICTURE_SIDE, Legend, Setup
 
-_PICTURE_SIDE = 256
 _TOP = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What stays the same over the looks of a run: the samples, and how views are read.
-
-    Attributes:
-        pictures: (H, W, 3) uint8 RGB of the samples that are drawn, the first ones.
-        labels: the true class of every sample, None where there are none.
-        class_names: by class, None where they have none.
-        descriptions: how a view is read and when it misleads, by the name of the view.
-        colormaps: names of the color maps used.
-        picture_format: how the pictures are stored.
-    """
-
-    pictures: Sequence[RGB]
-    labels: Sequence[int] | None = None
-    class_names: Sequence[str] | None = None
-    descriptions: Mapping[str, str] = field(default_factory=dict)
-    colormaps: Sequence[str] = ()
-    picture_format: PictureFormat = "png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +35,9 @@ class Maps:
         planes: 1 or 3.
         shared: whether all maps are on one scale at first.
         grey: whether the pictures below lose their colors.
+        limits: the values of the lowest and the highest color; None: found in the maps.
+        rows: the samples shown, in this order, where they are not the first S.
+        labels: for each of the S rows a text for each map; empty where there are none.
     """
 
     tag: str
@@ -79,6 +53,9 @@ class Maps:
     planes: int = 1
     shared: bool = False
     grey: bool = False
+    limits: tuple[float, float] | None = None
+    rows: Sequence[int] | None = None
+    labels: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +64,19 @@ class Group:
 
     Attributes:
         setup: where the samples are.
-        probabilities: (N, classes), None where nobody asked.
+        probabilities: (N, classes), None where classes are not what the model answers.
         explained: (N,) the class explained, None where a function gave the scores.
+        captions: for each sample lines of text about another kind of answer, and whether it was right.
+        name: of the samples, to tell them from others of the same run.
+        shown: how many of them are drawn, counted from the first; None: all.
     """
 
     setup: Setup
     probabilities: NDArray[np.floating[Any]] | None = None
     explained: Sequence[int] | None = None
+    captions: Sequence[tuple[Sequence[str], bool | None]] | None = None
+    name: str = ""
+    shown: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +87,7 @@ class Record:
         time: seconds since 1970.
         epoch: counted from 0, None outside of training.
         groups: the samples with the model's answers.
+        legend: how views are read.
         maps: what the views show.
         scalars: numbers by tag.
         notes: Markdown by tag.
@@ -112,6 +96,7 @@ class Record:
     time: float
     epoch: int | None = None
     groups: Sequence[Group] = ()
+    legend: Legend = field(default_factory=Legend)
     maps: Sequence[Maps] = ()
     scalars: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
@@ -127,47 +112,22 @@ class EncodedLook:
 
 def encode_look(record: Record, step: int) -> EncodedLook:
     """A look with everything that it refers to."""
-    setups = [encode_setup(group.setup) for group in record.groups]
-    names = [setup_id(blobs) for blobs in setups]
-    return EncodedLook(dict(zip(names, setups, strict=True)), encode_record(record, step, names))
-
-
-def encode_setup(setup: Setup) -> list[bytes]:
-    """The blobs of a setup: JSON, then the pictures."""
-    pictures = encode_alike([_in_display_size(picture) for picture in setup.pictures], setup.picture_format)
-    head: dict[str, Any] = {
-        "version": VERSION,
-        "labels": None if setup.labels is None else [int(label) for label in setup.labels],
-        "class_names": None if setup.class_names is None else [_text(name) for name in setup.class_names],
-        "pictures": len(pictures),
-        "picture_type": f"image/{file_extension(pictures[0]) if pictures else 'png'}",
-        "descriptions": {name: _text(text) for name, text in setup.descriptions.items()},
-        "colormaps": {name: base64.b64encode(lookup_table(name).tobytes()).decode() for name in setup.colormaps},
-    }
-    # What it holds names it: a resumed run with the same samples has the same setup.
-    digest = hashlib.sha256(b"".join([_json(head), *pictures])).hexdigest()[:16]
-    return [_json({**head, "id": digest}), *pictures]
-
-
-def setup_id(blobs: Sequence[bytes]) -> str:
-    """The name of an encoded setup."""
-    name: str = json.loads(zlib.decompress(blobs[0]))["id"]
-    return name
+    parts: list[Setup | Legend] = [*(group.setup for group in record.groups), record.legend]
+    return EncodedLook({part.name: part.blobs for part in parts}, encode_record(record, step))
 
 
 def step_of(blobs: Sequence[bytes]) -> int:
     """The step of an encoded look."""
-    step: int = json.loads(zlib.decompress(blobs[0]))["step"]
+    step: int = from_blob(blobs[0])["step"]
     return step
 
 
-def encode_record(record: Record, step: int, setups: Sequence[str]) -> list[bytes]:
+def encode_record(record: Record, step: int) -> list[bytes]:
     """The blobs of a look: JSON, then those of its maps.
 
     Args:
         record: the look.
         step: its step.
-        setups: the names of the setups of its groups.
     """
     stacks = [_within_picture(quantized(maps.values)) for maps in record.maps]
     head = {
@@ -175,46 +135,55 @@ def encode_record(record: Record, step: int, setups: Sequence[str]) -> list[byte
         "step": step,
         "epoch": record.epoch,
         "time": record.time,
-        "groups": [_group(group, name) for group, name in zip(record.groups, setups, strict=True)],
-        "scalars": {_text(tag): _number(value) for tag, value in record.scalars.items()},
-        "notes": {_text(tag): _text(text) for tag, text in record.notes.items()},
+        "legend": record.legend.name,
+        "groups": [_group(group) for group in record.groups],
+        "scalars": {text(tag): number(value) for tag, value in record.scalars.items()},
+        "notes": {text(tag): text(words) for tag, words in record.notes.items()},
         "items": [
             _item(maps, stack, blob + 1) for blob, (maps, stack) in enumerate(zip(record.maps, stacks, strict=True))
         ],
     }
-    return [_json(head), *(stack.blob for stack in stacks)]
+    return [to_blob(head), *(stack.blob for stack in stacks)]
 
 
 def _within_picture(stack: Quantized) -> Quantized:
     """No finer than the pictures of the samples, so that numbers never take more room than drawn pictures."""
-    while min(stack.shape[2:]) > 1 and max(stack.shape[2:]) > _PICTURE_SIDE:
+    while min(stack.shape[2:]) > 1 and max(stack.shape[2:]) > PICTURE_SIDE:
         stack = halved(stack)
     return stack
 
 
-def _group(group: Group, setup: str) -> dict[str, Any]:
-    described: dict[str, Any] = {"setup": setup, "classes": None, "probabilities": None, "explained": None}
+def _group(group: Group) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "setup": group.setup.name,
+        "name": text(group.name),
+        "shown": len(group.setup.pictures) if group.shown is None else group.shown,
+        "classes": None,
+        "probabilities": None,
+        "explained": None if group.explained is None else [int(index) for index in group.explained],
+        "captions": None,
+    }
     if group.probabilities is not None:
         values = np.nan_to_num(np.asarray(group.probabilities, np.float64))
         best = np.argsort(-values, axis=1, kind="stable")[:, :_TOP]
         described["classes"] = best.tolist()
         described["probabilities"] = np.take_along_axis(values, best, axis=1).round(4).tolist()
-    if group.explained is not None:
-        described["explained"] = [int(index) for index in group.explained]
+    if group.captions is not None:
+        described["captions"] = [{"lines": [*map(text, lines)], "right": right} for lines, right in group.captions]
     return described
 
 
 def _item(maps: Maps, stack: Quantized, blob: int) -> dict[str, Any]:
     return {
-        "tag": _text(maps.tag),
+        "tag": text(maps.tag),
         "view": maps.view,
-        "title": _text(maps.title),
-        "columns": [_text(name) for name in maps.columns],
+        "title": text(maps.title),
+        "columns": [text(name) for name in maps.columns],
         "group": maps.group,
         "shape": list(stack.shape),
         "full_shape": list(maps.values.shape),
         "bits": stack.bits,
-        "range": [_number(end) for end in stack.range],
+        "range": [number(end) for end in stack.range],
         "planes": maps.planes,
         "colormap": maps.colormap,
         "symmetric": maps.symmetric,
@@ -222,29 +191,8 @@ def _item(maps: Maps, stack: Quantized, blob: int) -> dict[str, Any]:
         "over": maps.over,
         "shared": maps.shared,
         "grey": maps.grey,
+        "limits": None if maps.limits is None else [number(end) for end in maps.limits],
+        "rows": None if maps.rows is None else [int(index) for index in maps.rows],
+        "labels": [[text(label) for label in row] for row in maps.labels],
         "blob": blob,
     }
-
-
-def _in_display_size(picture: RGB) -> RGB:
-    largest = max(picture.shape[:2])
-    if largest <= _PICTURE_SIDE:
-        return picture
-    height, width = (max(1, round(side * _PICTURE_SIDE / largest)) for side in picture.shape[:2])
-    return resize(picture, (height, width), smooth=True)
-
-
-def _number(value: float) -> float | str:
-    """JSON has no NaN and no infinity."""
-    value = float(value)
-    return float(f"{value:.7g}") if math.isfinite(value) else str(value)
-
-
-def _text(text: str) -> str:
-    """File systems yield names that are not Unicode; JSON in an event file must be."""
-    return str(text).encode("utf-8", "replace").decode()
-
-
-def _json(value: object) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return zlib.compress(text.encode())

@@ -1,19 +1,22 @@
 """Arrays to uint8 RGB pictures: numpy in, numpy out, with no knowledge of models, hooks or loggers.
 
 `maps` colors numbers, `resampling` enlarges and shrinks, `text` sets type, `blocks` puts pieces side by side,
-`captions` and `bars` say what they are, `geometry` knows how large everything is, and `layout` and `film` put them
-together. Views hand over `figures` made of `columns`, which are data; what they look like is decided here.
+`captions` and `bars` say what they are, `geometry` knows how large everything is, and `layout`, `film` and `card` put
+them together. Views hand over `figures` made of `columns`, which are data; what they look like is decided here.
 """
 
 from lightning_cnnviz.render.bars import ColorBar
 from lightning_cnnviz.render.captions import Caption
+from lightning_cnnviz.render.card import Card
 from lightning_cnnviz.render.charts import Bar, bar_chart
 from lightning_cnnviz.render.colormaps import lookup_table
 from lightning_cnnviz.render.columns import Bars, Column, Images, Kind, Laying, Maps, SignedImages
 from lightning_cnnviz.render.figures import BarSheet, FilmStrip, Frame, HeatTable, Row, Sheet, Tiles
 from lightning_cnnviz.render.kernels import draw_rgb_kernels
 from lightning_cnnviz.render.layout import sheet, tiles
+from lightning_cnnviz.render.legend import MaskSheet
 from lightning_cnnviz.render.maps import DrawnMaps, Scale, draw_enlarged, draw_maps, overlay
+from lightning_cnnviz.render.masks import Masks
 from lightning_cnnviz.render.resampling import resize
 from lightning_cnnviz.render.text import format_number, missing_glyphs
 
@@ -22,6 +25,7 @@ __all__ = [
     "BarSheet",
     "Bars",
     "Caption",
+    "Card",
     "ColorBar",
     "Column",
     "DrawnMaps",
@@ -32,6 +36,8 @@ __all__ = [
     "Kind",
     "Laying",
     "Maps",
+    "MaskSheet",
+    "Masks",
     "Row",
     "Scale",
     "Sheet",

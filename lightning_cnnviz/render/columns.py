@@ -21,6 +21,7 @@ from lightning_cnnviz.render.maps import (
     measure_maps,
     overlay,
 )
+from lightning_cnnviz.render.masks import Masks, without_color
 from lightning_cnnviz.render.placing import Box, lay_over, map_size, rescaled
 from lightning_cnnviz.render.resampling import resize
 from lightning_cnnviz.render.text import format_number
@@ -101,7 +102,7 @@ class Maps:
         colored = color_maps(self.values, self.measured, colormap=self.colormap, symmetric=self.kind == "signed")
         if self.laying == "alone":
             return [list(row) for row in colored]
-        pictures = [_limited(_without_color(sample) if self.grey else sample) for sample in samples]
+        pictures = [_limited(without_color(sample) if self.grey else sample) for sample in samples]
         placed = [
             None if box is None else rescaled(box, sample, picture)
             for box, sample, picture in zip(boxes or (None,) * len(samples), samples, pictures, strict=True)
@@ -302,7 +303,7 @@ class Bars:
         return None
 
 
-Column: TypeAlias = Maps | SignedImages | Images | Bars
+Column: TypeAlias = Maps | SignedImages | Images | Bars | Masks
 
 
 def scale_note(limits: NDArray[np.float64], scale: Scale) -> str:
@@ -330,8 +331,3 @@ def _limited(picture: RGB) -> RGB:
         return picture
     factor = LARGEST_SIDE / largest
     return resize(picture, (round(picture.shape[0] * factor), round(picture.shape[1] * factor)), smooth=True)
-
-
-def _without_color(picture: RGB) -> RGB:
-    total = picture[..., 0].astype(np.uint16) + picture[..., 1] + picture[..., 2]
-    return np.repeat(((total + 1) // 3).astype(np.uint8)[..., None], 3, axis=2)

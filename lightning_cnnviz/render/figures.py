@@ -34,7 +34,7 @@ class Row:
     Attributes:
         picture: (H, W, 3) uint8 RGB.
         caption: what is said beside it; None for nothing.
-        index: which of the samples it is, counted from 0.
+        index: which of the samples it is, counted from 0; -1 for none of them.
         box: where in the picture lies what the model saw; None: all of it.
     """
 
@@ -152,9 +152,10 @@ class Tiles:
                 list(chain.from_iterable(self.cells.cells(()))),
                 labels=self.labels,
                 title=_titled(self.title, style),
-                footer=self.footer,
+                footer=" · ".join(filter(None, [self.footer, self.summary])),
                 bar=bars[0] if self.bar == "all" else None,
                 bars=bars if self.bar == "each" else None,
+                strengths=list(chain.from_iterable(self.cells.strengths())),
                 smooth=self.smooth,
             )
 
@@ -176,13 +177,13 @@ class Frame:
 
     Attributes:
         heading: when it was.
-        maps: one for each sample, K is 1.
+        maps: one cell for each sample, K is 1.
         lines: for each sample what stands below its map; the same number of lines in all frames.
         correct: for each sample whether the answer was right; None where that is not known.
     """
 
     heading: str
-    maps: Maps
+    maps: Maps | SignedImages | Images
     lines: tuple[tuple[str, ...], ...]
     correct: tuple[bool | None, ...]
 

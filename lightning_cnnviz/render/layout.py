@@ -210,6 +210,7 @@ def tiles(
     footer: str = "",
     bar: ColorBar | None = None,
     bars: Sequence[ColorBar] | None = None,
+    strengths: Sequence[float | None] = (),
     smooth: bool = False,
 ) -> RGB:
     """Draw pictures in one grid, in reading order: filters, the feature maps of one sample, class prototypes.
@@ -222,6 +223,7 @@ def tiles(
         footer: how to read it.
         bar: the color scale that all cells share.
         bars: a color scale for every cell, drawn at its right.
+        strengths: how much of a bar under every cell is filled, from 0 to 1; None for no bar.
         smooth: how small cells are enlarged: bilinearly, or pixel by pixel.
 
     Returns:
@@ -246,6 +248,9 @@ def tiles(
     if bars:
         scales = (vertical_bar(scale, height, min(size, width // 6)) for scale in bars)
         blocks = [beside([block, scale], GAP // 2) for block, scale in zip(blocks, scales, strict=True)]
+    if any(share is not None for share in strengths):
+        shares = strengths[: len(blocks)]
+        blocks = [stacked([block, _strength(share, width)], 2) for block, share in zip(blocks, shares, strict=True)]
     if labels and width >= _NARROWEST_LABELLED:
         below = label_blocks(labels, width, size, DARK)
         blocks = [stacked([block, label]) for block, label in zip(blocks, below, strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,12 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lightning_cnnviz.look import UNMETERED, run_views
+from lightning_cnnviz.look import seen as look_seen
+from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar, Seen, Style
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.checks import check_artifact
+from lightning_cnnviz.training.failures import described
 from lightning_cnnviz.training.outlet import Sinks
 from lightning_cnnviz.training.progress import ProgressBar
 from lightning_cnnviz.training.request_only import RequestOnly
@@ -123,7 +126,8 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
     occurrences = Occurrences()
     seen: dict[int, list[Seen]] = {}
     for group in groups.values():
-        drawn = _look_at_once(session, pl_module, group, plan.epoch)
+        evidence: list[Evidence] = []
+        drawn = _look_at_once(session, pl_module, group, plan.epoch, evidence.append)
         written: dict[int, list[tuple[View, Artifact]]] = {}
         with session.costs.stage("write"):
             for shown_view, artifacts in drawn:
@@ -140,7 +144,11 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
                 monitoring = any(isinstance(artifact, Scalar) and artifact.monitored for artifact in artifacts)
                 session.note_drawn(shown_view.view, monitoring=monitoring)
             for number, ours in written.items():
-                seen.setdefault(number, []).append(_seen(group[0].samples, session.callbacks[number].show, ours))
+                name = session.callbacks[number].tag_prefix.rstrip("/")
+                try:
+                    seen.setdefault(number, []).append(look_seen(evidence[0], ours, name))
+                except Exception as error:  # the pictures are written all the same
+                    session.warn_once(f"a look is missing on the page: {described(error)}", about="the record")
     _submit_records(session, plan, seen)
     return monitored
 
@@ -172,16 +180,6 @@ def _submit_records(session: Session, plan: Plan, seen: Mapping[int, Sequence[Se
         session.outlet.submit(record, plan.step, destination)
 
 
-def _seen(samples: FixedSamples, show: int, drawn: Sequence[tuple[View, Artifact]]) -> Seen:
-    return Seen(
-        pictures=tuple(samples.display_pictures()[:show]),
-        labels=None if samples.labels is None else tuple(samples.labels.tolist()),
-        class_names=None if samples.class_names is None else tuple(samples.class_names),
-        artifacts=tuple((view.name, artifact) for view, artifact in drawn if not isinstance(artifact, Look)),
-        descriptions={view.name: how_to_read(view) for view, _ in drawn},
-    )
-
-
 def _views(callback: CNNVisualizer, due: Mapping[int, Mapping[str, Any]], session: Session) -> list[View]:
     views = [callback.views[position] for position in due]
     if session.ranks.is_main:
@@ -197,7 +195,11 @@ def _pass_key(shown: _Shown) -> tuple[object, ...]:
 
 
 def _look_at_once(
-    session: Session, pl_module: LightningModule, group: Sequence[_Shown], epoch: int | None
+    session: Session,
+    pl_module: LightningModule,
+    group: Sequence[_Shown],
+    epoch: int | None,
+    passed: Callable[[Evidence], None],
 ) -> list[tuple[_Shown, list[Artifact]]]:
     owners = {id(shown.view): shown for shown in group}
 
@@ -224,6 +226,7 @@ def _look_at_once(
             meter=session.costs if session.ranks.is_main else UNMETERED,
             failed=failed,
             say=session.outlet.say,
+            passed=passed,
         )
     except Exception as error:
         if session.ranks.is_main:

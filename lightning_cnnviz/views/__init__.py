@@ -7,6 +7,7 @@ from lightning_cnnviz.views.change import Change
 from lightning_cnnviz.views.confusion_matrix import ConfusionMatrix
 from lightning_cnnviz.views.contrast import Contrast
 from lightning_cnnviz.views.feature_maps import FeatureMaps
+from lightning_cnnviz.views.film import Film
 from lightning_cnnviz.views.filters import Filters
 from lightning_cnnviz.views.grad_cam import GradCAM
 from lightning_cnnviz.views.guided_grad_cam import GuidedGradCAM
@@ -14,6 +15,7 @@ from lightning_cnnviz.views.model_summary import ModelSummary
 from lightning_cnnviz.views.predictions import Predictions
 from lightning_cnnviz.views.prototypes import Prototypes
 from lightning_cnnviz.views.saliency import Saliency
+from lightning_cnnviz.views.sample_cards import SampleCards
 from lightning_cnnviz.views.worst_mistakes import WorstMistakes
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "ConfusionMatrix",
     "Contrast",
     "FeatureMaps",
+    "Film",
     "Filters",
     "GradCAM",
     "GuidedGradCAM",
@@ -30,6 +33,7 @@ __all__ = [
     "Predictions",
     "Prototypes",
     "Saliency",
+    "SampleCards",
     "View",
     "WorstMistakes",
     "default_views",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import torch.nn.functional as F
 from torch import Tensor
 
 from lightning_cnnviz.model.evidence import Evidence
@@ -55,6 +56,23 @@ def true_values(evidence: Evidence, index: int) -> Tensor | None:
     return truth.values[index].float().reshape(-1)
 
 
+def true_masks(evidence: Evidence) -> Tensor | None:
+    """The true class of each place, (N, H, W), None where the data say none; -1 where it is none of the model's."""
+    truth, reading = evidence.samples.truth, evidence.layout.reading
+    if truth is None or isinstance(truth.values, tuple) or truth.kind != "masks":
+        return None
+    masks, count = truth.values, reading.width
+    if reading.single and not bool((masks == 1).any()):
+        masks = (masks > 0).long()  # 255 is a common yes
+    return masks.where((masks >= 0) & (masks < count), -1)
+
+
+def share_right(decided: Tensor, truth: Tensor) -> float:
+    """Of the places with a true class (H, W) the share where it is the one decided on (h, w); NaN if there are none."""
+    resized = F.interpolate(decided[None, None].float(), truth.shape, mode="nearest-exact")[0, 0].long()
+    return float((resized == truth)[truth >= 0].float().mean())
+
+
 def labels_in(flags: Tensor) -> list[int]:
     """The indices of those that are set."""
     return [int(label) for label in flags.nonzero()]
@@ -95,6 +113,9 @@ def _of_places(evidence: Evidence, index: int) -> Caption:
     largest = int(evidence.layout.reading.predicted(scores[None]))
     share = float(evidence.probabilities[index, largest])
     lines = [evidence.samples.class_name(largest), f"on {percent(share)} of it"]
+    truth = true_masks(evidence)
+    if truth is not None and bool((truth[index] >= 0).any()):
+        lines.append(f"{percent(share_right(evidence.answers.decisions[index], truth[index]))} right")
     return Caption((*lines, *_explained(evidence, index, unless=[largest])))
 
 

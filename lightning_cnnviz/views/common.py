@@ -14,7 +14,7 @@ from torch import Tensor
 from lightning_cnnviz.arguments import flag, fraction, instance, number, one_of, text
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Picture
-from lightning_cnnviz.render import ColorBar, Kind, Laying, Maps, Row, Scale, Sheet, Tiles
+from lightning_cnnviz.render import Card, ColorBar, Kind, Laying, Maps, Row, Scale, Sheet, Tiles
 from lightning_cnnviz.views.base import color_map
 from lightning_cnnviz.views.captions import captions
 
@@ -32,7 +32,7 @@ def rows(evidence: Evidence) -> tuple[Row, ...]:
     return tuple(Row(pictures[index], caption, index, boxes[index]) for index, caption in enumerate(captions(evidence)))
 
 
-def picture_of(tag: str, figure: Sheet | Tiles) -> Picture:
+def picture_of(tag: str, figure: Sheet | Tiles | Card) -> Picture:
     """A figure under its tag, with a remark if some of its maps have nothing to show."""
     return Picture(tag, figure, () if figure.summary is None else (f"{tag}: {figure.summary}",))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from lightning_cnnviz.arguments import positive
 from lightning_cnnviz.model.evidence import Evidence, Request
@@ -15,6 +15,7 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent, true_labels, true_values
 from lightning_cnnviz.views.common import rows
+from lightning_cnnviz.views.masks import predicted_masks, reconstructions
 
 
 class Predictions(View):
@@ -23,10 +24,13 @@ class Predictions(View):
     How to read it: blue with a tick is the true class, orange with a cross a wrong answer that came first. A true class
     that is not among the most probable ones stands below them with its rank. Probabilities are those of the softmax,
     which modern networks overstate. Of independent labels each has a probability of its own, and orange is what is over
-    one half and not true. Of masks the bars are the shares of the places that the classes cover. Of values, predicted
-    and true ones are bars of one scale.
+    one half and not true. Of values, predicted and true ones are bars of one scale. Of masks the class of each place
+    lies in its color over the sample, a background without color, with lines around the true regions. A picture that
+    the model makes of its input, as autoencoders do, stands beside it with their difference, blue where the output is
+    too small.
 
-    Tags and arrays: ``predictions``, (N, classes) probabilities, shares of the places, or the values (N, ...).
+    Tags and arrays: ``predictions``, (N, classes) probabilities; the values (N, ...), the classes of the places
+    (N, h, w) or the pictures (N, C, H, W) where the model answers with those.
 
     Args:
         top: how many classes are drawn for each sample.
@@ -43,12 +47,15 @@ class Predictions(View):
         self.top = positive("top", top)
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
-        if layout.reading.meaning not in _WHAT:
+        if layout.reading.meaning not in {*_WHAT, *_OF_PLACES}:
             raise ValueError(f"there is no answer to draw: {layout.reading.reason}")
         return Request()
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         meaning = evidence.layout.reading.meaning
+        if meaning in _OF_PLACES:
+            yield from _OF_PLACES[meaning](evidence)
+            return
         if meaning == "values":
             assert evidence.answers is not None
             answers, charts = evidence.answers.values, _of_values(evidence, self.top)
@@ -87,8 +94,11 @@ def _true_classes(evidence: Evidence, index: int) -> list[int] | None:
 _WHAT: dict[Meaning, str] = {
     "classes": "{count} most probable classes",
     "labels": "{count} most probable labels",
-    "masks": "shares of the {count} largest classes",
     "values": "values",
+}
+_OF_PLACES: Mapping[Meaning, Callable[[Evidence], Iterator[Artifact]]] = {
+    "masks": predicted_masks,
+    "reconstruction": reconstructions,
 }
 
 

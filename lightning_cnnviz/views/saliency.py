@@ -173,7 +173,7 @@ class Saliency(View):
         if self.reduction in _WITHOUT_PEAKS:
             maps, note = without_peaks(maps), ", the strongest 1% cut"
         elif self.reduction == "absolute":
-            maps, note = without_peaks(smoothed(maps, min(maps.shape[1:]) / _SHOWN), 0.995), ", the strongest 0.5% cut"
+            maps, note = magnitude(maps)
         return overlay_sheet(
             evidence,
             tag,
@@ -188,3 +188,8 @@ class Saliency(View):
             grey=True,
             kind="signed" if self.reduction == "signed" else "intensity",
         )
+
+
+def magnitude(maps: Tensor) -> tuple[Tensor, str]:
+    """Maps of magnitudes (N, H, W) as they are drawn, smoothed to the size at which they are looked at, and a note."""
+    return without_peaks(smoothed(maps, min(maps.shape[1:]) / _SHOWN), 0.995), ", the strongest 0.5% cut"

@@ -22,6 +22,8 @@ from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.common import picture_of
 from lightning_cnnviz.views.contrast import CONTRAST_NOTE, Contrasted, check_two_classes, contrast_columns
 
+_NO_SAMPLE = -1
+
 
 class WorstMistakes(View):
     """The images of the validation set on which the model was most wrong in this epoch, with maps for both classes.
@@ -172,7 +174,7 @@ def _picture(evidence: Evidence, layer: str, mistakes: Mistakes, contrasted: Con
     probabilities = zip(mistakes.sure.tolist(), (-mistakes.loss).exp().tolist(), strict=True)
     for index, (picture, (sure, true)) in enumerate(zip(shown.pictures(), probabilities, strict=True)):
         said_name, true_name = (samples.class_name(int(one[index])) for one in (mistakes.said, mistakes.true))
-        rows.append(Row(picture, Caption((said_name, percent(sure), f"true {true_name}"), False), index))
+        rows.append(Row(picture, Caption((said_name, percent(sure), f"true {true_name}"), False), _NO_SAMPLE))
         labels.append((f"{said_name} {percent(sure)}", f"true {true_name} {percent(true)}"))
     title = f"The worst mistakes, Grad-CAM of {layer}"
     sheet = Sheet(tuple(rows), contrast_columns(contrasted.maps, labels, "for the true one"), title, CONTRAST_NOTE)

@@ -44,6 +44,17 @@ def pixels(driver: Any, label: str) -> np.ndarray:
     return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
 
 
+def move_over(driver: Any, selector: str, across: float, down: float) -> None:
+    """Puts the pointer inside an element, at shares of its width and height."""
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    element = driver.find_element(By.CSS_SELECTOR, selector)
+    driver.execute_script("arguments[0].scrollIntoView({ block: 'center' })", element)
+    half = [element.size[side] / 2 - 2 for side in ("width", "height")]
+    offset = [round((2 * share - 1) * most) for share, most in zip((across, down), half, strict=True)]
+    ActionChains(driver).move_to_element_with_offset(element, *offset).perform()
+
+
 def now(driver: Any) -> str:
     return driver.find_element(By.CSS_SELECTOR, "output.now").text
 

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from lightning_cnnviz.output.record import (
-    Group,
-    Maps,
-    Record,
-    Setup,
-    encode_look,
-    encode_record,
-    encode_setup,
-    setup_id,
-)
+from lightning_cnnviz.output.record import EncodedLook, Group, Maps, Record, encode_look
 from lightning_cnnviz.output.record_events import RecordEvents
+from lightning_cnnviz.output.record_setup import Legend, Setup
 from lightning_cnnviz.page.report import RunRecord
 
 HOSTILE = "<img src=x onerror=\"document.title='pwned'\">"
@@ -26,10 +19,14 @@ SAMPLES = 4
 
 
 def setup() -> Setup:
-    """Four samples of 12 by 16 pixels, the i-th of the grey 40 i."""
-    pictures = [np.full((12, 16, 3), 40 * index, np.uint8) for index in range(SAMPLES)]
+    """Six samples of 12 by 16 pixels, the i-th of the grey 40 i; four of them are drawn."""
+    pictures = [np.full((12, 16, 3), 40 * index, np.uint8) for index in range(6)]
+    return Setup(pictures, [0, 1, 2, 0, 1, 2], CLASSES)
+
+
+def legend() -> Legend:
     descriptions = {"GradCAM": "Red speaks for the class.\nIt misleads where it is coarse.", "FeatureMaps": HOSTILE}
-    return Setup(pictures, [0, 1, 2, 0, 1, 2], CLASSES, descriptions, colormaps=("jet", "viridis", "Spectral"))
+    return Legend(descriptions, ("jet", "viridis", "Spectral"))
 
 
 def grad_cam(epoch: int) -> np.ndarray:
@@ -80,18 +77,37 @@ def record(epoch: int | None, *, alarm: bool = False) -> Record:
             planes=3,
         ),
     ]
-    return Record(1000.0 + at, epoch, [Group(setup(), right, [0, 1, 2, 0, 1, 2])], maps, scalars, notes)
+    if alarm:
+        moved = Maps(
+            "flips",
+            np.stack([grad_cam(at - 1)[:2, 0], grad_cam(at)[:2, 0]], axis=1),
+            "Flips",
+            "2 of 6 samples changed their class",
+            (f"epoch {at - 1}", f"epoch {at}"),
+            colormap="jet",
+            smooth=True,
+            over=True,
+            rows=[4, 1],
+            labels=[("zero  60%", "one  60%"), ("one  60%", "zero  60%")],
+        )
+        maps.append(moved)
+    group = Group(setup(), right, [0, 1, 2, 0, 1, 2], shown=SAMPLES)
+    return Record(1000.0 + at, epoch, [group], legend(), maps, scalars, notes)
+
+
+def encoded_looks(epochs: int) -> Iterator[tuple[int, EncodedLook]]:
+    """Steps and looks of a run of so many epochs, with an alarm in its last but one."""
+    for place, epoch in enumerate([None, *range(epochs)]):
+        yield 100 * place, encode_look(record(epoch, alarm=epoch == epochs - 2), 100 * place)
 
 
 def run_record(name: str, epochs: int) -> RunRecord:
-    """A run of so many epochs, with an alarm in its last but one."""
-    blobs = encode_setup(setup())
-    looks = [None, *range(epochs)]
-    encoded = [
-        encode_record(record(epoch, alarm=epoch == epochs - 2), 100 * place, [setup_id(blobs)])
-        for place, epoch in enumerate(looks)
-    ]
-    return RunRecord(name, {setup_id(blobs): blobs}, encoded)
+    """The run as the page takes it."""
+    run = RunRecord(name)
+    for _, look in encoded_looks(epochs):
+        run.setups.update(look.setups)
+        run.looks.append(look.look)
+    return run
 
 
 def write_run(directory: Path, epochs: int) -> None:
@@ -100,7 +116,6 @@ def write_run(directory: Path, epochs: int) -> None:
 
     events = RecordEvents()
     with SummaryWriter(str(directory)) as writer:
-        for place, epoch in enumerate([None, *range(epochs)]):
-            look = encode_look(record(epoch, alarm=epoch == epochs - 2), 100 * place)
+        for step, look in encoded_looks(epochs):
             for summary in events.summaries(look):
-                writer._get_file_writer().add_summary(summary, 100 * place)
+                writer._get_file_writer().add_summary(summary, step)

@@ -29,11 +29,13 @@ class Statement:
         lines: the caption, but for what is explained.
         correct: whether the answer is right.
         bars: name, text and mark of each bar of `Predictions`; None where there is no such chart.
+        answer: what `Predictions` gives as the raw answer; None where it is given by the bars, or by nothing.
     """
 
     lines: tuple[str, ...]
     correct: bool | None = None
     bars: list[tuple[str, str, bool | None]] | None = None
+    answer: Tensor | None = None
 
 
 def statements(kind: str, given: str, output: Any, labels: Any, names: list[str] | None) -> list[Statement] | str:
@@ -59,13 +61,15 @@ def statements(kind: str, given: str, output: Any, labels: Any, names: list[str]
             return f"samples have labels up to {highest}, the model has {width} classes"
         return [says.classes(row, truth) for row, truth in zip(_probabilities(kind, scores), truths, strict=True)]
     if kind == "segmentation" or (kind in PICTURES and given == "mask" and scores.shape[1] > 1):
-        return [says.places(row) for row in scores]
+        masks = labels if given == "mask" else [None] * count
+        return [says.places(row, mask) for row, mask in zip(scores, masks, strict=True)]
     if kind == "multilabel" and given != "floats":
         return [says.labels(row, truth) for row, truth in zip(scores, truths, strict=True)]
     if kind in (*CLASSES, *YES_OR_NO, "multilabel"):
         numbers = [float(label) for label in labels if classes is None] + [float(label) for label in classes or ()]
         return [says.values(row.reshape(-1), number) for row, number in zip(scores, numbers, strict=True)]
-    return [says.nothing(index, truth) for index, truth in enumerate(truths)]
+    pictures = list(scores) if kind in PICTURES else [None] * count
+    return [says.nothing(index, *both) for index, both in enumerate(zip(truths, pictures, strict=True))]
 
 
 def _classes(given: str, labels: list[Any]) -> list[int] | None:
@@ -125,22 +129,28 @@ class _Says:
         lines = (line, f"true {self.name(truth)}") if known and truth is not None else (line,)
         return Statement(lines, said == [truth] if known else None, bars)
 
-    def places(self, scores: Tensor) -> Statement:
+    def places(self, scores: Tensor, truth: Tensor | None) -> Statement:
         decided = scores.argmax(0)
         shares = [float((decided == index).float().mean()) for index in range(len(scores))]
         background = self.named is None
         best = max(range(len(shares)), key=lambda index: (not (background and index == 0), shares[index]))
         if shares[best] < 0.005:
             best = 0
-        return Statement((self.name(best), f"on {percent(shares[best])} of it"))
+        lines = (self.name(best), f"on {percent(shares[best])} of it")
+        if truth is None:
+            return Statement(lines, answer=decided.float())
+        step = len(decided) // len(truth)
+        right = (decided[step // 2 :: step, step // 2 :: step] == truth).float().mean()
+        return Statement((*lines, f"{percent(float(right))} right"), answer=decided.float())
 
     def values(self, numbers: Tensor, truth: float) -> Statement:
         told = numbers.tolist()
         line = ", ".join(f"{value:.3g}" for value in told[:3]) + (", …" if len(told) > 3 else "")
-        return Statement((f"predicted {line}", f"true {truth:.3g}"))
+        return Statement((f"predicted {line}", f"true {truth:.3g}"), answer=numbers)
 
-    def nothing(self, index: int, label: int | None) -> Statement:
-        return Statement((f"sample {index}",) if label is None else (f"sample {index}", self.name(label)))
+    def nothing(self, index: int, label: int | None, picture: Tensor | None) -> Statement:
+        lines = (f"sample {index}",) if label is None else (f"sample {index}", self.name(label))
+        return Statement(lines, answer=picture)
 
 
 def percent(share: float) -> str:

@@ -180,6 +180,10 @@ def test_pictures() -> None:
     assert read(torch.rand(2, 3, 4, 4).softmax(dim=1), known).meaning == "masks"
     assert read(torch.rand(2, 2, 4, 4), known).meaning == "masks"
     assert read(torch.rand(2, 3, 4, 4), replace(known, kind="logits")).meaning == "masks"
+    assert read(torch.rand(2, 3, 4, 4), replace(known, names=("road", "car", "sky"))).meaning == "masks"
+    assert read(torch.rand(2, 3, 4, 4), replace(known, names=("road", "car"))).meaning == "reconstruction"
+    of_images = replace(known, names=("cat", "dog", "cow"), truth="classes")
+    assert read(torch.rand(2, 3, 4, 4), of_images).meaning == "reconstruction"
 
 
 def test_numbers_for_each_place() -> None:

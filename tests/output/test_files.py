@@ -33,9 +33,9 @@ def test_files_of_pictures_and_notes(tmp_path: Path, picture: RGB) -> None:
     sink.flush()
 
     files = sorted(str(path.relative_to(tmp_path / "new")) for path in tmp_path.rglob("*") if path.is_file())
-    assert files == ["grad_cam/layer4.1.conv2_000012.png", "model_summary_1234567.md"]
+    assert files == ["grad_cam/layer4.1.conv2_000012.png", "index.html", "model_summary_1234567.md"]
     np.testing.assert_array_equal(decode((tmp_path / "new" / files[0]).read_bytes()), picture)
-    assert (tmp_path / "new" / files[1]).read_text(encoding="utf-8") == "größe"
+    assert (tmp_path / "new" / files[2]).read_text(encoding="utf-8") == "größe"
 
 
 def test_scalars_are_appended_below_one_header(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from lightning_cnnviz.__main__ import main
 from lightning_cnnviz.output import run_report
-from lightning_cnnviz.output.artifacts import Look, Picture, Seen
+from lightning_cnnviz.output.artifacts import Look, Picture, SampleSet, Seen
 from lightning_cnnviz.output.files import FileSink
 from lightning_cnnviz.output.look_record import encoded
 from lightning_cnnviz.output.record import step_of
@@ -22,7 +22,7 @@ def look(epoch: int) -> Look:
     pictures = tuple(np.full((4, 4, 3), 50 * index, np.uint8) for index in range(2))
     maps = Maps(np.arange(8, dtype=np.float32).reshape(2, 1, 2, 2) + epoch, ("heat map",))
     sheet = Sheet(tuple(Row(picture, None, index) for index, picture in enumerate(pictures)), (maps,))
-    seen = Seen(pictures, (0, 1), None, (("GradCAM", Picture("grad_cam/body", sheet)),))
+    seen = Seen(SampleSet(pictures, (0, 1)), 2, (("GradCAM", Picture("grad_cam/body", sheet)),))
     return Look("record", 1000.0 + epoch, epoch, (seen,))
 
 
@@ -95,7 +95,7 @@ def test_files_hold_the_record_from_which_the_same_report_is_made(
     main(["report", str(tmp_path / "run"), "--output", str(tmp_path / "again.html")])
     capsys.readouterr()
     assert (tmp_path / "again.html").read_bytes() == (tmp_path / "run" / "report.html").read_bytes()
-    assert len(list((tmp_path / "run" / "record").glob("setup_*.zip"))) == 1, "samples are stored once"
+    assert len(list((tmp_path / "run" / "record").glob("setup_*.zip"))) == 2, "samples and legend are stored once"
 
 
 def test_a_damaged_file_of_the_record_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

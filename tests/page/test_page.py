@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from lightning_cnnviz.output.quantize import dequantized, quantized
-from lightning_cnnviz.page.report import report
+from lightning_cnnviz.output.record import Group, Maps, Record, encode_look
+from lightning_cnnviz.output.record_setup import Setup
+from lightning_cnnviz.page.report import RunRecord, report
 from lightning_cnnviz.render.colormaps import lookup_table
 from lightning_cnnviz.render.maps import draw_maps
 from tests.helpers.browser import chromium, needs_chromium
-from tests.helpers.page import act, clean, now, pixels, show
+from tests.helpers.page import act, clean, move_over, now, pixels, show
 from tests.helpers.records import CLASSES, HOSTILE, feature_maps, grad_cam, run_record
 
 pytestmark = [pytest.mark.slow, needs_chromium]
@@ -109,13 +112,8 @@ def test_play_goes_to_the_end_and_stops(browser: Any, address: str) -> None:
 
 
 def test_the_value_under_the_pointer(browser: Any, address: str) -> None:
-    from selenium.webdriver.common.action_chains import ActionChains
-
     show(browser, address, run="run a", epoch="3", sample="1")
-    canvas = browser.find_element(By.CSS_SELECTOR, 'canvas[aria-label^="Grad-CAM"]')
-    size = canvas.size
-    corner = (size["width"] // 2 - 2, size["height"] // 2 - 2)
-    ActionChains(browser).move_to_element_with_offset(canvas, *corner).perform()
+    move_over(browser, 'canvas[aria-label^="Grad-CAM"]', 1, 1)
     text = browser.find_element(By.CSS_SELECTOR, ".tooltip").text
     assert text.splitlines()[0] == "8"  # (sample 1 + 1) * (epoch 3 + 1)
     assert "row 2, column 3" in text
@@ -164,6 +162,76 @@ def test_mistakes_and_confusion(browser: Any, address: str) -> None:
     mistake = browser.find_element(By.CSS_SELECTOR, ".mistakes button")
     act(browser, mistake.click)
     assert "sample=1" in browser.current_url
+
+
+def test_an_alarm_leads_to_the_samples_that_changed_and_they_to_their_film(browser: Any, address: str) -> None:
+    show(browser, address, run="run a", epoch="0")
+    mark = browser.find_element(By.CSS_SELECTOR, ".alarms button")
+    assert mark.get_attribute("aria-label") == "Alarm at epoch 2"
+    act(browser, mark.click)
+    assert now(browser) == "epoch 2 · step 300"
+    rows = browser.find_elements(By.CSS_SELECTOR, ".sheet tbody tr")
+    assert [row.text.split("\n")[-2:] for row in rows] == [["zero 60%", "one 60%"], ["one 60%", "zero 60%"]]
+    drawn = pixels(browser, "2 of 6 samples changed their class, sample 4, epoch 1")
+    assert (drawn[-1, -1] == lookup_table("jet")[255]).all()
+    act(browser, rows[1].find_element(By.TAG_NAME, "button").click)
+    assert "view=film" in browser.current_url
+    strips = browser.find_elements(By.CSS_SELECTOR, ".strip h3")
+    assert [strip.text for strip in strips] == ["Sample 1, true one"]
+    assert clean(browser)
+
+
+def test_a_map_lies_where_the_model_saw_the_picture(browser: Any, tmp_path: Path) -> None:
+    pictures = [np.zeros((10, 20, 3), np.uint8), np.ones((10, 20, 3), np.uint8)]
+    setup = Setup(pictures, boxes=[(5, 0, 15, 10), (20, 10, 0, 0)])
+    ramp = np.arange(8, dtype=np.float32).reshape(2, 1, 2, 2) % 4
+    maps = [Maps("grad_cam/body", ramp, title="Grad-CAM", over=True)]
+    look = encode_look(Record(0.0, 0, [Group(setup)], maps=maps), 1)
+    path = tmp_path / "report.html"
+    path.write_bytes(report([RunRecord("run", dict(look.setups), [look.look])]))
+    show(browser, f"file://{path}")
+    places = browser.execute_script(
+        "return [...document.querySelectorAll('.over')].map((frame) => {"
+        "  const [outer, inner] = [frame, frame.querySelector('canvas')].map((node) => node.getBoundingClientRect());"
+        "  return [(inner.left - outer.left) / outer.width, inner.width / outer.width, inner.height / outer.height,"
+        "    frame.querySelector('canvas').style.transform];"
+        "})"
+    )
+    assert places == [[0.25, 0.5, 1, "scale(1, 1)"], [0, 1, 1, "scale(-1, -1)"]]
+    move_over(browser, 'canvas[aria-label^="Grad-CAM, sample 1"]', 0.25, 0.25)
+    assert browser.find_element(By.CSS_SELECTOR, ".tooltip").text.startswith("3\n"), "mirrored and upside down"
+
+
+def test_samples_that_others_begin_with_are_the_same_and_others_have_a_table_of_their_own(
+    browser: Any, tmp_path: Path
+) -> None:
+    pictures = [np.full((4, 4, 3), 20 * index, np.uint8) for index in range(6)]
+    sets = [Setup(pictures[:2], [0, 1]), Setup(pictures[:4], [0, 1, 0, 1]), Setup(pictures[4:], [1, 0])]
+    groups = [Group(setup, name="kept" if setup is sets[2] else "") for setup in sets]
+    groups[1] = Group(sets[1], np.eye(2)[[0, 1, 0, 0]], [0, 1, 0, 0])
+    groups.append(Group(sets[2], captions=[(["predicted 3.5", "true 3"], None), (["predicted 1"], False)], name="kept"))
+    maps = [
+        Maps(f"map {number}", np.full((len(sets[number].pictures), 1, 2, 2), number, np.float32), group=number)
+        for number in (0, 1, 2)
+    ]
+    look = encode_look(Record(0.0, 0, groups, maps=maps), 1)
+    path = tmp_path / "report.html"
+    path.write_bytes(report([RunRecord("run", dict(look.setups), [look.look])]))
+    show(browser, f"file://{path}")
+    first, second = browser.find_elements(By.CSS_SELECTOR, ".sheet")
+    assert [row.text.split("\n")[0] for row in first.find_elements(By.CSS_SELECTOR, "tbody tr")] == [
+        "✓ 0 100%",
+        "✓ 1 100%",
+        "✓ 0 100%",
+        "✗ 0 100%",
+    ]
+    assert len(first.find_elements(By.CSS_SELECTOR, "canvas")) == 6, "two of the first map, four of the second"
+    assert "predicted 3.5\ntrue 3" in second.text
+    assert "✗ predicted 1" in second.text
+    act(browser, second.find_elements(By.TAG_NAME, "button")[1].click)
+    assert "sample=1.1" in browser.current_url
+    assert len(browser.find_elements(By.CSS_SELECTOR, "main canvas")) == 1
+    assert clean(browser)
 
 
 def test_names_are_text_and_never_markup(browser: Any, address: str) -> None:

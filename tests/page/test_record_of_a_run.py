@@ -37,10 +37,16 @@ def test_a_run_leaves_a_record_of_every_look(tmp_path: Path) -> None:
     tags = {item["tag"] for item in heads[-1]["items"]}
     assert {"feature_maps/stem", "filters/stem.0", "saliency/gradient", "grad_cam/body"} <= tags
     assert any(tag.startswith("drift_layers/features/") for tag in heads[-1]["scalars"])
-    setup = json.loads(zlib.decompress(setups[0][0]))
-    assert setup["id"] == heads[0]["groups"][0]["setup"]
-    assert setups[0][1].startswith(b"\x89PNG")
-    assert "Red" in setup["descriptions"]["GradCAM"] or "red" in setup["descriptions"]["GradCAM"]
+    by_name = {json.loads(zlib.decompress(blobs[0]))["id"]: blobs for blobs in setups}
+    assert len(setups) == len(by_name), "each is stored once"
+    samples = [blobs for blobs in by_name.values() if len(blobs) > 1]
+    assert len(samples) == 1, "both callbacks took the same"
+    assert all(blobs[1].startswith(b"\x89PNG") for blobs in samples)
+    for head in heads:
+        assert "red" in json.loads(zlib.decompress(by_name[head["legend"]][0]))["descriptions"]["GradCAM"].lower()
+        for group in head["groups"]:
+            assert group["setup"] in by_name
+            assert group["explained"] == [best for best, *_ in group["classes"]], "predicted classes are explained"
     for item, look in ((item, look) for head, look in zip(heads, blobs, strict=True) for item in head["items"]):
         maps, pixels = int(np.prod(item["shape"][:2])), int(np.prod(item["shape"]))
         assert len(zlib.decompress(look[item["blob"]])) == 8 * maps + pixels * item["bits"] // 8

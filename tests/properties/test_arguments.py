@@ -24,6 +24,7 @@ from lightning_cnnviz import (
     Evidence,
     Explanation,
     FileSink,
+    Film,
     FixedSamples,
     Layout,
     Note,
@@ -126,6 +127,7 @@ def cases() -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
     needed: dict[Callable[..., Any], dict[str, Any]] = {
         FixedSamples: {"images": IMAGES},
         FileSink: {"directory": folder},
+        Film: {"view": Predictions()},
         register_sink: {"logger_class": "NobodysLogger", "factory": lambda logger: None},
         explain: {"model": MODEL, "samples": SAMPLES},
         compare: {"model_a": MODEL, "model_b": MODEL, "samples": SAMPLES},

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from lightning_cnnviz import (
+    Array,
     Artifact,
     CNNVisualizer,
     Evidence,
@@ -104,8 +105,15 @@ def wrong_statements(seed: int) -> list[str]:
         of_no_class = statement.lines[0].startswith(("sample", "predicted"))
         if of_no_class and (len(lines) < len(caption.lines) or listens.evidence.probabilities.shape[1]):
             found.append(f"seed {seed}: {about}: speaks of classes: {caption}")
+    answers = [statement.answer for statement in expected if statement.answer is not None]
+    if expected[0].bars is None and not answers:
+        return found
+    array, picture = Predictions().draw(listens.evidence)
+    assert isinstance(array, Array)
+    assert isinstance(picture, Picture)
+    if answers and not torch.allclose(array.values.flatten(), torch.stack(answers).flatten()):
+        found.append(f"seed {seed}: {about}: answers {array.values}, expected {answers}")
     if expected[0].bars is not None:
-        [picture] = [drawn for drawn in Predictions().draw(listens.evidence) if isinstance(drawn, Picture)]
         wanted = [statement.bars for statement in expected]
         if bars_of(picture) != wanted:
             found.append(f"seed {seed}: {about}: {bars_of(picture)}, expected {wanted}")

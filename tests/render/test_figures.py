@@ -136,3 +136,13 @@ def test_one_bar_for_all_tiles_runs_between_their_limits() -> None:
     colors = {tuple(color) for color in lookup_table("gray")[[0, 255]].tolist()}
     below = with_bar[Tiles(maps).draw().shape[0] - 16 :].reshape(-1, 3)
     assert colors <= {tuple(pixel) for pixel in below.tolist()}
+
+
+def test_the_cells_of_a_grid_have_bars_for_their_strength_and_the_dead_ones_are_counted() -> None:
+    values = np.zeros((1, 3, 8, 8), np.float32)
+    values[0, 0, 0, 0], values[0, 1, 0, 0] = 4, 1
+    grid = Tiles(Maps(values, ("a", "b", "c"), strongest=4.0), ("a", "b", "c"))
+    plain = Tiles(Maps(values, ("a", "b", "c")), ("a", "b", "c"))
+    assert grid.cells.strengths() == [[1.0, 0.25, 0.0]]
+    assert grid.summary == "1 of 3 maps are all 0"
+    assert grid.draw().shape[0] > plain.draw().shape[0]

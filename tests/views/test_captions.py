@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_cnnviz import Drift, FixedSamples, Flips, GradCAM, Predictions, Timeline, explain
+from lightning_cnnviz import Drift, FixedSamples, Flips, GradCAM, Predictions, Saliency, Timeline, explain
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.samples.truth import Truth
 from lightning_cnnviz.views.captions import captions, numbers, percent
@@ -150,7 +150,7 @@ def test_of_masks_the_class_that_covers_most() -> None:
 def test_of_a_reconstruction_the_sample_and_its_class() -> None:
     samples = FixedSamples(IMAGES, torch.tensor([0, 1, 1]), class_names=["cat", "dog"])
     found = explain(Reconstructs(), samples)
-    assert set(found.pictures) == {"feature_maps/decode", "filters/encode"}
+    assert set(found.pictures) == {"predictions", "feature_maps/decode", "filters/encode"}
     view = Remembers()
     explain(Says(torch.zeros(3, 2)), samples, [view])
     reading = replace(view.evidence.layout.reading, meaning="reconstruction")
@@ -164,10 +164,10 @@ def test_of_a_reconstruction_the_sample_and_its_class() -> None:
 
 def test_what_nobody_named_is_left_out_with_a_remark_and_what_was_named_raises() -> None:
     found = explain(Reconstructs(), IMAGES)
-    for view in ("Predictions", "Saliency", "GradCAM"):
+    for view in ("Saliency", "GradCAM"):
         [remark] = [remark for remark in found.remarks if remark.startswith(f"{view} is left out: ")]
         assert "a picture of the size of the input" in remark
-    for named in (Predictions(), GradCAM(), Timeline(), Flips()):
+    for named in (Saliency(), GradCAM(), Timeline(), Flips()):
         with pytest.raises(ValueError, match="a picture of the size of the input"):
             explain(Reconstructs(), IMAGES, [named])
 

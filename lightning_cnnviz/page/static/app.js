@@ -6,7 +6,8 @@ import { drawControls } from "./controls.js";
 import { element } from "./dom.js";
 import { showFilm } from "./film.js";
 import { showLayers } from "./layers.js";
-import { showAnswers, showFilters, showNotes, showPictures } from "./others.js";
+import { showNotes } from "./notes.js";
+import { showAnswers, showFilters, showPictures } from "./others.js";
 import { Run } from "./run.js";
 import { showSamples } from "./samples.js";
 import { followTheme, linkTo, readLink, writeLink } from "./state.js";
@@ -17,7 +18,7 @@ export const VIEWS = {
   layers: ["Layers × epochs", showLayers],
   filters: ["Filters and prototypes", showFilters],
   answers: ["Mistakes", showAnswers],
-  notes: ["Notes and alarms", showNotes],
+  notes: ["Alarms and notes", showNotes],
   pictures: ["Pictures", showPictures],
 };
 

@@ -3,41 +3,48 @@
 import { element, percent } from "./dom.js";
 
 export function className(setup, index) {
-  return setup?.class_names?.[index] ?? `class ${index}`;
+  return setup?.class_names?.[index] ?? String(index);
 }
 
-/** The answer of the model to a sample at a look: class, probability, truth; null where nobody asked. */
-export function answerOf(run, look, sample, group = 0) {
-  const asked = look?.groups[group];
-  if (!asked?.classes?.[sample]) return null;
-  const setup = run.setups.get(asked.setup);
-  const truth = setup?.labels?.[sample] ?? null;
+/** The answer of the model to a sample at a look; null where nobody asked. */
+export function answerOf(run, look, set, sample) {
+  const asked = look?.groups.find((group, i) => run.setOf(look, i) === set && (group.classes?.[sample] || group.captions?.[sample]));
+  if (!asked) return null;
+  if (!asked.classes) return asked.captions[sample];
+  const { setup } = run.sets[set];
+  const truth = setup.labels?.[sample] ?? null;
   const predicted = asked.classes[sample][0];
   const explained = asked.explained?.[sample] ?? predicted;
-  return { setup, truth, predicted, explained, probability: asked.probabilities[sample][0], right: truth === null ? null : truth === predicted };
+  const lines = [`${className(setup, predicted)} ${percent(asked.probabilities[sample][0])}`];
+  if (truth !== null) lines.push(`true ${className(setup, truth)}`);
+  if (explained !== predicted) lines.push(`maps of ${className(setup, explained)}`);
+  return { lines, right: truth === null ? null : truth === predicted };
 }
 
 /** The answer as lines of text; right and wrong have a sign, not only a color. */
 export function captionLines(answer) {
   if (!answer) return [];
-  const sign = answer.right === null ? "" : answer.right ? "✓ " : "✗ ";
-  const lines = [element("span", { className: answer.right === null ? "" : answer.right ? "right" : "wrong" }, `${sign}${className(answer.setup, answer.predicted)} ${percent(answer.probability)}`)];
-  if (answer.truth !== null) lines.push(element("span", {}, `true ${className(answer.setup, answer.truth)}`));
-  if (answer.explained !== answer.predicted) lines.push(element("span", {}, `maps ${className(answer.setup, answer.explained)}`));
-  return lines;
+  const [sign, className] = answer.right === null ? ["", ""] : answer.right ? ["✓ ", "right"] : ["✗ ", "wrong"];
+  return answer.lines.map((line, i) => element("span", i ? {} : { className }, i ? line : sign + line));
+}
+
+/** Who a sample is, in one line. */
+export function sampleTitle(run, set, sample) {
+  const setup = run.sets[set]?.setup;
+  const label = setup?.labels?.[sample];
+  return `Sample ${sample}${label === undefined ? "" : `, true ${className(setup, label)}`}`;
 }
 
 /** The picture of a sample with its caption. */
-export function sampleFigure(run, look, sample, group = 0) {
-  const setup = run.setupOf(look, group);
-  const picture = setup?.urls[sample];
-  const image = picture ? element("img", { src: picture, alt: `Sample ${sample}`, className: "pixels" }) : null;
-  return element("figure", { className: "cell sample" }, element("div", { className: "frame" }, image), element("figcaption", {}, captionLines(answerOf(run, look, sample, group))));
+export function sampleFigure(run, look, set, sample) {
+  const picture = run.sets[set]?.setup.urls[sample];
+  const image = picture ? element("img", { src: picture, alt: `Sample ${sample}`, className: "pixels" }) : `Sample ${sample}`;
+  return element("figure", { className: "cell sample" }, element("div", { className: "frame" }, image), element("figcaption", {}, captionLines(answerOf(run, look, set, sample))));
 }
 
 /** The question mark with how a view is read. */
-export function help(setup, view) {
-  const text = setup?.descriptions[view];
+export function help(run, look, view) {
+  const text = run.description(look, view);
   if (!text) return null;
   return element("details", { className: "help" }, element("summary", { "aria-label": `How to read ${view}` }, "?"), element("p", {}, text));
 }

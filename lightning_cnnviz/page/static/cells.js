@@ -4,6 +4,7 @@ import { nameOf } from "./axis.js";
 import { COLORMAPS } from "./colormaps.js";
 import { element, short } from "./dom.js";
 import { colorTable, mirrored, paintColors, paintMap, union } from "./paint.js";
+import { numeric } from "./record.js";
 
 const DIFFERENCE_COLORS = "RdBu_r";
 
@@ -30,7 +31,7 @@ export async function readCell(view, run, tag, sample, column, place = view.plac
 
 async function readMaps(run, look, item, sample, column) {
   const index = columnsOf(item).indexOf(column);
-  const row = item.group === null ? 0 : sample;
+  const row = item.group === null ? 0 : item.rows ? item.rows.indexOf(sample) : sample;
   if (index < 0 || row < 0 || row >= item.shape[0]) return null;
   const stack = await run.stack(look, item);
   const numbers = Array.from({ length: item.planes }, (_, plane) => index * item.planes + plane);
@@ -42,6 +43,7 @@ async function readMaps(run, look, item, sample, column) {
 }
 
 function limitsOf(view, run, look, item, { range }) {
+  if (item.limits && !view.state.scale) return item.limits.map(numeric);
   const scale = view.state.scale || (item.shared ? "epoch" : "map");
   if (scale === "map") return mirrored(union([range]), item.symmetric);
   // Runs side by side are on the same scale, or they could not be compared.
@@ -70,13 +72,22 @@ function tableOf(view, run, item) {
 export async function figure(view, run, tag, sample, column, { side = 128, caption = "", place = view.place } = {}) {
   const cell = await readCell(view, run, tag, sample, column, place);
   if (!cell) return element("figure", { className: "cell missing" }, element("figcaption", {}, caption || "not recorded"));
-  const picture = cell.item.over && cell.item.group !== null ? run.setupOf(cell.look, cell.item.group)?.urls[sample] : null;
+  const setup = cell.item.over && cell.item.group !== null ? run.sets[run.setOf(cell.look, cell.item.group)]?.setup : null;
+  const picture = setup?.urls[sample];
   const canvas = paintedCanvas(cell, side);
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", describe(cell, run, sample, column));
+  if (picture && setup.boxes?.[sample]) layOver(canvas, setup.boxes[sample]);
   listen(view, canvas, cell, sample, column);
   const frame = element("div", { className: ["frame", picture && "over", cell.item.grey && "grey"].filter(Boolean).join(" ") }, picture ? element("img", { src: picture, alt: "" }) : null, canvas);
   return element("figure", { className: "cell" }, frame, caption ? element("figcaption", {}, caption) : null);
+}
+
+/** Where in the picture lies what the model saw: edges in shares of it, left beyond right where it is mirrored. */
+function layOver(canvas, [left, top, right, bottom]) {
+  const share = (value) => `${100 * value}%`;
+  const edges = { inset: "auto", left: share(Math.min(left, right)), top: share(Math.min(top, bottom)), width: share(Math.abs(right - left)), height: share(Math.abs(bottom - top)) };
+  Object.assign(canvas.style, edges, { transform: `scale(${left < right ? 1 : -1}, ${top < bottom ? 1 : -1})` });
 }
 
 function paintedCanvas(cell, side) {
@@ -101,8 +112,10 @@ function listen(view, canvas, cell, sample, column) {
   canvas.addEventListener("pointermove", (event) => {
     const box = canvas.getBoundingClientRect();
     const [{ height, width }] = cell.maps;
-    const x = Math.min(width - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * width)));
-    const y = Math.min(height - 1, Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * height)));
+    const { a: across = 1, d: down = 1 } = canvas.style.transform ? new DOMMatrix(canvas.style.transform) : {};
+    const at = (share, count, mirrored) => Math.min(count - 1, Math.max(0, Math.floor((mirrored ? 1 - share : share) * count)));
+    const x = at((event.clientX - box.left) / box.width, width, across < 0);
+    const y = at((event.clientY - box.top) / box.height, height, down < 0);
     const values = cell.maps.map((map) => short(map.values[y * width + x])).join(", ");
     const where = [cell.item.tag, cell.item.group === null ? "" : `sample ${sample}`, column].filter(Boolean).join(" · ");
     view.tell(`${values}\n${where}\nrow ${y}, column ${x} · colors ${short(cell.limits[0])} to ${short(cell.limits[1])}`, event);

@@ -1,8 +1,10 @@
 // The epoch slider, and what else changes everything at once.
 
 import { nameOf } from "./axis.js";
+import { className } from "./captions.js";
 import { element, select } from "./dom.js";
 import { alarmsOf } from "./record.js";
+import { sampleName } from "./sets.js";
 
 /** Draws the controls; the slider itself stays the same element, so that dragging it is not cut off. */
 export function drawControls(root, view) {
@@ -40,23 +42,35 @@ function make(root) {
   return parts;
 }
 
-function alarmMarks({ runs, axis, go }) {
+function alarmMarks({ runs, axis, set }) {
   const marks = runs.flatMap((run) => run.looks.filter((look) => alarmsOf(look).length));
-  return marks.map((look) => element("button", { className: "alarm", "aria-label": `Alarm at ${nameOf(look)}`, title: alarmsOf(look)[0], onclick: () => go(look.place), style: { left: `${(100 * axis.indexOf(look.place)) / Math.max(1, axis.length - 1)}%` } }, "!"));
+  return marks.map((look) => element("button", { className: "alarm", "aria-label": `Alarm at ${nameOf(look)}`, title: alarmsOf(look)[0], onclick: () => set({ view: "notes" }, look.place), style: { left: `${(100 * axis.indexOf(look.place)) / Math.max(1, axis.length - 1)}%` } }, "!"));
 }
 
 function choices(view) {
   const { state, set, runs } = view;
-  const samples = Math.max(0, ...runs.map((run) => run.setupOf(run.at(view.place))?.urls.length ?? 0));
   const looks = [...new Map(runs.flatMap((run) => run.looks.map((look) => [look.place, look]))).values()].sort((a, b) => a.place - b.place);
   return [
     runChoice(view),
-    select("Sample", [["", "all"], ...Array.from({ length: samples }, (_, i) => [String(i), String(i)])], state.sample, (sample) => set({ sample })),
+    select("Sample", [["", "all"], ...samplesOf(runs)], state.sample, (sample) => set({ sample })),
     select("Scale", [["", "as the view has it"], ["epoch", "this epoch"], ["run", "the whole run"], ["map", "each map"]], state.scale, (scale) => set({ scale })),
     select("Colors", [["", "as the view has them"], ...view.colormaps.map((name) => [name, name])], state.colormap, (colormap) => set({ colormap })),
     select("Difference to", [["", "nothing"], ...looks.map((look) => [String(look.place), nameOf(look)])], state.difference, (difference) => set({ difference })),
     opacity(state, set),
   ];
+}
+
+/** Names and texts of the samples of all runs. */
+function samplesOf(runs) {
+  const texts = new Map();
+  for (const run of runs) {
+    run.sets.forEach(({ name, setup }, set) => setup.urls.forEach((_, sample) => {
+      const label = setup.labels?.[sample];
+      const text = [name, sample, label === undefined ? "" : className(setup, label)].filter((part) => part !== "").join(" · ");
+      if (!texts.has(sampleName(set, sample))) texts.set(sampleName(set, sample), text);
+    }));
+  }
+  return [...texts];
 }
 
 function opacity(state, set) {

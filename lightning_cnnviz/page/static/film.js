@@ -1,10 +1,11 @@
 // The same sample over all epochs.
 
 import { nameOf } from "./axis.js";
-import { answerOf, captionLines, className } from "./captions.js";
+import { answerOf, captionLines, sampleTitle } from "./captions.js";
 import { columnsOf, figure } from "./cells.js";
 import { element, select } from "./dom.js";
 import { tagsOf } from "./samples.js";
+import { readSample, sampleName } from "./sets.js";
 
 const MOST_FRAMES = 60;
 
@@ -25,8 +26,11 @@ export async function showFilm(view) {
 function films(view, run, tag, column) {
   const looks = thinned(run.looks.filter((look) => run.item(look, tag)), run.at(view.place));
   const count = Math.max(0, ...looks.map((look) => run.item(look, tag).shape[0]));
-  const samples = view.state.sample === "" ? Array.from({ length: count }, (_, i) => i) : [Number(view.state.sample)];
-  return element("section", { className: "run wide-run", "aria-label": run.name }, element("h2", {}, run.name), samples.map((sample) => strip(view, run, looks, tag, column, sample)));
+  const set = looks.length ? run.setOf(looks[0], run.item(looks[0], tag).group) : 0;
+  const wanted = readSample(view.state.sample);
+  const samples = wanted === null || wanted.set !== set ? Array.from({ length: count }, (_, i) => i) : [wanted.sample];
+  const strips = samples.map((sample) => strip(view, run, looks, tag, column, set, sample));
+  return element("section", { className: "run wide-run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, strips);
 }
 
 /** So many that they can be told apart; early ones, late ones and the one chosen stay. */
@@ -37,18 +41,17 @@ function thinned(looks, chosen) {
   return looks.filter((look, i) => kept.has(i) || look === chosen);
 }
 
-function strip(view, run, looks, tag, column, sample) {
+function strip(view, run, looks, tag, column, set, sample) {
   const now = run.at(view.place);
-  const answer = answerOf(run, now, sample);
-  const label = `Sample ${sample}${answer?.truth == null ? "" : `, true ${className(answer.setup, answer.truth)}`}`;
+  const label = sampleTitle(run, set, sample);
   const frames = looks.map((look) => {
-    const frame = element("button", { className: "film-frame", "data-key": `${run.name}/${sample}/${look.step}`, "aria-label": `${label}, ${nameOf(look)}`, onclick: () => view.go(look.place) });
+    const frame = element("button", { className: "film-frame", "data-key": `${run.name}/${sampleName(set, sample)}/${look.step}`, "aria-label": `${label}, ${nameOf(look)}`, onclick: () => view.go(look.place) });
     if (look === now) frame.setAttribute("aria-current", "true");
     whenSeen(frame, async () => {
       // From here on its contents name it.
       frame.removeAttribute("aria-label");
       const drawn = await figure(view, run, tag, sample, column, { place: look.place, side: 96 });
-      frame.replaceChildren(drawn, element("span", { className: "when" }, nameOf(look)), ...captionLines(answerOf(run, look, sample)).slice(0, 1));
+      frame.replaceChildren(drawn, element("span", { className: "when" }, nameOf(look)), ...captionLines(answerOf(run, look, set, sample)).slice(0, 1));
     });
     return frame;
   });

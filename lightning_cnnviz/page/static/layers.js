@@ -12,12 +12,16 @@ const TABLE = colorTable(COLORMAPS.magma);
 export async function showLayers(view) {
   const numbers = view.runs.flatMap((run) => run.looks.flatMap(driftOf));
   if (!numbers.length) return [element("p", {}, "No drift was recorded. Add DriftCallback() to the Trainer, or Drift() to the views.")];
-  const families = [...new Set(numbers.map(({ family, reference }) => `${family} since ${reference}`))];
+  const families = [...new Set(numbers.map(familyOf))];
   const family = families.includes(view.state.family) ? view.state.family : families[0];
   return [
     element("div", { className: "bar" }, select("Drift of", families.map((name) => [name, name]), family, (chosen) => view.set({ family: chosen })), legend()),
     ...view.runs.map((run) => grid(view, run, family)),
   ];
+}
+
+function familyOf({ of, family, reference }) {
+  return `${of ? `${of}: ` : ""}${family} since ${reference}`;
 }
 
 function legend() {
@@ -29,7 +33,7 @@ function grid(view, run, family) {
   const rows = new Map();
   for (const look of run.looks) {
     for (const number of driftOf(look)) {
-      if (`${number.family} since ${number.reference}` !== family) continue;
+      if (familyOf(number) !== family) continue;
       if (!rows.has(number.layer)) rows.set(number.layer, new Map());
       rows.get(number.layer).set(look, number.value);
     }

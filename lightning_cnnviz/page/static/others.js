@@ -1,11 +1,11 @@
-// Filters and prototypes, answers, notes, and pictures without numbers.
+// Filters and prototypes, answers, and pictures without numbers.
 
 import { nameOf } from "./axis.js";
 import { className, help, sampleFigure } from "./captions.js";
 import { columnsOf, figure } from "./cells.js";
 import { element, percent } from "./dom.js";
-import { markdown } from "./markdown.js";
 import { tagsOf } from "./samples.js";
+import { sampleName } from "./sets.js";
 
 const MOST_CLASSES = 30;
 const MOST_MISTAKES = 12;
@@ -21,26 +21,30 @@ export async function showFilters(view) {
       const look = run.lookWith(tag, view.place);
       const item = run.item(look, tag);
       const cells = await Promise.all(columnsOf(item).map((name) => figure(view, run, tag, 0, name, { caption: name })));
-      return element("section", { className: "view" }, element("h3", {}, item.title || tag, help(run.setupOf(look), item.view)), element("p", { className: "note" }, `as of ${nameOf(look)}`), element("div", { className: "tiles" }, cells));
+      return element("section", { className: "view" }, element("h3", {}, item.title || tag, help(run, look, item.view)), element("p", { className: "note" }, `as of ${nameOf(look)}`), element("div", { className: "tiles" }, cells));
     });
     const shown = await Promise.all(parts);
     return section(run, shown.length ? shown : element("p", {}, "Neither filters nor prototypes were recorded."));
   }));
 }
 
-/** What the model gets wrong: confusion, and the mistakes it is surest of. */
+/** What the model gets wrong: confusion, and the mistakes it is surest of; of each set of samples. */
 export async function showAnswers(view) {
   return view.runs.map((run) => {
     const look = run.at(view.place);
-    const asked = look?.groups.findIndex((group) => group.classes) ?? -1;
-    const setup = run.setupOf(look, asked);
-    if (asked < 0 || !setup?.labels) return section(run, element("p", {}, "Neither predictions nor true classes were recorded."));
-    const { classes, probabilities } = look.groups[asked];
-    const answers = classes.map(([predicted], sample) => ({ sample, predicted, truth: setup.labels[sample], probability: probabilities[sample][0] }));
-    const wrong = answers.filter(({ predicted, truth }) => predicted !== truth).sort((a, b) => b.probability - a.probability);
-    const right = `${answers.length - wrong.length} of ${answers.length} samples right (${percent(1 - wrong.length / answers.length)}) at ${nameOf(look)}`;
-    return section(run, element("p", {}, right), confusion(answers, setup), element("h3", {}, "Mistakes, the surest first"), mistakes(view, run, look, asked, wrong, setup));
+    const parts = run.sets.map((set, number) => answers(view, run, look, set, number)).filter((part) => part);
+    return section(run, parts.length ? parts : element("p", {}, "Neither predictions nor true classes were recorded."));
   });
+}
+
+function answers(view, run, look, { setup, name }, set) {
+  const asked = look?.groups.filter((group, i) => run.setOf(look, i) === set && group.classes);
+  if (!asked?.length || !setup.labels) return null;
+  const { classes, probabilities } = asked.reduce((one, other) => (other.classes.length > one.classes.length ? other : one));
+  const given = classes.map(([predicted], sample) => ({ sample, predicted, truth: setup.labels[sample], probability: probabilities[sample][0] }));
+  const wrong = given.filter(({ predicted, truth }) => predicted !== truth).sort((a, b) => b.probability - a.probability);
+  const right = `${given.length - wrong.length} of ${given.length} samples right (${percent(1 - wrong.length / given.length)}) at ${nameOf(look)}`;
+  return element("section", { className: "view" }, name ? element("h3", {}, name) : null, element("p", {}, right), confusion(given, setup), element("h3", {}, "Mistakes, the surest first"), mistakes(view, run, look, set, wrong, setup));
 }
 
 function confusion(answers, setup) {
@@ -55,25 +59,13 @@ function confusion(answers, setup) {
   return element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": "Confusion" }, element("table", { className: "confusion" }, element("caption", {}, "Confusion on the samples"), element("thead", {}, head), element("tbody", {}, rows)));
 }
 
-function mistakes(view, run, look, group, wrong, setup) {
+function mistakes(view, run, look, set, wrong, setup) {
   if (!wrong.length) return element("p", {}, "None.");
   return element("ol", { className: "mistakes" }, wrong.slice(0, MOST_MISTAKES).map(({ sample, predicted, truth, probability }) => {
     const text = `Sample ${sample}: ${className(setup, predicted)} ${percent(probability)}, true ${className(setup, truth)}`;
     if (!setup.urls[sample]) return element("li", {}, text);
-    return element("li", {}, element("button", { className: "plain", title: text, "data-key": `mistake/${run.name}/${sample}`, onclick: () => view.set({ view: "samples", sample: String(sample) }) }, sampleFigure(run, look, sample, group)));
+    return element("li", {}, element("button", { className: "plain", title: text, "data-key": `mistake/${run.name}/${sampleName(set, sample)}`, onclick: () => view.set({ view: "samples", sample: sampleName(set, sample) }) }, sampleFigure(run, look, set, sample)));
   }));
-}
-
-/** Alarms, the model table and whatever else was written; of each the last one up to the chosen epoch. */
-export async function showNotes(view) {
-  return view.runs.map((run) => {
-    const tags = [...new Set(run.looks.flatMap((look) => Object.keys(look.notes)))];
-    const parts = tags.map((tag) => {
-      const look = run.looks.findLast((one) => tag in one.notes && one.place <= view.place + 1e-9);
-      return look ? element("section", { className: "view" }, element("h3", {}, `${tag}, ${nameOf(look)}`), markdown(look.notes[tag])) : null;
-    });
-    return section(run, tags.length ? parts : element("p", {}, "No notes were written."));
-  });
 }
 
 /** Finished pictures of views that hand over no numbers, or of a version before the record. */

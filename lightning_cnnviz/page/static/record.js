@@ -64,19 +64,19 @@ export function alarmsOf(look) {
   return Object.entries(look.notes).filter(([tag]) => /(^|\/)alarms$/.test(tag)).map(([, text]) => text);
 }
 
-const DRIFT = /(?:^|\/)drift(?:_layers)?\/(.+)$/;
+const DRIFT = /^(.*?)drift(?:_layers)?\/(.+)$/;
 const OF_THE_WHOLE = ["predictions", "flips"];
 
-/** The drift numbers of a look: family, layer, reference and value. Means over layers, which have no reference, are left out. */
+/** The drift numbers of a look: whose, family, layer, reference and value. Means over layers, which have no reference, are left out. */
 export function driftOf(look) {
   const numbers = [];
   for (const [tag, given] of Object.entries(look.scalars)) {
     const match = DRIFT.exec(tag);
-    const parts = match ? match[1].split("/") : [];
+    const parts = match ? match[2].split("/") : [];
     const whole = OF_THE_WHOLE.includes(parts[0]);
     if (parts.length !== (whole ? 2 : 3)) continue;
     const [family, layer, reference] = whole ? [parts[0], "output", parts[1]] : parts;
-    numbers.push({ family, layer, reference, value: numeric(given) });
+    numbers.push({ of: match[1].replace(/\/$/, ""), family, layer, reference, value: numeric(given) });
   }
   return numbers;
 }

@@ -1,12 +1,14 @@
 // One run as the page knows it: its looks on the axis of epochs.
 
 import { inOrder } from "./axis.js";
+import { sampleSets } from "./sets.js";
 
 const WINDOW = 50;
 
 export class Run {
   looks = [];
   setups = new Map();
+  sets = [];
   pictures = {};
   #loaded = null;
 
@@ -45,10 +47,11 @@ export class Run {
   async #prepare() {
     this.looks = inOrder(this.looks);
     for (const look of this.looks) {
-      for (const { setup } of look.groups) {
-        if (!this.setups.has(setup)) this.setups.set(setup, await this.source.setup(this.name, setup));
+      for (const id of [look.legend, ...look.groups.map(({ setup }) => setup)]) {
+        if (!this.setups.has(id)) this.setups.set(id, await this.source.setup(this.name, id));
       }
     }
+    this.sets = sampleSets(this.looks, this.setups);
   }
 
   /** The look shown at a place of the axis: the last one that is not after it, else the first. */
@@ -70,13 +73,20 @@ export class Run {
     return this.source.stack(this.name, look, item);
   }
 
-  setupOf(look, group = 0) {
-    return this.setups.get(look?.groups[group]?.setup) ?? null;
+  /** Which set of samples a group of a look is about. */
+  setOf(look, group) {
+    const id = look?.groups[group]?.setup;
+    return this.sets.findIndex(({ ids }) => ids.has(id));
+  }
+
+  /** How a view is read, as the look has it. */
+  description(look, view) {
+    return this.setups.get(look?.legend)?.descriptions[view] ?? null;
   }
 
   /** The color table that a view chose, as the record holds it. */
   table(name) {
-    for (const setup of this.setups.values()) if (setup.colormaps[name]) return setup.colormaps[name];
+    for (const setup of this.setups.values()) if (setup.colormaps?.[name]) return setup.colormaps[name];
     return null;
   }
 }

@@ -4,17 +4,25 @@ import { nameOf } from "./axis.js";
 import { help, sampleFigure } from "./captions.js";
 import { columnsOf, figure } from "./cells.js";
 import { breakable, element } from "./dom.js";
+import { readSample, sampleName, setTitle } from "./sets.js";
 
 const CHANNELS_IN_TABLE = 3;
 
 export async function showSamples(view) {
-  return Promise.all(view.runs.map((run) => (view.state.sample === "" ? table(view, run) : one(view, run, Number(view.state.sample)))));
+  const wanted = readSample(view.state.sample);
+  return Promise.all(view.runs.map(async (run) => section(view, run, ...(wanted === null ? await tables(view, run) : [await one(view, run, wanted)]))));
 }
 
 /** All items of a run by tag; what lies over the pictures comes first, since it says where the model looks. */
-export function tagsOf(run, ofSamples) {
+export function tagsOf(run, ofSamples, set = null) {
   const tags = new Map();
-  for (const look of run.looks) for (const item of look.items) if ((item.group !== null) === ofSamples) tags.set(item.tag, item);
+  for (const look of run.looks) {
+    for (const item of look.items) {
+      // What shows chosen samples only, as those that changed their class, stands with the notes.
+      if (item.rows || (item.group !== null) !== ofSamples) continue;
+      if (set === null || run.setOf(look, item.group) === set) tags.set(item.tag, item);
+    }
+  }
   const rank = (item) => (item.over ? (item.smooth ? 0 : 1) : 2);
   return [...tags.values()].sort((one, other) => rank(one) - rank(other));
 }
@@ -23,25 +31,38 @@ function section(view, run, ...children) {
   return element("section", { className: "run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, ...children);
 }
 
-async function table(view, run) {
+async function tables(view, run) {
+  const several = run.sets.length > 1;
+  return Promise.all(run.sets.map(async (set, number) => {
+    const drawn = await table(view, run, number);
+    return several && drawn ? element("section", { className: "view" }, element("h3", {}, setTitle(set)), drawn) : drawn;
+  }));
+}
+
+/** The samples of a set with their maps; null where no map of them was ever recorded. */
+async function table(view, run, set) {
   const look = run.at(view.place);
   const columns = [];
-  for (const { tag } of tagsOf(run, true)) {
+  for (const { tag } of tagsOf(run, true, set)) {
     const drawn = run.lookWith(tag, view.place);
     const item = run.item(drawn, tag);
     for (const name of await strongest(run, drawn, item)) columns.push({ tag, name, item, drawn });
   }
-  const pictures = Math.max(run.setupOf(look)?.urls.length ?? 0, ...columns.map(({ item }) => item.shape[0]), 0);
+  const shown = look.groups.filter((_, group) => run.setOf(look, group) === set).map((group) => group.shown);
+  const count = Math.max(0, ...shown, ...columns.map(({ item }) => item.shape[0]));
+  if (!columns.length && run.sets.length > 1) return null;
   const head = columns.map(({ tag, name, item, drawn }) =>
-    element("th", { scope: "col" }, element("span", { className: "tag" }, breakable(tag)), name ? element("span", { className: "column" }, name) : null, drawn.step === look.step ? null : element("span", { className: "note" }, `as of ${nameOf(drawn)}`), help(run.setupOf(drawn, item.group), item.view)),
+    element("th", { scope: "col" }, element("span", { className: "tag" }, breakable(tag)), name ? element("span", { className: "column" }, name) : null, drawn.step === look.step ? null : element("span", { className: "note" }, `as of ${nameOf(drawn)}`), help(run, drawn, item.view)),
   );
-  const rows = Array.from({ length: pictures }, async (_, sample) => {
+  const rows = Array.from({ length: count }, async (_, sample) => {
     const cells = await Promise.all(columns.map(({ tag, name }) => figure(view, run, tag, sample, name)));
-    const choose = element("button", { className: "plain", title: "Show this sample alone", "data-key": `${run.name}/${sample}`, onclick: () => view.set({ sample: String(sample) }) }, sampleFigure(run, look, sample));
+    const chosen = sampleName(set, sample);
+    const choose = element("button", { className: "plain", title: "Show this sample alone", "data-key": `${run.name}/${chosen}`, onclick: () => view.set({ sample: chosen }) }, sampleFigure(run, look, set, sample));
     return element("tr", {}, element("th", { scope: "row" }, choose), cells.map((cell) => element("td", {}, cell)));
   });
   const body = element("table", { className: "sheet" }, element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "sample"), head)), element("tbody", {}, await Promise.all(rows)));
-  return section(view, run, element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": `Samples of ${run.name}` }, body));
+  const label = run.sets.length > 1 ? `Samples of ${run.name}, ${setTitle(run.sets[set])}` : `Samples of ${run.name}`;
+  return element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": label }, body);
 }
 
 /** Of many channels the strongest, in their own order. */
@@ -60,13 +81,13 @@ function sum(count, value) {
   return total;
 }
 
-async function one(view, run, sample) {
+async function one(view, run, { set, sample }) {
   const look = run.at(view.place);
-  const groups = tagsOf(run, true).map(async ({ tag }) => {
+  const groups = tagsOf(run, true, set).map(async ({ tag }) => {
     const drawn = run.lookWith(tag, view.place);
     const item = run.item(drawn, tag);
     const cells = await Promise.all(columnsOf(item).map((name) => figure(view, run, tag, sample, name, { side: 256, caption: name })));
-    return element("section", { className: "view" }, element("h3", {}, item.title || tag, help(run.setupOf(drawn, item.group), item.view)), element("div", { className: cells.length > 1 ? "cells" : "cells large" }, cells));
+    return element("section", { className: "view" }, element("h3", {}, item.title || tag, help(run, drawn, item.view)), element("div", { className: cells.length > 1 ? "cells" : "cells large" }, cells));
   });
-  return section(view, run, element("div", { className: "one" }, sampleFigure(run, look, sample), ...(await Promise.all(groups))));
+  return element("div", { className: "one" }, sampleFigure(run, look, set, sample), ...(await Promise.all(groups)));
 }

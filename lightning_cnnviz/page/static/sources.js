@@ -82,7 +82,7 @@ export class EmbeddedSource {
     return remembered(this.#setups, `${run}\n${id}`, async () => {
       const [first, ...pictures] = this.#run(run).setups[id];
       const head = await readJson(this.#blob(first));
-      const url = (picture) => URL.createObjectURL(new Blob([this.#blob(picture)], { type: pictureType(head) }));
+      const url = (picture) => URL.createObjectURL(new Blob([this.#blob(picture)], { type: pictureType(this.#blob(picture)) }));
       return { ...head, urls: pictures.map(url) };
     });
   }
@@ -96,9 +96,9 @@ export class EmbeddedSource {
   }
 }
 
-/** The type is one of two, whatever the record says. */
-function pictureType(head) {
-  return head.picture_type === "image/jpeg" ? "image/jpeg" : "image/png";
+/** By its first byte it is one of two, whatever else it may be. */
+function pictureType(bytes) {
+  return bytes[0] === 0xff ? "image/jpeg" : "image/png";
 }
 
 function checked(look) {

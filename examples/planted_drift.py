@@ -134,9 +134,8 @@ def judged_digits(disturbance: Disturbance) -> dict[str, FixedSamples]:
     about = {"patch": [PATCHED], "swapped labels": list(SWAPPED)}.get(disturbance, [])
     per_class = torch.stack([(labels == label).nonzero()[:12, 0] for label in range(10)])
     others = per_class[[label for label in range(10) if label not in about], :4]
-    chosen = {"others": others.T.flatten()}
-    if about:
-        chosen["concerned"] = per_class[about].T.flatten()
+    chosen = {"concerned": per_class[about].T.flatten()} if about else {}
+    chosen["others"] = others.T.flatten()
     judged = {}
     for group, indices in chosen.items():
         pictures, regions = images[indices], None

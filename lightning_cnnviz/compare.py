@@ -117,7 +117,13 @@ def _models(
     modules = [model for model in given if isinstance(model, nn.Module)]
     if len(modules) == 1:
         stack.enter_context(isolated(modules[0]))  # closures and patched methods of the copy write to the original
-    return [model if isinstance(model, nn.Module) else with_weights(modules[0], model) for model in given]
+    found = []
+    for name, model in zip(("model_a", "model_b"), given, strict=True):
+        try:
+            found.append(model if isinstance(model, nn.Module) else with_weights(modules[0], model))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    return found
 
 
 def _names(*models: Any) -> tuple[str, str]:

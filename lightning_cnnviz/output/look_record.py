@@ -17,6 +17,8 @@ from lightning_cnnviz.output.record_setup import Legend, Setup
 from lightning_cnnviz.render import columns as drawn
 from lightning_cnnviz.render.figures import Sheet, Tiles
 
+_OF_PICTURES = (0.0, 255.0)
+
 
 def encoded(look: Look, step: int) -> EncodedLook:
     """The record of a look as blobs, made once for all sinks that ask for it.
@@ -60,15 +62,23 @@ def _record_of(look: Look) -> Record:
     scalars: dict[str, float] = {}
     notes: dict[str, str] = {}
     descriptions: dict[str, str] = {}
-    for number, seen in enumerate(look.seen):
-        maps += _maps(seen, number)
+    for seen in look.seen:
+        number = len(groups)
         groups.append(_group(seen))
         descriptions.update(seen.descriptions)
-        for _, artifact in seen.artifacts:
+        for view, artifact in seen.artifacts:
             if isinstance(artifact, Scalar):
                 scalars[artifact.tag] = artifact.value
             elif isinstance(artifact, Note):
                 notes[artifact.tag] = artifact.text
+            elif isinstance(artifact, Picture) and isinstance(artifact.figure, Tiles):
+                maps += _tiles(artifact.figure, {"tag": artifact.tag, "view": view, "title": artifact.figure.title})
+            elif isinstance(artifact, Picture) and isinstance(artifact.figure, Sheet):
+                group, rows = number, _rows(artifact.figure, seen)
+                if rows is None:
+                    group = len(groups)
+                    groups.append(_of_its_own(artifact, artifact.figure))
+                maps += _sheet(artifact.figure, artifact.tag, {"view": view, "group": group}, rows)
     legend = Legend(descriptions, sorted({one.colormap for one in maps}))
     return Record(look.time, look.epoch, groups, legend, maps, scalars, notes)
 
@@ -90,19 +100,32 @@ def _group(seen: Seen) -> Group:
     return Group(setup, seen.probabilities, seen.explained, seen.captions, seen.name, seen.shown)
 
 
-def _maps(seen: Seen, group: int) -> Iterator[Maps]:
-    for view, artifact in seen.artifacts:
-        if isinstance(artifact, Picture) and isinstance(artifact.figure, Sheet):
-            figure = artifact.figure
-            rows: list[int] | None = [row.index for row in figure.rows]
-            if rows == list(range(seen.shown)):
-                rows = None
-            common = {"view": view, "title": figure.title, "group": group, "rows": rows}
-            columns = figure.columns if rows is None else _together(figure.columns)
-            for column, tag in _tagged(artifact.tag, columns):
-                yield from _column(column, {"tag": tag, **common})
-        elif isinstance(artifact, Picture) and isinstance(artifact.figure, Tiles):
-            yield from _tiles(artifact.figure, {"tag": artifact.tag, "view": view, "title": artifact.figure.title})
+def _rows(figure: Sheet, seen: Seen) -> list[int] | None:
+    """Which samples the rows of a sheet are; None where they are others, such as classes."""
+    pictures = seen.samples.pictures
+    for row in figure.rows:
+        if row.index >= len(pictures):
+            return None
+        ours = pictures[row.index]
+        if row.picture is not ours and not np.array_equal(row.picture, ours):
+            return None
+    return [row.index for row in figure.rows]
+
+
+def _of_its_own(picture: Picture, figure: Sheet) -> Group:
+    captions = [((), None) if row.caption is None else (row.caption.lines, row.caption.correct) for row in figure.rows]
+    boxes = [row.box for row in figure.rows] if any(row.box for row in figure.rows) else None
+    setup = Setup([row.picture for row in figure.rows], boxes=boxes, picture_format=picture.format)
+    return Group(setup, captions=captions, name=picture.tag, is_own=True)
+
+
+def _sheet(figure: Sheet, tag: str, common: Mapping[str, Any], rows: list[int] | None) -> Iterator[Maps]:
+    # What shows the first samples is the same as ever; chosen ones stand for themselves, in the order of the sheet.
+    chosen = None if rows is None or rows == list(range(len(rows))) else rows
+    columns = figure.columns if chosen is None else _together(figure.columns)
+    for number, column in enumerate(columns):
+        name = tag if number == 0 else f"{tag} ({' '.join(column.column_headings) or number})"
+        yield from _column(column, {**common, "tag": name, "title": figure.title, "rows": chosen}, rows is None)
 
 
 def _together(columns: Sequence[drawn.Column]) -> Sequence[drawn.Column]:
@@ -120,19 +143,14 @@ def _together(columns: Sequence[drawn.Column]) -> Sequence[drawn.Column]:
     return [replace(maps[0], values=values, headings=headings, labels=labels)]
 
 
-def _tagged(tag: str, columns: Sequence[drawn.Column]) -> Iterator[tuple[drawn.Column, str]]:
-    for number, column in enumerate(columns):
-        yield column, tag if number == 0 else f"{tag} ({' '.join(column.column_headings) or number})"
-
-
-def _column(column: drawn.Column, common: Mapping[str, Any]) -> Iterator[Maps]:
+def _column(column: drawn.Column, common: Mapping[str, Any], is_own: bool) -> Iterator[Maps]:
     if isinstance(column, drawn.Maps):
-        headings = column.headings if len(column.headings) > 1 or common["rows"] is not None else ("",)
+        named = len(column.headings) > 1 or common["rows"] is not None or is_own
         yield Maps(
             values=column.values,
             limits=column.limits,
             labels=column.labels,
-            columns=headings,
+            columns=column.headings if named else ("",),
             colormap=column.colormap,
             symmetric=column.kind == "signed",
             smooth=column.smooth,
@@ -142,11 +160,20 @@ def _column(column: drawn.Column, common: Mapping[str, Any]) -> Iterator[Maps]:
             **common,
         )
     elif isinstance(column, drawn.SignedImages) and column.part == "both":
-        planes = column.values.shape[1]
-        shared = column.scale == "shared"
         yield Maps(
-            values=column.values, columns=("",), colormap="gray", symmetric=True, planes=planes, shared=shared, **common
+            values=column.values,
+            limits=column.limits,
+            columns=(column.heading if is_own else "",),
+            colormap="gray",
+            symmetric=True,
+            planes=column.values.shape[1],
+            shared=column.scale == "shared",
+            **common,
         )
+    elif isinstance(column, drawn.Images) and len({picture.shape for picture in column.pictures}) == 1:
+        values = np.stack(column.pictures).transpose(0, 3, 1, 2).astype(np.float32)
+        heading = column.heading if is_own else ""
+        yield Maps(values=values, columns=(heading,), limits=_OF_PICTURES, planes=3, smooth=column.smooth, **common)
 
 
 def _tiles(figure: Tiles, common: Mapping[str, Any]) -> Iterator[Maps]:
@@ -156,7 +183,9 @@ def _tiles(figure: Tiles, common: Mapping[str, Any]) -> Iterator[Maps]:
         values = np.stack(pictures).transpose(0, 3, 1, 2).astype(np.float32)
         values = values.reshape(1, -1, *values.shape[2:])
         labels = figure.labels or tuple(map(str, range(len(pictures))))
-        yield Maps(values=values, columns=labels, group=None, planes=3, smooth=figure.smooth, **common)
+        yield Maps(
+            values=values, columns=labels, group=None, limits=_OF_PICTURES, planes=3, smooth=figure.smooth, **common
+        )
         return
     planes = cells.values.shape[1] if isinstance(cells, drawn.SignedImages) else 1
     values = cells.values.reshape(1, -1, *cells.values.shape[2:])
@@ -168,5 +197,6 @@ def _tiles(figure: Tiles, common: Mapping[str, Any]) -> Iterator[Maps]:
         symmetric=isinstance(cells, drawn.SignedImages) or cells.kind == "signed",
         planes=planes,
         shared=cells.scale == "shared",
+        limits=cells.limits,
         **common,
     )

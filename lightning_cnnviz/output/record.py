@@ -69,6 +69,7 @@ class Group:
         captions: for each sample lines of text about another kind of answer, and whether it was right.
         name: of the samples, to tell them from others of the same run.
         shown: how many of them are drawn, counted from the first; None: all.
+        is_own: whether these are no samples that stay the same, but what one sheet of this look shows.
     """
 
     setup: Setup
@@ -77,6 +78,7 @@ class Group:
     captions: Sequence[tuple[Sequence[str], bool | None]] | None = None
     name: str = ""
     shown: int | None = None
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ def _group(group: Group) -> dict[str, Any]:
         "probabilities": None,
         "explained": None if group.explained is None else [int(index) for index in group.explained],
         "captions": None,
+        "own": group.is_own,
     }
     if group.probabilities is not None:
         values = np.nan_to_num(np.asarray(group.probabilities, np.float64))

@@ -12,17 +12,17 @@ from torch import Tensor
 
 from lightning_cnnviz.arguments import all_indices, flag, function, integer, optional_key, required_key, shown, text
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, describe
+from lightning_cnnviz.samples.copies import CopiedSamples
 from lightning_cnnviz.samples.origin import AS_THE_MODEL_SEES, Origin, RawBatch
 from lightning_cnnviz.samples.perturbations import Corner, Mark, Patch, Perturbation
 from lightning_cnnviz.samples.pictures import shows_all_of
 from lightning_cnnviz.samples.reading import first_per_class, read_files, read_items
-from lightning_cnnviz.samples.shown import ShownSamples
 
 DEFAULT_COUNT = 8
 """How many samples are taken when nobody says how many."""
 
 
-class FixedSamples(ShownSamples):
+class FixedSamples(CopiedSamples):
     """Images as the model takes them, with what is needed to show them to people.
 
     Args:

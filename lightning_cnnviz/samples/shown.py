@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from torch import Tensor
 
 from lightning_cnnviz.arguments import instance
 from lightning_cnnviz.output.artifacts import RGB
-from lightning_cnnviz.samples.batches import Form
 from lightning_cnnviz.samples.checks import (
     checked_bands,
     checked_boxes,
@@ -24,7 +22,7 @@ from lightning_cnnviz.samples.checks import (
     checked_originals,
     checked_regions,
 )
-from lightning_cnnviz.samples.datasets import BYTES, Normalization, find_class_names, find_normalization
+from lightning_cnnviz.samples.datasets import BYTES
 from lightning_cnnviz.samples.geometry import Box
 from lightning_cnnviz.samples.origin import Origin
 from lightning_cnnviz.samples.perturbations import Perturbation
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class ShownSamples:
-    """What :class:`~lightning_cnnviz.FixedSamples` holds, how it is shown, and copies of it in which something differs.
+    """What :class:`~lightning_cnnviz.FixedSamples` holds, and how it is shown.
 
     The arguments are described there.
     """
@@ -126,121 +124,6 @@ class ShownSamples:
 
     def _with(self, **changes: Any) -> Self:
         return type(self)(**{**self._arguments(), **changes})
-
-    def with_display_defaults(
-        self,
-        *,
-        class_names: Sequence[str] | None = None,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-        bands: Sequence[int] | None = None,
-    ) -> Self:
-        """Returns a copy with class names, normalisation and bands filled in where these samples have none.
-
-        Raises:
-            TypeError: as the constructor.
-            ValueError: as the constructor.
-        """
-        return self._with(
-            class_names=class_names if self.class_names is None else self.class_names,
-            mean=mean if self.mean is None else self.mean,
-            std=std if self.std is None else self.std,
-            bands=bands if self.bands is None else self.bands,
-        )
-
-    def with_display_from(self, *things: object, model: object = None) -> Self:
-        """Returns a copy in which what is missing is filled in, as far as it fits.
-
-        Args:
-            *things: datasets, transforms, datamodules: class names and normalisation come from the first that has them.
-            model: asked for class names only, because a normalisation of its own is still to be applied.
-        """
-        sources = map(find_class_names, (*things, model))
-        class_names = next((names for names in sources if self._could_name(names)), None)
-        found = next((one for one in map(find_normalization, things) if one is not None), None)
-        if found is not None and not {len(found[0]), len(found[1])} <= {1, self.images.shape[1]}:
-            found = None
-        mean, std = found or (None, None)
-        filled = self.with_display_defaults(class_names=class_names, mean=mean, std=std)
-        if self.class_names is None and class_names is not None:
-            filled.origin = replace(filled.origin, names_found=True)
-        return filled
-
-    def _could_name(self, names: tuple[str, ...] | None) -> bool:
-        return names is not None and (self.labels is None or int(self.labels.max()) < len(names))
-
-    def fitting(self, classes: int) -> Self:
-        """Returns samples for a model of so many classes: without class names that were found and are of other classes.
-
-        Names that the user gave stay. The very same object for the same number.
-        """
-        if not self.origin.names_found or self.class_names is None or len(self.class_names) == classes:
-            return self
-        return self._unnamed
-
-    @cached_property
-    def _unnamed(self) -> Self:
-        return self._with(class_names=None, origin=replace(self.origin, names_found=False))
-
-    def with_images(self, images: Tensor, *notes: str) -> Self:
-        """Returns a copy with other images of the same samples, which are shown themselves instead of the originals."""
-        same = images.shape == self.images.shape
-        return self._with(
-            images=images,
-            originals=None,
-            original_boxes=None,
-            regions=self.regions if same else None,
-            perturbed=None,
-            origin=replace(self.origin, raw=None, form=Form(), notes=(*self.origin.notes, *notes)),
-        )
-
-    def chosen(self, indices: Sequence[int]) -> Self:
-        """Returns some of the samples, in this order, with all that belongs to them.
-
-        Raises:
-            IndexError: there is no such sample.
-        """
-        order = list(indices)
-        arguments = self._arguments()
-        for name in ("images", "labels", "regions", "original_boxes"):
-            values = arguments[name]
-            arguments[name] = None if values is None else values[order]
-        return type(self)(
-            **{
-                **arguments,
-                "originals": self.originals and [self.originals[index] for index in order],
-                "perturbed": {name: copies[order] for name, copies in self.perturbed.items()},
-                "truth": self.truth and self.truth.chosen(order),
-                "origin": replace(self.origin, raw=None),
-            }
-        )
-
-    def hooked(self, images: Tensor, normalization: Normalization | None, *, keep_originals: bool) -> Self:
-        """Returns these samples as batch hooks changed them.
-
-        Args:
-            images: (N, C, H, W) as the model takes them.
-            normalization: what undoes the values for display, where that is known.
-            keep_originals: whether every pixel is where it was.
-        """
-        same = images.shape == self.images.shape
-        if same and torch.equal(images, self.images):
-            return self._with(origin=replace(self.origin, raw=None))
-        mean, std = normalization or (None, None)
-        perturbed = {}
-        if normalization is not None:
-            perturbed = {name: normalized(self.denormalized_copy(name), normalization) for name in self.perturbed}
-        return self._with(
-            images=images,
-            mean=mean,
-            std=std,
-            originals=self.originals if keep_originals else None,
-            original_boxes=self.original_boxes if keep_originals else None,
-            regions=self.regions if same else None,
-            bands=self.bands if images.shape[1] == self.images.shape[1] else None,
-            perturbed=perturbed,
-            origin=replace(self.origin, raw=None, form=Form()),
-        )
 
     def class_name(self, index: int) -> str:
         """Returns the name of a class, or its index as text where it has no name."""

@@ -40,8 +40,14 @@ def act(driver: Any, action: Callable[[], object]) -> None:
 
 
 def pixels(driver: Any, label: str) -> np.ndarray:
+    """The colors on a canvas, (h, w, 3)."""
+    return with_opacity(driver, label)[..., :3]
+
+
+def with_opacity(driver: Any, label: str) -> np.ndarray:
+    """The colors on a canvas with their opacity, (h, w, 4); colors of what is hardly opaque are rough."""
     height, width, data = driver.execute_script(_PIXELS, label)
-    return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
+    return np.array(data, np.uint8).reshape(height, width, 4)
 
 
 def move_over(driver: Any, selector: str, across: float, down: float) -> None:

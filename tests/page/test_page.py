@@ -17,7 +17,7 @@ from lightning_cnnviz.page.report import RunRecord, report
 from lightning_cnnviz.render.colormaps import lookup_table
 from lightning_cnnviz.render.maps import draw_maps
 from tests.helpers.browser import chromium, needs_chromium
-from tests.helpers.page import act, clean, move_over, now, pixels, show
+from tests.helpers.page import act, clean, move_over, now, pixels, show, with_opacity
 from tests.helpers.records import CLASSES, HOSTILE, feature_maps, grad_cam, run_record
 
 pytestmark = [pytest.mark.slow, needs_chromium]
@@ -49,11 +49,13 @@ def test_pixels_are_those_that_python_draws(browser: Any, address: str) -> None:
 
 def test_smooth_maps_have_their_ends_on_the_canvas(browser: Any, address: str) -> None:
     show(browser, address, run="run a", epoch="3", sample="2")
-    drawn = pixels(browser, "Grad-CAM of body, sample 2")
-    assert drawn.shape == (192, 256, 3)
-    table = lookup_table("jet")
-    assert (drawn[0, 0] == table[0]).all()
-    assert (drawn[-1, -1] == table[255]).all()
+    drawn = with_opacity(browser, "Grad-CAM of body, sample 2")
+    assert drawn.shape == (192, 256, 4)
+    assert drawn[0, 0, 3] == 0, "what is low tints nothing"
+    assert drawn[-1, -1].tolist() == [*lookup_table("jet")[255], 255]
+    middle = drawn[96, 128]
+    assert middle[3] == pytest.approx(128, abs=2)
+    assert np.abs(middle[:3].astype(int) - lookup_table("jet")[middle[3]]).max() <= 4
 
 
 def test_what_is_not_finite_is_magenta(browser: Any, address: str) -> None:
@@ -73,12 +75,12 @@ def test_scales_say_what_they_span(browser: Any, address: str, scale: str, highe
 
 def test_difference_to_an_epoch(browser: Any, address: str) -> None:
     show(browser, address, run="run a", epoch="3", sample="1", difference="1", scale="map")
-    drawn = pixels(browser, "Grad-CAM of body, sample 1")
+    drawn = with_opacity(browser, "Grad-CAM of body, sample 1")
     difference = grad_cam(3)[1, 0] - grad_cam(1)[1, 0]
     table = lookup_table("RdBu_r")
     assert difference.max() == pytest.approx(4)
-    assert (drawn[-1, -1] == table[255]).all()
-    assert np.abs(drawn[0, 0].astype(int) - table[128]).max() <= 2
+    assert drawn[-1, -1].tolist() == [*table[255], 255]
+    assert drawn[0, 0, 3] <= 1, "where nothing changed nothing is tinted"
     assert "difference to epoch 1" in browser.page_source
 
 
@@ -176,8 +178,8 @@ def test_an_alarm_leads_to_the_samples_that_changed_and_they_to_their_film(brows
     assert (drawn[-1, -1] == lookup_table("jet")[255]).all()
     act(browser, rows[1].find_element(By.TAG_NAME, "button").click)
     assert "view=film" in browser.current_url
-    strips = browser.find_elements(By.CSS_SELECTOR, ".strip h3")
-    assert [strip.text for strip in strips] == ["Sample 1, true one"]
+    strips = browser.find_elements(By.CSS_SELECTOR, ".reel tbody tr")
+    assert [strip.find_element(By.TAG_NAME, "th").text for strip in strips] == ["Sample 1, true one"]
     assert clean(browser)
 
 
@@ -231,6 +233,34 @@ def test_samples_that_others_begin_with_are_the_same_and_others_have_a_table_of_
     act(browser, second.find_elements(By.TAG_NAME, "button")[1].click)
     assert "sample=1.1" in browser.current_url
     assert len(browser.find_elements(By.CSS_SELECTOR, "main canvas")) == 1
+    assert clean(browser)
+
+
+def test_sheets_of_other_pictures_stand_for_themselves(browser: Any, tmp_path: Path) -> None:
+    setups = [Setup([np.full((4, 4, 3), 9 * index + place, np.uint8) for index in range(2)]) for place in range(2)]
+    run = RunRecord("run")
+    for epoch, setup in enumerate(setups):
+        groups = [
+            Group(setup, captions=[(["cat", "97%"], None), (["dog", "60%"], False)], name="prototypes", is_own=True)
+        ]
+        change = np.array([[[[epoch + 1.0, 0.0]]], [[[0.0, 0.0]]]], np.float32)
+        maps = [Maps("prototypes (change)", change, title="Classes", columns=["change"], symmetric=True)]
+        look = encode_look(Record(0.0, epoch, groups, maps=maps), epoch)
+        run.setups.update(look.setups)
+        run.looks.append(look.look)
+    path = tmp_path / "report.html"
+    path.write_bytes(report([run]))
+    show(browser, f"file://{path}", view="filters", epoch="0")
+    text = browser.find_element(By.TAG_NAME, "main").text
+    assert "Classes" in text
+    assert "as of epoch 0" in text
+    assert "cat\n97%" in text
+    assert "✗ dog\n60%" in text
+    assert [badge.text for badge in browser.find_elements(By.CSS_SELECTOR, ".defect")] == ["all 0"]
+    label = browser.find_element(By.CSS_SELECTOR, "canvas").get_attribute("aria-label")
+    assert label == "Classes, sample 0, change, epoch 0; colors from -1 to 1"
+    show(browser, f"file://{path}", view="samples")
+    assert not browser.find_elements(By.CSS_SELECTOR, "main canvas"), "they are no samples"
     assert clean(browser)
 
 

@@ -193,8 +193,8 @@ class App {
 /** What had the focus or was scrolled aside is so again after the page was drawn anew. */
 function keepingFocus(change) {
   const key = document.activeElement?.dataset?.key;
-  const aside = new Map([...document.querySelectorAll(".wide, .film")].map((node) => [node.getAttribute("aria-label"), node.scrollLeft]));
+  const aside = new Map([...document.querySelectorAll(".wide")].map((node) => [node.getAttribute("aria-label"), node.scrollLeft]));
   change();
-  for (const node of document.querySelectorAll(".wide, .film")) node.scrollLeft = aside.get(node.getAttribute("aria-label")) ?? 0;
+  for (const node of document.querySelectorAll(".wide")) node.scrollLeft = aside.get(node.getAttribute("aria-label")) ?? 0;
   if (key) document.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }

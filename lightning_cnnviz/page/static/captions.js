@@ -37,9 +37,13 @@ export function sampleTitle(run, set, sample) {
 
 /** The picture of a sample with its caption. */
 export function sampleFigure(run, look, set, sample) {
-  const picture = run.sets[set]?.setup.urls[sample];
-  const image = picture ? element("img", { src: picture, alt: `Sample ${sample}`, className: "pixels" }) : `Sample ${sample}`;
-  return element("figure", { className: "cell sample" }, element("div", { className: "frame" }, image), element("figcaption", {}, captionLines(answerOf(run, look, set, sample))));
+  return captioned(run.sets[set]?.setup.urls[sample], `Sample ${sample}`, answerOf(run, look, set, sample));
+}
+
+/** A picture with an answer below it. */
+export function captioned(picture, name, answer) {
+  const image = picture ? element("img", { src: picture, alt: name, className: "pixels" }) : name;
+  return element("figure", { className: "cell sample" }, element("div", { className: "frame" }, image), element("figcaption", {}, captionLines(answer)));
 }
 
 /** The question mark with how a view is read. */

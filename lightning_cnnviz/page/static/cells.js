@@ -3,7 +3,7 @@
 import { nameOf } from "./axis.js";
 import { COLORMAPS } from "./colormaps.js";
 import { element, short } from "./dom.js";
-import { colorTable, mirrored, paintColors, paintMap, union } from "./paint.js";
+import { colorTable, defectOf, mirrored, paintColors, paintMap, union } from "./paint.js";
 import { numeric } from "./record.js";
 
 const DIFFERENCE_COLORS = "RdBu_r";
@@ -26,7 +26,8 @@ export async function readCell(view, run, tag, sample, column, place = view.plac
   if (!before || before.maps[0].width !== now.maps[0].width) return null;
   const maps = now.maps.map((map, i) => ({ ...map, values: map.values.map((value, at) => value - before.maps[i].values[at]) }));
   const most = differenceLimit(view, run, tag, maps);
-  return { maps, item, look, other, symmetric: true, limits: [-most, most], table: colorTable(COLORMAPS[DIFFERENCE_COLORS]) };
+  const range = union(maps.map(({ values }) => [values.reduce((a, b) => (b < a ? b : a), Infinity), values.reduce((a, b) => (b > a ? b : a), -Infinity)]));
+  return { maps, range, item, look, other, symmetric: true, limits: [-most, most], table: colorTable(COLORMAPS[DIFFERENCE_COLORS]) };
 }
 
 async function readMaps(run, look, item, sample, column) {
@@ -72,14 +73,16 @@ function tableOf(view, run, item) {
 export async function figure(view, run, tag, sample, column, { side = 128, caption = "", place = view.place } = {}) {
   const cell = await readCell(view, run, tag, sample, column, place);
   if (!cell) return element("figure", { className: "cell missing" }, element("figcaption", {}, caption || "not recorded"));
-  const setup = cell.item.over && cell.item.group !== null ? run.sets[run.setOf(cell.look, cell.item.group)]?.setup : null;
+  const setup = cell.item.over && cell.item.group !== null ? run.setupOf(cell.look, cell.item.group) : null;
   const picture = setup?.urls[sample];
-  const canvas = paintedCanvas(cell, side);
+  const canvas = paintedCanvas(cell, side, Boolean(picture));
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", describe(cell, run, sample, column));
   if (picture && setup.boxes?.[sample]) layOver(canvas, setup.boxes[sample]);
   listen(view, canvas, cell, sample, column);
   const frame = element("div", { className: ["frame", picture && "over", cell.item.grey && "grey"].filter(Boolean).join(" ") }, picture ? element("img", { src: picture, alt: "" }) : null, canvas);
+  const defect = defectOf(cell.maps, cell.range);
+  if (defect) frame.append(element("span", { className: "defect" }, defect));
   return element("figure", { className: "cell" }, frame, caption ? element("figcaption", {}, caption) : null);
 }
 
@@ -90,14 +93,14 @@ function layOver(canvas, [left, top, right, bottom]) {
   Object.assign(canvas.style, edges, { transform: `scale(${left < right ? 1 : -1}, ${top < bottom ? 1 : -1})` });
 }
 
-function paintedCanvas(cell, side) {
+function paintedCanvas(cell, side, over) {
   const [{ height, width }] = cell.maps;
   const canvas = element("canvas", { className: cell.item.smooth ? "smooth" : "pixels" });
   if (cell.maps.length === 3) paintColors(canvas, cell.maps, cell.limits, cell.symmetric);
   else {
     const factor = side / Math.max(height, width);
     const size = cell.item.smooth && factor > 1 ? [Math.round(height * factor), Math.round(width * factor)] : null;
-    paintMap(canvas, cell.maps[0], cell.limits, cell.table, cell.symmetric, size);
+    paintMap(canvas, cell.maps[0], cell.limits, cell.table, { symmetric: cell.symmetric, size, over });
   }
   return canvas;
 }

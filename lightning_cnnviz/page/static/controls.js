@@ -53,8 +53,8 @@ function choices(view) {
   return [
     runChoice(view),
     select("Sample", [["", "all"], ...samplesOf(runs)], state.sample, (sample) => set({ sample })),
-    select("Scale", [["", "as the view has it"], ["epoch", "this epoch"], ["run", "the whole run"], ["map", "each map"]], state.scale, (scale) => set({ scale })),
-    select("Colors", [["", "as the view has them"], ...view.colormaps.map((name) => [name, name])], state.colormap, (colormap) => set({ colormap })),
+    select("Scale", [["", "default"], ["epoch", "this epoch"], ["run", "the whole run"], ["map", "each map"]], state.scale, (scale) => set({ scale })),
+    select("Colors", [["", "default"], ...view.colormaps.map((name) => [name, name])], state.colormap, (colormap) => set({ colormap })),
     select("Difference to", [["", "nothing"], ...looks.map((look) => [String(look.place), nameOf(look)])], state.difference, (difference) => set({ difference })),
     opacity(state, set),
   ];

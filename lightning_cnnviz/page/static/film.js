@@ -5,32 +5,58 @@ import { answerOf, captionLines, sampleTitle } from "./captions.js";
 import { columnsOf, figure } from "./cells.js";
 import { element, select } from "./dom.js";
 import { tagsOf } from "./samples.js";
-import { readSample, sampleName } from "./sets.js";
+import { alarmsOf } from "./record.js";
+import { readSample, sampleName, setTitle, tagWithin } from "./sets.js";
 
 const MOST_FRAMES = 60;
 
 export async function showFilm(view) {
-  const tags = [...new Map(view.runs.flatMap((run) => tagsOf(run, true)).map((item) => [item.tag, item])).values()];
-  if (!tags.length) return [element("p", {}, "No maps of samples were recorded.")];
-  const preferred = tags.find((item) => item.over) ?? tags[0];
-  const [tag, wanted] = view.state.film.split("\n");
-  const item = tags.find((one) => one.tag === tag) ?? preferred;
-  const columns = [...new Set(view.runs.flatMap((run) => run.looks.flatMap((look) => (run.item(look, item.tag) ? columnsOf(run.item(look, item.tag)) : []))))];
-  const column = columns.includes(wanted) ? wanted : columns[0];
+  const items = new Map(view.runs.flatMap((run) => run.sets.flatMap((set, i) => tagsOf(run, true, i).map((item) => [tagWithin(set, item.tag), item]))));
+  if (!items.size) return [element("p", {}, "No maps of samples were recorded. Add CNNVisualizer() to the Trainer.")];
+  const [tag, wantedColumn] = view.state.film.split("\n");
+  const over = [...items].find(([, item]) => item.over)?.[0];
+  const chosen = items.has(tag) ? tag : over ?? [...items.keys()][0];
+  const columns = columnsOf(items.get(chosen));
+  const column = columns.includes(wantedColumn) ? wantedColumn : columns[0];
   const controls = element("div", { className: "bar" },
-    select("Film of", tags.map((one) => [one.tag, one.tag]), item.tag, (chosen) => view.set({ film: chosen })),
-    columns.length > 1 ? select("Channel", columns.map((name) => [name, name]), column, (chosen) => view.set({ film: `${item.tag}\n${chosen}` })) : null);
-  return [controls, ...view.runs.map((run) => films(view, run, item.tag, column))];
+    select("Film of", [...items.keys()].map((name) => [name, name]), chosen, (film) => view.set({ film })),
+    columns.length > 1 ? select("Channel", columns.map((name) => [name, name]), column, (name) => view.set({ film: `${chosen}\n${name}` })) : null);
+  return [controls, ...view.runs.map((run) => films(view, run, chosen, column))];
 }
 
-function films(view, run, tag, column) {
-  const looks = thinned(run.looks.filter((look) => run.item(look, tag)), run.at(view.place));
-  const count = Math.max(0, ...looks.map((look) => run.item(look, tag).shape[0]));
-  const set = looks.length ? run.setOf(looks[0], run.item(looks[0], tag).group) : 0;
+function films(view, run, name, column) {
   const wanted = readSample(view.state.sample);
-  const samples = wanted === null || wanted.set !== set ? Array.from({ length: count }, (_, i) => i) : [wanted.sample];
-  const strips = samples.map((sample) => strip(view, run, looks, tag, column, set, sample));
-  return element("section", { className: "run wide-run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, strips);
+  const reels = run.sets.map((set, number) => {
+    const item = tagsOf(run, true, number).find(({ tag }) => tagWithin(set, tag) === name);
+    if (!item || (wanted !== null && wanted.set !== number)) return null;
+    const looks = thinned(run.looks.filter((look) => run.item(look, item.tag)), run.at(view.place));
+    const count = Math.max(0, ...looks.map((look) => run.item(look, item.tag).shape[0]));
+    // Of samples that are not drawn at every look nothing is known here but their answers.
+    const samples = wanted === null ? Array.from({ length: count }, (_, i) => i) : [wanted.sample];
+    const rows = samples.map((sample) => strip(view, run, looks, item.tag, column, number, sample));
+    const title = run.sets.length > 1 ? element("h3", {}, setTitle(set)) : null;
+    return element("section", { className: "view" }, title, reel(view, run, set, looks, rows));
+  });
+  return element("section", { className: "run wide-run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, reels);
+}
+
+/** All films of a set of samples below each other, so that they are moved together. */
+function reel(view, run, set, looks, rows) {
+  const now = run.at(view.place);
+  const head = looks.map((look) => element("th", { scope: "col", "aria-current": look === now ? "true" : null }, nameOf(look), alarmsOf(look).length ? element("span", { className: "alarm", title: alarmsOf(look)[0] }, "!") : null));
+  const table = element("table", { className: "reel" }, element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "sample"), head)), element("tbody", {}, rows));
+  const wide = element("div", { className: "wide film", tabIndex: 0, role: "group", "aria-label": `Film of ${run.name}, ${setTitle(set)}` }, table);
+  queueMicrotask(() => reveal(wide));
+  return wide;
+}
+
+/** Moves sideways as far as it takes to see the chosen frame beside the samples. */
+function reveal(wide) {
+  const chosen = wide.querySelector("thead [aria-current]");
+  if (!chosen) return;
+  const [box, cell, first] = [wide, chosen, wide.querySelector("th")].map((node) => node.getBoundingClientRect());
+  if (cell.left < first.right) wide.scrollLeft -= first.right - cell.left;
+  else if (cell.right > box.right) wide.scrollLeft += cell.right - box.right;
 }
 
 /** So many that they can be told apart; early ones, late ones and the one chosen stay. */
@@ -51,13 +77,14 @@ function strip(view, run, looks, tag, column, set, sample) {
       // From here on its contents name it.
       frame.removeAttribute("aria-label");
       const drawn = await figure(view, run, tag, sample, column, { place: look.place, side: 96 });
-      frame.replaceChildren(drawn, element("span", { className: "when" }, nameOf(look)), ...captionLines(answerOf(run, look, set, sample)).slice(0, 1));
+      frame.replaceChildren(drawn, ...captionLines(answerOf(run, look, set, sample)).slice(0, 1));
     });
-    return frame;
+    return element("td", {}, frame);
   });
-  const line = element("div", { className: "film", role: "group", "aria-label": label }, frames);
-  queueMicrotask(() => line.querySelector("[aria-current]")?.scrollIntoView?.({ block: "nearest", inline: "nearest" }));
-  return element("div", { className: "strip" }, element("h3", {}, label), line);
+  const alone = () => view.set({ sample: view.state.sample === "" ? sampleName(set, sample) : "" });
+  const picture = run.sets[set].setup.urls[sample];
+  const choose = element("button", { className: "plain", title: view.state.sample === "" ? "Show this sample alone" : "Show all samples", "data-key": `film/${run.name}/${sampleName(set, sample)}`, onclick: alone }, picture ? element("img", { src: picture, alt: "", className: "pixels" }) : null, label);
+  return element("tr", {}, element("th", { scope: "row" }, choose), frames);
 }
 
 const observer = new IntersectionObserver((entries) => {

@@ -4,7 +4,9 @@ import { nameOf } from "./axis.js";
 import { COLORMAPS } from "./colormaps.js";
 import { element, select, short } from "./dom.js";
 import { colorTable } from "./paint.js";
-import { alarmsOf, driftOf } from "./record.js";
+import { tiles } from "./others.js";
+import { WHOLE, alarmsOf, driftOf } from "./record.js";
+import { table, tagsOf } from "./samples.js";
 
 const [LEAST, MOST] = [0.001, 1];
 const TABLE = colorTable(COLORMAPS.magma);
@@ -16,8 +18,20 @@ export async function showLayers(view) {
   const family = families.includes(view.state.family) ? view.state.family : families[0];
   return [
     element("div", { className: "bar" }, select("Drift of", families.map((name) => [name, name]), family, (chosen) => view.set({ family: chosen })), legend()),
-    ...view.runs.map((run) => grid(view, run, family)),
+    ...(await Promise.all(view.runs.map(async (run) => element("section", { className: "run wide-run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, grid(view, run, family), await ofLayer(view, run))))),
   ];
+}
+
+/** What was recorded of the chosen layer, at the chosen epoch. */
+async function ofLayer(view, run) {
+  const { layer } = view.state;
+  if (layer === "" || layer === WHOLE) return element("p", { className: "note" }, "Choose a cell to see what was recorded of its layer.");
+  const isOfLayer = ({ tag }) => tag.endsWith(`/${layer}`);
+  const samples = await Promise.all(run.sets.map((_, set) => table(view, run, set, isOfLayer)));
+  const others = await Promise.all(tagsOf(run, false).filter(isOfLayer).map(({ tag }) => tiles(view, run, tag)));
+  const found = [...samples, ...others].filter((one) => one);
+  const none = element("p", { className: "note" }, `No maps of ${layer} were recorded: name it in FeatureMaps("${layer}") or Filters("${layer}").`);
+  return element("section", { className: "view" }, element("h3", {}, layer, element("span", { className: "note" }, nameOf(run.at(view.place)))), found.length ? element("div", { className: "parts" }, found) : none);
 }
 
 function familyOf({ of, family, reference }) {
@@ -46,11 +60,11 @@ function grid(view, run, family) {
     const cells = run.looks.map((look) => cell(view, run, layer, look, values.get(look), current(look)));
     return element("tr", { className: layer === view.state.layer ? "chosen" : "" }, element("th", { scope: "row" }, layer), cells);
   });
-  const table = element("table", { className: "heat" },
+  const heat = element("table", { className: run.looks.length > 40 ? "heat dense" : "heat" },
     element("caption", {}, `${family}: each layer at each epoch`),
     element("thead", {}, element("tr", {}, element("th", { scope: "row" }, "epoch"), head), element("tr", {}, element("th", { scope: "row" }, "alarms"), alarms)),
     element("tbody", { onkeydown: walk }, body));
-  return element("section", { className: "run wide-run", "aria-label": run.name }, element("h2", {}, run.name), element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": `Drift of ${run.name}` }, table));
+  return element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": `Drift of ${run.name}` }, heat);
 }
 
 function cell(view, run, layer, look, value, current) {

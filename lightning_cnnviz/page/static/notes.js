@@ -7,24 +7,29 @@ import { element } from "./dom.js";
 import { markdown } from "./markdown.js";
 import { sampleName } from "./sets.js";
 
-const FIRST = /(^|\/)(alarms|flips)$/;
+const RANKS = [/(^|\/)alarms$/, /(^|\/)flips$/];
 
-/** Of each tag the last one up to the chosen epoch; alarms and flips come first. */
+/** Of each tag the last one up to the chosen epoch; alarms and then flips come first. */
 export async function showNotes(view) {
   return Promise.all(view.runs.map(async (run) => {
     const tags = [...new Set(run.looks.flatMap((look) => [...Object.keys(look.notes), ...look.items.filter(({ rows }) => rows).map(({ tag }) => tag)]))];
-    tags.sort((one, other) => FIRST.test(other) - FIRST.test(one));
+    tags.sort((one, other) => rank(one) - rank(other));
     const parts = (await Promise.all(tags.map((tag) => part(view, run, tag)))).filter((one) => one);
     const none = tags.length ? "Nothing was written up to this epoch." : "No notes were written.";
-    return element("section", { className: "run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, parts.length ? parts : element("p", {}, none));
+    return element("section", { className: "run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, element("div", { className: "parts" }, parts.length ? parts : element("p", {}, none)));
   }));
+}
+
+function rank(tag) {
+  const found = RANKS.findIndex((pattern) => pattern.test(tag));
+  return found < 0 ? RANKS.length : found;
 }
 
 async function part(view, run, tag) {
   const look = run.looks.findLast((one) => one.place <= view.place + 1e-9 && (tag in one.notes || run.item(one, tag)?.rows));
   if (!look) return null;
   const item = run.item(look, tag);
-  const heading = element("h3", {}, `${tag}, ${nameOf(look)}`);
+  const heading = element("h3", { className: look.place === view.place ? "" : "past" }, tag, element("span", { className: "note" }, look.place === view.place ? nameOf(look) : `last at ${nameOf(look)}`));
   return element("section", { className: "view" }, heading, tag in look.notes ? markdown(look.notes[tag]) : null, item?.rows ? await sheet(view, run, look, item) : null);
 }
 

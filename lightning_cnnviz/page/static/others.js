@@ -6,35 +6,42 @@ import { columnsOf, figure } from "./cells.js";
 import { element, percent } from "./dom.js";
 import { tagsOf } from "./samples.js";
 import { sampleName } from "./sets.js";
+import { ownSheet, ownTags } from "./sheets.js";
 
+const OF_MISTAKES = /(^|\/)worst_mistakes(\/|$)/;
 const MOST_CLASSES = 30;
 const MOST_MISTAKES = 12;
 
-function section(run, ...children) {
-  return element("section", { className: "run", "aria-label": run.name }, element("h2", {}, run.name), ...children);
+function section(view, run, ...children) {
+  return element("section", { className: "run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, element("div", { className: "parts" }, ...children));
 }
 
 /** What belongs to no sample: filters, prototypes, activation maximization. */
 export async function showFilters(view) {
   return Promise.all(view.runs.map(async (run) => {
-    const parts = tagsOf(run, false).map(async ({ tag }) => {
-      const look = run.lookWith(tag, view.place);
-      const item = run.item(look, tag);
-      const cells = await Promise.all(columnsOf(item).map((name) => figure(view, run, tag, 0, name, { caption: name })));
-      return element("section", { className: "view" }, element("h3", {}, item.title || tag, help(run, look, item.view)), element("p", { className: "note" }, `as of ${nameOf(look)}`), element("div", { className: "tiles" }, cells));
-    });
-    const shown = await Promise.all(parts);
-    return section(run, shown.length ? shown : element("p", {}, "Neither filters nor prototypes were recorded."));
+    const sheets = ownTags(run).filter((tag) => !OF_MISTAKES.test(tag)).map((tag) => ownSheet(view, run, tag));
+    const shown = await Promise.all([...sheets, ...tagsOf(run, false).map(({ tag }) => tiles(view, run, tag))]);
+    return section(view, run, shown.length ? shown : element("p", {}, "Neither filters nor prototypes were recorded."));
   }));
+}
+
+/** All maps of a tag that belong to no sample. */
+export async function tiles(view, run, tag) {
+  const look = run.lookWith(tag, view.place);
+  const item = run.item(look, tag);
+  const cells = await Promise.all(columnsOf(item).map((name) => figure(view, run, tag, 0, name, { caption: name })));
+  const title = element("h3", {}, item.title || tag, element("span", { className: "note" }, `as of ${nameOf(look)}`), help(run, look, item.view));
+  return element("section", { className: "view" }, title, element("div", { className: "tiles" }, cells));
 }
 
 /** What the model gets wrong: confusion, and the mistakes it is surest of; of each set of samples. */
 export async function showAnswers(view) {
-  return view.runs.map((run) => {
+  return Promise.all(view.runs.map(async (run) => {
     const look = run.at(view.place);
-    const parts = run.sets.map((set, number) => answers(view, run, look, set, number)).filter((part) => part);
-    return section(run, parts.length ? parts : element("p", {}, "Neither predictions nor true classes were recorded."));
-  });
+    const worst = await Promise.all(ownTags(run).filter((tag) => OF_MISTAKES.test(tag)).map((tag) => ownSheet(view, run, tag)));
+    const parts = [...run.sets.map((set, number) => answers(view, run, look, set, number)), ...worst].filter((part) => part);
+    return section(view, run, parts.length ? parts : element("p", {}, "Neither predictions nor true classes were recorded."));
+  }));
 }
 
 function answers(view, run, look, { setup, name }, set) {
@@ -44,7 +51,8 @@ function answers(view, run, look, { setup, name }, set) {
   const given = classes.map(([predicted], sample) => ({ sample, predicted, truth: setup.labels[sample], probability: probabilities[sample][0] }));
   const wrong = given.filter(({ predicted, truth }) => predicted !== truth).sort((a, b) => b.probability - a.probability);
   const right = `${given.length - wrong.length} of ${given.length} samples right (${percent(1 - wrong.length / given.length)}) at ${nameOf(look)}`;
-  return element("section", { className: "view" }, name ? element("h3", {}, name) : null, element("p", {}, right), confusion(given, setup), element("h3", {}, "Mistakes, the surest first"), mistakes(view, run, look, set, wrong, setup));
+  const surest = element("section", { className: "view" }, element("h3", {}, "Mistakes, the surest first"), mistakes(view, run, look, set, wrong, setup));
+  return element("section", { className: "view" }, name ? element("h3", {}, name) : null, element("p", {}, right), element("div", { className: "parts" }, confusion(given, setup), surest));
 }
 
 function confusion(answers, setup) {
@@ -80,6 +88,6 @@ export async function showPictures(view) {
       return element("figure", { className: "picture" }, element("figcaption", {}, `${tag}, step ${picture.step}`), element("img", { src: picture.url, alt: tag, loading: "lazy" }));
     });
     const old = run.looks.length ? null : element("p", {}, "This run has pictures only: it was written by a version before the record, or with the record switched off.");
-    return section(run, old, shown.length ? shown : element("p", {}, "Every picture of this run is shown from its numbers."));
+    return section(view, run, old, shown.length ? shown : element("p", {}, "Every picture of this run is shown from its numbers."));
   });
 }

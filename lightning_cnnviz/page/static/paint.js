@@ -1,10 +1,12 @@
 // Numbers to pixels, by the same rules as the pictures drawn in Python.
 
+import { short } from "./dom.js";
+
 const MAGENTA = pack(255, 0, 255);
 
-/** One opaque pixel as it lies in memory; every machine with a browser of today is little-endian. */
-function pack(red, green, blue) {
-  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+/** One pixel as it lies in memory; every machine with a browser of today is little-endian. */
+function pack(red, green, blue, opacity = 255) {
+  return ((opacity << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 }
 
 /** A table of 256 colors from base64 of 768 bytes. */
@@ -28,17 +30,32 @@ export function union(ranges) {
   return low <= high ? [low, high] : [NaN, NaN];
 }
 
+function isFlat([low, high]) {
+  return !(high - low > 1e-6 * Math.max(Math.abs(low), Math.abs(high)));
+}
+
+/** What is wrong with maps that have nothing, or not everything, to show. */
+export function defectOf(maps, range) {
+  const total = maps.reduce((sum, { values }) => sum + values.length, 0);
+  const bad = maps.reduce((sum, { values }) => sum + values.reduce((count, value) => count + Number.isNaN(value), 0), 0);
+  if (bad === total) return "not finite";
+  const some = bad ? `${Math.min(99, Math.max(1, Math.round((100 * bad) / total)))}% not finite` : "";
+  const flat = isFlat(range) ? (range[1] === 0 ? "all 0" : `constant ${short(range[1])}`) : "";
+  return [some, flat].filter(Boolean).join(", ");
+}
+
 /** The row of the color table for a value, from 0 to 255. */
 export function level(value, [low, high], symmetric) {
-  const flat = !(high - low > 1e-6 * Math.max(Math.abs(low), Math.abs(high)));
+  const flat = isFlat([low, high]);
   const unit = flat ? (high === 0 && !symmetric ? 0 : 0.5) : (value - low) / (high - low);
   return Math.floor(Math.min(1, Math.max(0, unit)) * 255 + 0.5);
 }
 
-/** Paints one map (values, height, width) in its own resolution, or enlarged by interpolating the numbers. */
-export function paintMap(canvas, map, limits, table, symmetric = false, size = null) {
+/** Paints one map (values, height, width) in its own resolution, or enlarged by interpolating the numbers.
+ * A map that lies over a picture is the more transparent the lower it is: what is low should not tint what lies below. */
+export function paintMap(canvas, map, limits, table, { symmetric = false, size = null, over = false } = {}) {
   const shown = size ? enlarged(map, size[0], size[1]) : map;
-  const colors = packed(table);
+  const colors = packed(table, over && !isFlat(limits) ? (at) => (symmetric ? Math.abs(2 * at - 255) : at) : () => 255);
   fill(canvas, shown, (i) => {
     const value = shown.values[i];
     return value !== value ? MAGENTA : colors[level(value, limits, symmetric)]; // NaN alone differs from itself
@@ -62,8 +79,8 @@ function fill(canvas, { height, width }, colorAt) {
   canvas.getContext("2d").putImageData(pixels, 0, 0);
 }
 
-function packed(table) {
-  return Uint32Array.from({ length: 256 }, (_, i) => pack(table[3 * i], table[3 * i + 1], table[3 * i + 2]));
+function packed(table, opacityAt) {
+  return Uint32Array.from({ length: 256 }, (_, i) => pack(table[3 * i], table[3 * i + 1], table[3 * i + 2], opacityAt(i)));
 }
 
 /** Bilinear, with pixels as areas: the first and the last half pixel have the color of the border. */

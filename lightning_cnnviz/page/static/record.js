@@ -65,6 +65,8 @@ export function alarmsOf(look) {
 }
 
 const DRIFT = /^(.*?)drift(?:_layers)?\/(.+)$/;
+/** What stands for the model as a whole beside its layers. */
+export const WHOLE = "output";
 const OF_THE_WHOLE = ["predictions", "flips"];
 
 /** The drift numbers of a look: whose, family, layer, reference and value. Means over layers, which have no reference, are left out. */
@@ -75,7 +77,7 @@ export function driftOf(look) {
     const parts = match ? match[2].split("/") : [];
     const whole = OF_THE_WHOLE.includes(parts[0]);
     if (parts.length !== (whole ? 2 : 3)) continue;
-    const [family, layer, reference] = whole ? [parts[0], "output", parts[1]] : parts;
+    const [family, layer, reference] = whole ? [parts[0], WHOLE, parts[1]] : parts;
     numbers.push({ of: match[1].replace(/\/$/, ""), family, layer, reference, value: numeric(given) });
   }
   return numbers;

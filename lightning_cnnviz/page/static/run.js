@@ -73,10 +73,15 @@ export class Run {
     return this.source.stack(this.name, look, item);
   }
 
-  /** Which set of samples a group of a look is about. */
+  /** Which set of samples a group of a look is about; -1 where it is about others. */
   setOf(look, group) {
-    const id = look?.groups[group]?.setup;
-    return this.sets.findIndex(({ ids }) => ids.has(id));
+    const asked = look?.groups[group];
+    return asked && !asked.own ? this.sets.findIndex(({ ids }) => ids.has(asked.setup)) : -1;
+  }
+
+  /** The pictures that a group of a look is about. */
+  setupOf(look, group) {
+    return this.sets[this.setOf(look, group)]?.setup ?? this.setups.get(look?.groups[group]?.setup) ?? null;
   }
 
   /** How a view is read, as the look has it. */

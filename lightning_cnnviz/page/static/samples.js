@@ -4,7 +4,7 @@ import { nameOf } from "./axis.js";
 import { help, sampleFigure } from "./captions.js";
 import { columnsOf, figure } from "./cells.js";
 import { breakable, element } from "./dom.js";
-import { readSample, sampleName, setTitle } from "./sets.js";
+import { readSample, sampleName, setTitle, tagWithin } from "./sets.js";
 
 const CHANNELS_IN_TABLE = 3;
 
@@ -19,7 +19,7 @@ export function tagsOf(run, ofSamples, set = null) {
   for (const look of run.looks) {
     for (const item of look.items) {
       // What shows chosen samples only, as those that changed their class, stands with the notes.
-      if (item.rows || (item.group !== null) !== ofSamples) continue;
+      if (item.rows || (item.group !== null) !== ofSamples || (ofSamples && run.setOf(look, item.group) < 0)) continue;
       if (set === null || run.setOf(look, item.group) === set) tags.set(item.tag, item);
     }
   }
@@ -28,31 +28,30 @@ export function tagsOf(run, ofSamples, set = null) {
 }
 
 function section(view, run, ...children) {
-  return element("section", { className: "run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, ...children);
+  return element("section", { className: "run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, element("div", { className: "parts" }, ...children));
 }
 
 async function tables(view, run) {
-  const several = run.sets.length > 1;
-  return Promise.all(run.sets.map(async (set, number) => {
-    const drawn = await table(view, run, number);
-    return several && drawn ? element("section", { className: "view" }, element("h3", {}, setTitle(set)), drawn) : drawn;
-  }));
+  const drawn = await Promise.all(run.sets.map((_, set) => table(view, run, set)));
+  if (!drawn.some((one) => one)) return [element("div", { className: "cells" }, run.sets.flatMap(({ setup }, set) => setup.urls.map((_, sample) => sampleFigure(run, run.at(view.place), set, sample))))];
+  if (run.sets.length === 1) return drawn;
+  return drawn.map((one, set) => (one ? element("section", { className: "view" }, element("h3", {}, setTitle(run.sets[set])), one) : null));
 }
 
-/** The samples of a set with their maps; null where no map of them was ever recorded. */
-async function table(view, run, set) {
+/** The samples of a set with their maps; null where none of the wanted ones was ever recorded. */
+export async function table(view, run, set, isWanted = () => true) {
   const look = run.at(view.place);
   const columns = [];
-  for (const { tag } of tagsOf(run, true, set)) {
+  for (const { tag } of tagsOf(run, true, set).filter(isWanted)) {
     const drawn = run.lookWith(tag, view.place);
     const item = run.item(drawn, tag);
     for (const name of await strongest(run, drawn, item)) columns.push({ tag, name, item, drawn });
   }
   const shown = look.groups.filter((_, group) => run.setOf(look, group) === set).map((group) => group.shown);
   const count = Math.max(0, ...shown, ...columns.map(({ item }) => item.shape[0]));
-  if (!columns.length && run.sets.length > 1) return null;
+  if (!columns.length) return null;
   const head = columns.map(({ tag, name, item, drawn }) =>
-    element("th", { scope: "col" }, element("span", { className: "tag" }, breakable(tag)), name ? element("span", { className: "column" }, name) : null, drawn.step === look.step ? null : element("span", { className: "note" }, `as of ${nameOf(drawn)}`), help(run, drawn, item.view)),
+    element("th", { scope: "col" }, element("span", { className: "tag" }, breakable(tagWithin(run.sets[set], tag))), name ? element("span", { className: "column" }, name) : null, drawn.step === look.step ? null : element("span", { className: "note" }, `as of ${nameOf(drawn)}`), help(run, drawn, item.view)),
   );
   const rows = Array.from({ length: count }, async (_, sample) => {
     const cells = await Promise.all(columns.map(({ tag, name }) => figure(view, run, tag, sample, name)));

@@ -4,8 +4,8 @@
 export function sampleSets(looks, setups) {
   const sets = [];
   for (const look of looks) {
-    for (const { setup: id, name } of look.groups) {
-      if (sets.some(({ ids }) => ids.has(id))) continue;
+    for (const { setup: id, name, own } of look.groups) {
+      if (own || sets.some(({ ids }) => ids.has(id))) continue;
       const setup = setups.get(id);
       const same = sets.find((set) => begins(set.setup, setup) || begins(setup, set.setup));
       if (!same) sets.push({ ids: new Set([id]), setup, name });
@@ -20,6 +20,11 @@ export function sampleSets(looks, setups) {
 
 function begins(longer, shorter) {
   return shorter.keys.length > 0 && shorter.keys.every((key, i) => key === longer.keys[i]);
+}
+
+/** A tag without the name of its set before it: "kept/grad_cam/body" of the set "kept" is "grad_cam/body". */
+export function tagWithin(set, tag) {
+  return set?.name && tag.startsWith(`${set.name}/`) ? tag.slice(set.name.length + 1) : tag;
 }
 
 /** What a set is called beside others of the same run. */

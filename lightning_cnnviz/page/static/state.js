@@ -1,6 +1,6 @@
 // What is being looked at, and its link: #run=…&epoch=…&sample=…&view=…
 
-const DEFAULTS = { run: [], epoch: "", sample: "", view: "samples", layer: "", family: "", film: "", scale: "", colormap: "", difference: "", opacity: "0.5" };
+const DEFAULTS = { run: [], epoch: "", sample: "", view: "samples", layer: "", family: "", film: "", scale: "", colormap: "", difference: "", opacity: "0.6" };
 const PREFIX = "p.cnnviz.";
 
 /** Where the link is: TensorBoard's own address where we are its guest, else that of the page. */

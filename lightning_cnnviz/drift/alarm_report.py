@@ -15,7 +15,7 @@ from lightning_cnnviz.drift.snapshots import Snapshot
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Artifact, Note, Picture
 from lightning_cnnviz.render import format_number
-from lightning_cnnviz.views.captions import percent
+from lightning_cnnviz.views.captions import short_answer
 
 _SAMPLES = 4
 
@@ -95,5 +95,4 @@ def _truth(evidence: Evidence, index: int) -> str:
 
 
 def _answer(evidence: Evidence, snapshot: Snapshot, index: int) -> str:
-    best = int(snapshot.classes[index])
-    return f"{evidence.samples.class_name(best)} {percent(float(snapshot.probabilities[index, best]))}"
+    return " ".join(filter(None, short_answer(evidence, snapshot.probabilities[index])))

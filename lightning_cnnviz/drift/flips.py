@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from lightning_cnnviz.arguments import flag, layer_names, positive
 from lightning_cnnviz.drift.scope import Scope
@@ -13,25 +13,28 @@ from lightning_cnnviz.drift.snapshots import Snapshot, take
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Artifact, Picture
-from lightning_cnnviz.render import Caption, Row, Sheet
+from lightning_cnnviz.render import Caption, Maps, Masks, MaskSheet, Row, Sheet
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
-from lightning_cnnviz.views.captions import percent
+from lightning_cnnviz.views.captions import percent, short_answer
 from lightning_cnnviz.views.common import heat_map, to_numpy
+from lightning_cnnviz.views.masks import legend_of, without_background
 
 
 class Flips(View):
     """The samples whose predicted class is another than at the last look, before and after.
 
     How to read it: the map before belongs to the class predicted before, the map after to the one predicted now. If
-    both point to the same place, the model reads the same evidence differently; if not, it found other evidence.
+    both point to the same place, the model reads the same evidence differently; if not, it found other evidence. Of
+    independent labels a sample counts as soon as one of them changed. Of masks both are drawn, and white where the
+    class of a place is another one.
 
     Tag: ``flips``, only at looks at which something flipped.
 
     Args:
         layers: for whose output Grad-CAM is drawn; ``"last"`` is the last layer of the spatial size of the last
             convolution. Of several the last one counts.
-        rows: most samples drawn, those first that were surest before.
+        rows: most samples drawn, those first that were surest before, or of whose masks most changed.
         changed_only: False draws samples that did not flip, too, after those that did.
         every_n_epochs: draw in every n-th epoch in which the callback looks.
 
@@ -64,10 +67,10 @@ class Flips(View):
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         layout.reading.check_classes()
-        return Request(gradients=frozenset(layout.maps(self.layers)[-1:]))
+        return Request(gradients=frozenset(self._attention(layout)))
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
-        scope = Scope(attention=evidence.layout.maps(self.layers)[-1:], samples=len(evidence.samples))
+        scope = Scope(attention=self._attention(evidence.layout), samples=len(evidence.samples))
         now, before = take(evidence, scope), self._before
         if before is not None and before.fits(*now.probabilities.shape):
             chosen = self._chosen(before, now)
@@ -84,17 +87,25 @@ class Flips(View):
             self._epoch = tensors.pop("epoch")
             self._before = Snapshot(**tensors)
 
+    def _attention(self, layout: Layout) -> tuple[str, ...]:
+        return () if layout.reading.meaning == "masks" else layout.maps(self.layers)[-1:]
+
     def _chosen(self, before: Snapshot, now: Snapshot) -> list[int]:
-        flipped = before.classes != now.classes
-        surest_first = before.probabilities.amax(dim=1).sort(descending=True, stable=True).indices.tolist()
+        flipped = now.changed(before)
+        order_by = before.probabilities.amax(dim=1) if now.maps else flipped
+        surest_first = order_by.sort(descending=True, stable=True).indices.tolist()
         order = [index for index in surest_first if flipped[index]]
         if not self.changed_only:
             order += [index for index in range(len(flipped)) if not flipped[index]]
         return order[: self.rows]
 
     def _picture(self, evidence: Evidence, before: Snapshot, now: Snapshot, chosen: list[int]) -> Picture:
-        flips = int((before.classes != now.classes).sum())
-        title = f"{flips} of {len(now.classes)} samples changed their class"
+        changed = now.changed(before)
+        if evidence.layout.reading.meaning == "masks":
+            title = f"{percent(float(changed.mean()))} of the places changed their class"
+            return Picture("flips", masks_before_and_after(evidence, before, now, chosen, self._epoch, title=title))
+        what = "one of their labels" if evidence.layout.reading.meaning == "labels" else "their class"
+        title = f"{int(changed.sum())} of {len(changed)} samples changed {what}"
         figure = before_and_after(evidence, before, now, chosen, self._epoch, title=title)
         return Picture("flips", figure)
 
@@ -126,12 +137,12 @@ def before_and_after(
     columns = []
     for snapshot, heading in ((before, "before" if epoch is None else f"epoch {epoch}"), (now, _now(evidence.epoch))):
         kind = tag if tag in snapshot.maps else next(iter(snapshot.maps))  # another model may name its layers otherwise
-        labels = tuple((_answer(samples, snapshot.probabilities[index]),) for index in chosen)
+        labels = tuple(("  ".join(short_answer(evidence, snapshot.probabilities[index])),) for index in chosen)
         maps = to_numpy(snapshot.maps[kind][list(chosen)][:, None])
         columns.append(heat_map(maps, heading, laying="over", labels=labels))
     return Sheet(
         tuple(
-            Row(pictures[index], _caption(samples, now, index, called[index]), index, boxes[index]) for index in chosen
+            Row(pictures[index], _caption(evidence, now, index, called[index]), index, boxes[index]) for index in chosen
         ),
         tuple(columns),
         title,
@@ -139,17 +150,43 @@ def before_and_after(
     )
 
 
+def masks_before_and_after(
+    evidence: Evidence, before: Snapshot, now: Snapshot, chosen: Sequence[int], epoch: int | None, *, title: str
+) -> MaskSheet:
+    """One row for each chosen sample: its mask at an earlier look and now, and where they differ."""
+    assert before.decisions is not None
+    assert now.decisions is not None
+    samples, rows = evidence.samples, list(chosen)
+    pictures, boxes = samples.display_pictures(), samples.parts_shown()
+    earlier, later, shares = before.decisions[rows].long(), now.decisions[rows].long(), now.changed(before)[rows]
+    changed = Maps(
+        to_numpy((earlier != later)[:, None]),
+        ("changed",),
+        kind="intensity",
+        colormap="gray",
+        limits=(0, 1),
+        labels=tuple((percent(share),) for share in shares.tolist()),
+    )
+    return MaskSheet(
+        tuple(Row(pictures[index], Caption((f"sample {index}",)), index, boxes[index]) for index in chosen),
+        (
+            Masks(without_background(earlier, evidence), "before" if epoch is None else f"epoch {epoch}"),
+            Masks(without_background(later, evidence), _now(evidence.epoch)),
+            changed,
+        ),
+        title,
+        "white: the class of the place is another one",
+        legend=legend_of(evidence, earlier, later),
+    )
+
+
 def _now(epoch: int | None) -> str:
     return "after" if epoch is None else f"epoch {epoch}"
 
 
-def _answer(samples: FixedSamples, probabilities: Tensor) -> str:
-    best = int(probabilities.argmax())
-    return f"{samples.class_name(best)}  {percent(float(probabilities[best]))}"
-
-
-def _caption(samples: FixedSamples, now: Snapshot, index: int, number: int) -> Caption:
-    if samples.labels is None:
+def _caption(evidence: Evidence, now: Snapshot, index: int, number: int) -> Caption:
+    samples = evidence.samples
+    if samples.labels is None or evidence.layout.reading.meaning != "classes":
         return Caption((f"sample {number}",))
     truth = int(samples.labels[index])
     return Caption((f"sample {number}", f"true {samples.class_name(truth)}"), int(now.classes[index]) == truth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -27,6 +28,7 @@ _VARIANTS: dict[str, Variant] = {"grad_cam": "gradcam", "hirescam": "hirescam"}
 
 _LEAST_PROBABILITY = 1e-4
 _FEATURE_SIDE, _MAP_SIDE = 7, 14
+_PLACES = 2**18  # of the masks of all samples together
 _KERNEL_WEIGHTS = 100_000  # of all layers together: 0.4 MB
 
 
@@ -41,12 +43,15 @@ class Snapshot:
             14.
         probabilities: (N, classes).
         kernels: convolution or linear layer to its weights, (n,); of large layers a fixed random choice.
+        decisions: integers, what the model decides of each sample: (N, 1) the class, (N, labels) yes or no, (N, h, w)
+            the classes of places, of many or large ones every so manieth; None in looks of older versions.
     """
 
     profiles: Mapping[str, Tensor]
     maps: Mapping[str, Tensor]
     probabilities: Tensor
     kernels: Mapping[str, Tensor]
+    decisions: Tensor | None = None
 
     @property
     def classes(self) -> Tensor:
@@ -60,13 +65,21 @@ class Snapshot:
         right = self.probabilities.gather(1, labels[: len(self.probabilities), None])[:, 0]
         return -right.nan_to_num(0.0).clamp_min(_LEAST_PROBABILITY).log()
 
+    def changed(self, other: Snapshot) -> Tensor:
+        """(N,) from 0 to 1: whether the class or any label of a sample is another one, or the share of its places."""
+        now, before = self.decisions, other.decisions
+        if now is None or before is None or now.shape != before.shape:
+            return (self.classes != other.classes).float()
+        differs = (now != before).float().flatten(1)
+        return differs.mean(dim=1) if now.ndim > 2 else differs.amax(dim=1)
+
     def fits(self, samples: int, classes: int) -> bool:
         """Whether it can be compared with a look at so many samples of so many classes."""
         return self.probabilities.shape == (samples, classes)
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors under their names."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        return {item.name: getattr(self, item.name) for item in fields(self) if getattr(self, item.name) is not None}
 
 
 def take(evidence: Evidence, scope: Scope) -> Snapshot:
@@ -81,7 +94,18 @@ def take(evidence: Evidence, scope: Scope) -> Snapshot:
     maps = {tag: small_map(values[first]) for tag, values in attention_maps(evidence, scope).items()}
     each = _KERNEL_WEIGHTS // max(1, len(scope.filters))
     kernels = {layer: chosen_weights(evidence.weight(layer), each) for layer in scope.filters}
-    return Snapshot(profiles, maps, evidence.probabilities[first].clone(), kernels)
+    decisions = None if evidence.answers is None else _kept(evidence.answers.decisions[first])
+    return Snapshot(profiles, maps, evidence.probabilities[first].clone(), kernels, decisions)
+
+
+def _kept(decisions: Tensor) -> Tensor | None:
+    """What the model decided, in small integers, of masks no more places than bearable; None if it decides nothing."""
+    if decisions.ndim == 3:
+        step = math.ceil(math.sqrt(decisions.numel() / _PLACES))
+        decisions = decisions[:, :: max(1, step), :: max(1, step)]
+    if not decisions.shape[1]:
+        return None
+    return decisions.to(torch.uint8 if int(decisions.max()) < 256 else torch.int32, copy=True)
 
 
 def small_map(maps: Tensor) -> Tensor:
@@ -141,7 +165,7 @@ def movements(now: Snapshot, before: Snapshot, reference: str = "previous") -> I
     if not now.probabilities.shape[1]:
         return
     yield _of_samples("predictions", None, jensen_shannon(now.probabilities, before.probabilities), reference)
-    yield _of_samples("flips", None, (now.classes != before.classes).float(), reference)
+    yield _of_samples("flips", None, now.changed(before), reference)
 
 
 def _of_samples(name: str, layer: str | None, by_sample: Tensor, reference: str) -> Measurement:

@@ -18,6 +18,7 @@ from lightning_cnnviz.drift.scope import MOST_SAMPLES, Scope
 from lightning_cnnviz.drift.snapshots import Snapshot, attention_maps, movements, small_map, take
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.model.readings import Meaning
 from lightning_cnnviz.output.artifacts import Artifact, Picture
 from lightning_cnnviz.render import Caption, FilmStrip, Frame, HeatTable, Row
 from lightning_cnnviz.samples import FixedSamples
@@ -141,13 +142,14 @@ class Timeline(View):
 
     def _frame(self, evidence: Evidence, now: Snapshot, maps: Tensor) -> Look:
         moved = [] if self._before is None else movements(now, self._before)
-        best = evidence.probabilities[: evidence.shown].max(dim=1)
+        shown = evidence.probabilities[: evidence.shown]
+        leading = evidence.layout.reading.leading(shown)
         return Look(
             position=self._frames[-1].position + 1 if self._frames else 0,
             epoch=evidence.epoch,
             maps=(maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)).half(),
-            classes=best.indices,
-            probabilities=best.values,
+            classes=leading,
+            probabilities=shown.gather(1, leading[:, None])[:, 0],
             drift={one.layer: one.value for one in moved if one.name == "features" and one.layer},
         )
 
@@ -160,7 +162,7 @@ class Timeline(View):
         ]
         strip = FilmStrip(
             tuple(Row(picture, names[index], index) for index, picture in enumerate(pictures)),
-            tuple(_moment(frame, samples) for frame in self._frames),
+            tuple(_moment(frame, samples, evidence.layout.reading.meaning) for frame in self._frames),
             title=f"Grad-CAM of {tag.partition('/')[2]} by epoch",
             footer="each map scaled by itself; below it what the model said, blue if right, orange if wrong",
         )
@@ -228,13 +230,15 @@ def _heading(epoch: int | None) -> str:
     return "untrained" if epoch is None else f"epoch {epoch}"
 
 
-def _moment(frame: Look, samples: FixedSamples) -> Frame:
+def _moment(frame: Look, samples: FixedSamples, meaning: Meaning) -> Frame:
     lines, correct = [], []
     for index, (answer, probability) in enumerate(
         zip(frame.classes.tolist(), frame.probabilities.tolist(), strict=True)
     ):
-        lines.append((f"says {samples.class_name(answer)}", percent(probability)))
-        correct.append(None if samples.labels is None else answer == int(samples.labels[index]))
+        share = percent(probability)
+        lines.append((f"says {samples.class_name(answer)}", f"on {share}" if meaning == "masks" else share))
+        labels = samples.labels if meaning == "classes" else None
+        correct.append(None if labels is None else answer == int(labels[index]))
     return Frame(
         _heading(frame.epoch), heat_map(to_numpy(frame.maps[:, None]), "", laying="over"), tuple(lines), tuple(correct)
     )

@@ -111,11 +111,14 @@ class Reading:
         """
         if self.meaning != "masks":
             return self.scores(output).argmax(dim=1) if self.classes else output.new_zeros(len(output)).long()
-        shares = self.probabilities(output)
-        if self.skips_first and self.width > 1:
-            others = shares[:, 1:]
+        return self.leading(self.probabilities(output))
+
+    def leading(self, probabilities: Tensor) -> Tensor:
+        """(N,) the class to be named of probabilities or shares (N, classes): the largest one that is no background."""
+        if self.meaning == "masks" and self.skips_first and self.width > 1:
+            others = probabilities[:, 1:]
             return (others.argmax(dim=1) + 1).where(others.amax(dim=1) >= _FEWEST_REGION, 0)
-        return shares.argmax(dim=1)
+        return probabilities.argmax(dim=1)
 
     def decisions(self, output: Tensor) -> Tensor:
         """What the model decides, integers: (N, 1) the class, (N, labels) yes or no, (N, h, w) classes of places.

@@ -78,6 +78,16 @@ def labels_in(flags: Tensor) -> list[int]:
     return [int(label) for label in flags.nonzero()]
 
 
+def short_answer(evidence: Evidence, probabilities: Tensor) -> tuple[str, str]:
+    """What a model answered at any look, by its probabilities (classes,): what, and how sure or on how much of it."""
+    samples, reading = evidence.samples, evidence.layout.reading
+    if reading.meaning == "labels":
+        return _listed(samples, labels_in(probabilities > 0.5)), ""
+    best = int(reading.leading(probabilities[None]))
+    share = percent(float(probabilities[best]))
+    return samples.class_name(best), f"on {share}" if reading.meaning == "masks" else share
+
+
 def _of_class(evidence: Evidence, index: int) -> Caption:
     """Predicted class and probability, true class, and the class explained where it is another."""
     samples = evidence.samples
@@ -110,7 +120,7 @@ def _of_places(evidence: Evidence, index: int) -> Caption:
     scores = evidence.answers.values[index]
     if not bool(scores.isfinite().all()):
         return Caption((_NOT_FINITE,))
-    largest = int(evidence.layout.reading.predicted(scores[None]))
+    largest = int(evidence.layout.reading.leading(evidence.probabilities[index, None]))
     share = float(evidence.probabilities[index, largest])
     lines = [evidence.samples.class_name(largest), f"on {percent(share)} of it"]
     truth = true_masks(evidence)

@@ -23,15 +23,14 @@ def predicted_masks(evidence: Evidence) -> Iterator[Artifact]:
     assert evidence.answers is not None
     decided = evidence.answers.decisions
     yield Array("predictions", decided.float())
-    shown, reading = decided[: evidence.shown], evidence.layout.reading
+    shown = decided[: evidence.shown]
     truth = true_masks(evidence)
-    hidden = 0 if reading.skips_first and reading.width > 1 else -1
-    columns = [Masks(_without(shown, hidden), "predicted")]
+    columns = [Masks(without_background(shown, evidence), "predicted")]
     if truth is not None:
-        true = _without(truth[: evidence.shown], hidden)
-        columns = [Masks(_without(shown, hidden), "predicted", true), Masks(true, "true")]
-    present = sorted({*shown.unique().tolist(), *([] if truth is None else truth[truth >= 0].unique().tolist())})
-    legend = tuple((evidence.samples.class_name(index), index) for index in present if index != hidden)
+        truth = truth[: evidence.shown]
+        true = without_background(truth, evidence)
+        columns = [Masks(without_background(shown, evidence), "predicted", true), Masks(true, "true")]
+    legend = legend_of(evidence, shown, *(() if truth is None else (truth,)))
     footer = "" if truth is None else "lines are the borders of the true mask"
     sheet = MaskSheet(rows(evidence), tuple(columns), "Predictions, the class of each place", footer, legend=legend)
     yield Picture("predictions", sheet)
@@ -75,10 +74,21 @@ def _true_pictures(samples: FixedSamples, output: Tensor) -> Tensor | None:
     return values if values.shape[1] == output.shape[1] else None
 
 
-def _without(classes: Tensor, hidden: int) -> NDArray[np.integer]:
-    """Classes as they are drawn: a background gets no color."""
-    drawn: NDArray[np.integer] = classes.where(classes != hidden, -1).numpy()
+def without_background(classes: Tensor, evidence: Evidence) -> NDArray[np.integer]:
+    """Classes as they are drawn: a background is -1, which gets no color."""
+    drawn: NDArray[np.integer] = classes.where(classes != _background(evidence), -1).numpy()
     return drawn
+
+
+def legend_of(evidence: Evidence, *masks: Tensor) -> tuple[tuple[str, int], ...]:
+    """Name and index of each class in some masks that is drawn."""
+    present = {int(index) for classes in masks for index in classes.unique() if index >= 0}
+    return tuple((evidence.samples.class_name(index), index) for index in sorted(present - {_background(evidence)}))
+
+
+def _background(evidence: Evidence) -> int:
+    reading = evidence.layout.reading
+    return 0 if reading.skips_first and reading.width > 1 else -1
 
 
 def _pictures(samples: FixedSamples, given: Mapping[str, Tensor]) -> list[Images | Maps]:

@@ -1,0 +1,136 @@
+"""What a flip is of each kind of answer: a class, any of several labels, a share of the places of a mask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lightning_cnnviz import Drift, FixedSamples, Flips, Timeline, explain
+from lightning_cnnviz.drift.flips import masks_before_and_after
+from lightning_cnnviz.drift.scope import Scope
+from lightning_cnnviz.drift.snapshots import Snapshot, take
+from lightning_cnnviz.model.evidence import Evidence, Request
+from lightning_cnnviz.views import View
+
+IMAGES = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+class Says(nn.Module):
+    """Answers what it is told, by way of a convolution."""
+
+    def __init__(self, answers: Tensor) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 2, 3, padding=1)
+        self.answers = nn.Parameter(answers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        shape = (-1, *[1] * (self.answers.ndim - 1))
+        return self.answers[torch.arange(len(images)) % 8] + self.conv(images).mean((1, 2, 3)).reshape(shape) * 0
+
+    def say(self, answers: Tensor) -> None:
+        """From now on."""
+        self.answers.data.copy_(answers)
+
+
+def masks_of(classes: Tensor) -> Tensor:
+    """Scores (N, 3, 8, 8) that decide on classes (N, 8, 8)."""
+    return nn.functional.one_hot(classes, 3).permute(0, 3, 1, 2) * 5.0
+
+
+CLASSES = torch.zeros(8, 8, 8).long()
+CLASSES[:, :4] = 1
+OTHERS = CLASSES.clone()
+OTHERS[2, 0], OTHERS[5, :2], OTHERS[5, 7, :4] = 2, 0, 2
+
+
+def changed_by(before: Tensor, now: Tensor, **options: Any) -> tuple[float, list[str]]:
+    """The number of drift, and what `Flips` says in its title."""
+    model, drift, flips = Says(before), Drift(), Flips()
+    titles: list[str] = []
+    for answers in (before, now):
+        model.say(answers)
+        found = explain(model, FixedSamples(IMAGES), [drift, flips], **options)
+        titles += [tag for tag in found.pictures if tag == "flips"]
+    return found.scalars["drift_layers/flips/previous"], titles
+
+
+def test_of_classes_the_share_of_samples() -> None:
+    before = torch.eye(3)[torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])]
+    assert changed_by(before, before) == (0.0, [])
+    now = before.clone()
+    now[:2] = torch.tensor([0.0, 0.0, 9.0])
+    assert changed_by(before, now) == (0.25, ["flips"])
+
+
+def test_of_independent_labels_the_share_of_samples_with_any_other_label() -> None:
+    before = torch.tensor([[2.0, 1.0, -1.0]]).repeat(8, 1)
+    now = before.clone()
+    now[3, 1] = -1.0  # the most probable label stays
+    now[4, 0] = 1.5
+    assert changed_by(before, now, output="multilabel") == (0.125, ["flips"])
+
+
+def test_of_masks_the_share_of_places() -> None:
+    share, titles = changed_by(masks_of(CLASSES), masks_of(OTHERS))
+    assert share == pytest.approx((8 + 16 + 4) / (8 * 64))
+    assert titles == ["flips"]
+    assert changed_by(masks_of(CLASSES), masks_of(CLASSES) * 2) == (0.0, [])
+
+
+class Takes(View):
+    """Keeps evidence and snapshot."""
+
+    def request(self, layout: Any, samples: FixedSamples) -> Request:
+        return Request()
+
+    def draw(self, evidence: Evidence) -> Any:
+        self.evidence, self.snapshot = evidence, take(evidence, Scope())
+        yield from ()
+
+
+def taken(answers: Tensor, **options: Any) -> tuple[Evidence, Snapshot]:
+    view = Takes()
+    explain(Says(answers), FixedSamples(IMAGES, class_names=["background", "a", "b"]), [view], **options)
+    return view.evidence, view.snapshot
+
+
+def test_masks_before_and_after_with_what_changed() -> None:
+    (_, before), (evidence, now) = taken(masks_of(CLASSES)), taken(masks_of(OTHERS))
+    figure: Any = masks_before_and_after(evidence, before, now, [5, 2], 3, title="Title")
+    earlier, later, changed = figure.columns
+    hidden = OTHERS.where(OTHERS != 0, -1)
+    assert (later.values == hidden[[5, 2]].numpy()).all()
+    assert (earlier.values == CLASSES.where(CLASSES != 0, -1)[[5, 2]].numpy()).all()
+    assert changed.values.sum(axis=(1, 2, 3)).tolist() == [20, 8]
+    assert changed.labels == (("31%",), ("12%",))
+    assert (earlier.heading, later.heading) == ("epoch 3", "after")
+    assert figure.legend == (("a", 1), ("b", 2))
+    assert figure.draw().shape[2] == 3
+
+
+def test_of_large_masks_only_some_places_are_kept() -> None:
+    large = nn.functional.interpolate(masks_of(CLASSES), scale_factor=64)
+    _, snapshot = taken(large)
+    assert snapshot.decisions is not None
+    assert snapshot.decisions.dtype == torch.uint8
+    assert 2**16 <= snapshot.decisions.numel() <= 2**18
+    assert float((snapshot.decisions == 1).float().mean()) == pytest.approx(0.5, abs=0.01)
+
+
+def test_looks_of_older_versions_are_compared_by_their_classes() -> None:
+    before = torch.eye(3)[torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])]
+    _, snapshot = taken(before)
+    state = {name: value for name, value in snapshot.state_dict().items() if name != "decisions"}
+    _, now = taken(before.flip(1))
+    assert now.changed(Snapshot(**state)).tolist() == [1, 0, 1, 1, 0, 1, 1, 0]
+
+
+def test_the_strip_of_a_run_names_the_class_that_is_no_background() -> None:
+    view = Timeline()
+    model = Says(masks_of(CLASSES))
+    explain(model, FixedSamples(IMAGES), [view])
+    assert view._frames[-1].classes.tolist() == [1] * 8
+    assert view._frames[-1].probabilities.tolist() == [0.5] * 8

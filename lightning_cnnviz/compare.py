@@ -128,7 +128,7 @@ def _models(
 
 def _names(*models: Any) -> tuple[str, str]:
     a, b = (type(model).__name__ if isinstance(model, nn.Module) else Path(model).stem for model in models)
-    return a, b
+    return (a, b) if a != b else (f"{a} before", f"{a} now")
 
 
 def _spread(labels: Tensor | None, count: int) -> list[int]:

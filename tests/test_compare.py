@@ -78,6 +78,7 @@ def rows_tell(*, always: int | None = None) -> nn.Sequential:
 def test_what_the_labels_tell() -> None:
     found = compare(rows_tell(), rows_tell(always=2), samples())  # four of each class, all told apart by the first
     assert found.quality is not None
+    assert found.names == ("Sequential before", "Sequential now")
     assert found.scalars["quality/accuracy_a"] == 1
     assert found.scalars["quality/accuracy_b"] == pytest.approx(1 / 3)
     assert found.scalars["quality/negative_flips"] == pytest.approx(2 / 3)

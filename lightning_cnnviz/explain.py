@@ -21,6 +21,7 @@ from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Look, Note, 
 from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.files import write_file, write_table
 from lightning_cnnviz.output.sink import Sink, check_sink, encodable, kinds_taken
+from lightning_cnnviz.render.fonts import missing_glyphs_remark
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views import View, default_views
 from lightning_cnnviz.views.base import check_font
@@ -156,7 +157,8 @@ def explain(
 
     Raises:
         TypeError: an argument is of the wrong kind.
-        ValueError: a view that was named cannot work on this model, or target and samples do not fit together.
+        ValueError: a view that was named cannot work on this model, target and samples do not fit together, or ``font``
+            is no font file.
     """
     check_target(target)
     check_views(views)
@@ -165,6 +167,9 @@ def explain(
     instance("model", model, nn.Module, "a torch.nn.Module")
     probe = Probe(model, output_key=output_key, output=output, forward=forward)
     explanation = Explanation()
+    unreadable = missing_glyphs_remark(samples.class_names, font)
+    if unreadable is not None:
+        explanation.say(unreadable)
 
     def failed(view: View, error: Exception) -> None:
         if views is not None:

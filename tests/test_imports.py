@@ -23,7 +23,7 @@ ALLOWED = {
     "views": {"views", "model", "samples", "output.artifacts", "render", "methods"},
     "drift": {"drift", "views", "model", "samples", "output.artifacts", "render", "methods"},
     "look.py": {"guard", "views", "drift", "model", "samples", "output.artifacts"},
-    "explain.py": {"look", "views", "drift", "model", "samples", "output"},
+    "explain.py": {"look", "views", "drift", "model", "samples", "output", "render"},
     "comparison": {"comparison", "explain", "views", "drift", "model", "samples", "output", "render", "methods"},
     "compare.py": {"comparison", "explain", "look", "views", "drift", "model", "samples"},
     "page/report.py": set(),

@@ -15,7 +15,7 @@ from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.overheard import Answered
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.render import lookup_table
-from lightning_cnnviz.render.text import load_font
+from lightning_cnnviz.render.fonts import load_font
 from lightning_cnnviz.samples import FixedSamples
 
 

@@ -17,9 +17,9 @@ from lightning_cnnviz.comparison.report import Comparison
 from lightning_cnnviz.drift.drift import Drift
 from lightning_cnnviz.drift.scope import MOST_SAMPLES
 from lightning_cnnviz.explain import as_samples
-from lightning_cnnviz.look import check_classes, run_views
+from lightning_cnnviz.look import check_classes, look_at, run_views
 from lightning_cnnviz.model.checkpoints import with_weights
-from lightning_cnnviz.model.evidence import Request
+from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.isolation import isolated
 from lightning_cnnviz.model.layers import LayerSpec, Layout
 from lightning_cnnviz.model.probe import Probe
@@ -159,9 +159,13 @@ def _look(
     for number, (probe, layout) in enumerate(both):
         for view in views:
             view.check(probe.model)
-        for _, artifacts in run_views(probe, layout, samples, views, target, failed=_raise):
-            for artifact in artifacts if number else ():
-                found.add(artifact)
+        evidence: list[Evidence] = []
+        drawn = run_views(probe, layout, samples, views, target, failed=_raise, passed=evidence.append)
+        shown = [(view, artifact) for view, artifacts in drawn if number for artifact in artifacts]
+        for _, artifact in shown:
+            found.add(artifact)
+        # The page shows the samples of the last views, which are those that changed most.
+        found.looks[f"{'ab'[number]}: {found.names[number]}"] = look_at(evidence[0], shown)
 
 
 def _probabilities(probe: Probe, layout: Layout, samples: FixedSamples) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -117,6 +118,11 @@ def seen(evidence: Evidence, drawn: Sequence[tuple[View, Artifact]], name: str =
         captions=spoken,
         name=name,
     )
+
+
+def look_at(evidence: Evidence, drawn: Sequence[tuple[View, Artifact]]) -> Look:
+    """What is kept of a look without a Trainer."""
+    return Look("record", time.time(), None, (seen(evidence, drawn),))
 
 
 _MOST_CAPTIONS = 64

@@ -31,7 +31,6 @@ from lightning_cnnviz.views.base import how_to_read
 from tests.helpers.pictures import noise
 from tests.helpers.training import events, fit, image_tags, stripes
 
-
 PUBLIC = [getattr(lightning_cnnviz, name) for name in lightning_cnnviz.__all__]
 
 

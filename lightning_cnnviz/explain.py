@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
 
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import fields, instance, integer
 from lightning_cnnviz.look import check_classes, check_views, look_at, run_views
 from lightning_cnnviz.model.entry import Forward
 from lightning_cnnviz.model.evidence import Evidence
@@ -24,11 +24,11 @@ from lightning_cnnviz.output.disk import write_whole
 from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.files import write_file, write_table
 from lightning_cnnviz.output.run_report import REPORT, report_of
-from lightning_cnnviz.output.sink import Sink, encodable, kinds_taken
+from lightning_cnnviz.output.sink import Sink, check_sink, encodable, kinds_taken
 from lightning_cnnviz.render.fonts import missing_glyphs_remark
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views import View, default_views
-from lightning_cnnviz.views.base import one_of
+from lightning_cnnviz.views.base import check_font
 
 
 @dataclass
@@ -51,6 +51,9 @@ class Explanation:
     remarks: list[str] = field(default_factory=list)
     looks: dict[str, Look] = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        fields(self)
+
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes everything below a directory, which is made if missing; files of the same names are replaced.
 
@@ -58,6 +61,7 @@ class Explanation:
         it. Numbers go to ``scalars.csv`` with the columns tag and value, a note to ``<tag>.md``. ``report.html`` shows
         maps, answers and notes on one page, to be opened from the disk.
         """
+        instance("directory", directory, (str, os.PathLike), "a path")
         folder = Path(directory)
         for artifact in self.artifacts():
             if not isinstance(artifact, (Scalar, Look)):
@@ -78,6 +82,8 @@ class Explanation:
         Raises:
             OSError: or whatever else the sink raises.
         """
+        check_sink("sink must be one", sink)
+        integer("step", step)
         for artifact in self.artifacts():
             if isinstance(artifact, kinds_taken(sink)):
                 sink.write(artifact, step)
@@ -177,9 +183,9 @@ def explain(
     """
     check_target(target)
     check_views(views)
-    if isinstance(samples, Tensor):
-        samples = FixedSamples(samples)
-    one_of("output", output, get_args(OutputKind))
+    check_font(font)
+    samples = as_samples(samples)
+    instance("model", model, nn.Module, "a torch.nn.Module")
     probe = Probe(model, output_key=output_key, output=output, forward=forward)
     explanation = Explanation()
     unreadable = missing_glyphs_remark(samples.class_names, font)
@@ -211,6 +217,22 @@ def explain(
         evidence[0], [(view, artifact) for view, artifacts in drawn for artifact in artifacts]
     )
     return explanation
+
+
+def as_samples(samples: FixedSamples | Tensor) -> FixedSamples:
+    """Samples, also of images without anything else.
+
+    Raises:
+        TypeError: they are neither.
+        ValueError: the images are not (N, C, H, W).
+    """
+    if isinstance(samples, FixedSamples):
+        return samples
+    instance("samples", samples, Tensor, "FixedSamples or a tensor of images (N, C, H, W)")
+    try:
+        return FixedSamples(samples)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"samples: {error}") from None
 
 
 def _framed(page: bytes) -> str:

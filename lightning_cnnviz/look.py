@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
+from lightning_cnnviz.arguments import shown
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.evidence import Evidence, Request, Training
 from lightning_cnnviz.model.layers import ArgumentError, Layout
@@ -150,7 +151,7 @@ def check_views(views: object) -> None:
     if views is None:
         return
     if not isinstance(views, Sequence) or not all(isinstance(view, View) for view in views):
-        raise TypeError(f"views must be a sequence of views such as [GradCAM()], got {views!r}")
+        raise TypeError(f"views must be a sequence of views such as [GradCAM()], got {shown(views)}")
     if not views:
         raise ValueError("views must hold at least one view, got none")
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         Prototypes,
         Saliency,
         SampleCards,
+        TopPatches,
         View,
         WorstMistakes,
     )
@@ -91,6 +92,7 @@ __all__ = [
     "Scalar",
     "Sink",
     "Timeline",
+    "TopPatches",
     "View",
     "WorstMistakes",
     "compare",
@@ -137,6 +139,7 @@ _NAMES = {
         "Prototypes",
         "Saliency",
         "SampleCards",
+        "TopPatches",
         "View",
         "WorstMistakes",
     ),

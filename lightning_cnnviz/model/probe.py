@@ -10,10 +10,11 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import optional_key
 from lightning_cnnviz.model.answers import Answers
 from lightning_cnnviz.model.backward import Pass, apply_rules, differentiate, recurrent_on_cuda
 from lightning_cnnviz.model.checkpoints import with_weights
-from lightning_cnnviz.model.entry import Forward, check_forward, entries, entry_point
+from lightning_cnnviz.model.entry import Forward, check_reading, entries, entry_point
 from lightning_cnnviz.model.evidence import THE_INPUT, Evidence, Request
 from lightning_cnnviz.model.hooks import Recorder, hooked
 from lightning_cnnviz.model.isolation import isolated
@@ -59,10 +60,10 @@ class Probe:
         output: OutputKind = "auto",
         progress: Progress | None = None,
     ) -> None:
-        check_forward(forward)
+        check_reading(output, forward)
         self._model = model
         self._entries = entries(model, forward)
-        self._output_key, self._forward, self._output_kind = output_key, forward, output
+        self._output_key, self._forward, self._output_kind = optional_key("output_key", output_key), forward, output
         self._progress = progress
 
     def survey(self, samples: FixedSamples) -> Layout:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from lightning_cnnviz.output.artifacts import Look
 from lightning_cnnviz.output.disk import check_room, write_whole
 from lightning_cnnviz.output.look_record import encoded
 from lightning_cnnviz.output.record import step_of
+from lightning_cnnviz.output.record_json import from_blob
 from lightning_cnnviz.page.report import MOST_BYTES, RunRecord, Thinning, read_report, report
 
 REPORT = "report.html"
@@ -20,21 +22,34 @@ _SHARE = 0.02
 """Of the time: a large report on a slow disk is renewed less often."""
 
 
-class RunReport:
-    """Collects the record of a run, as much as fits into one HTML file, and keeps the file up to date.
+def report_of(looks: Mapping[str, Look]) -> tuple[bytes, set[str]]:
+    """The page of single looks side by side, and the tags of the pictures whose numbers it has.
 
     Args:
-        directory: of the run, which it is named after. Of a report that lies there already, as of a run that is
-            resumed, the looks before the first one that is added are taken over.
+        looks: by the name of what was looked at.
+
+    Raises:
+        DrawingError: something in them is other than it should be.
+    """
+    records = {name: encoded(look, 0) for name, look in looks.items()}
+    heads = [from_blob(record.look[0]) for record in records.values()]
+    runs = [RunRecord(name, dict(record.setups), [record.look], is_single=True) for name, record in records.items()]
+    items = {item["tag"] for head in heads for item in head["items"]}
+    sheets = {group["name"] for head in heads for group in head["groups"]}
+    return report(runs), items | sheets
+
+
+class RunReport:
+    """Collects the record of a run, as much as fits into one HTML file.
+
+    Args:
+        name: of the run.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / REPORT
-        self._name = directory.resolve().name
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._setups: dict[str, list[bytes]] = {}
-        self._thinning: Thinning | None = None
-        self._next_time = 0.0
-        self._is_changed = False
+        self._thinning = Thinning(_FOR_LOOKS * MOST_BYTES)
 
     def add(self, look: Look, step: int) -> None:
         """Takes in a look; where not all fit, late ones are left out before early ones.
@@ -43,11 +58,37 @@ class RunReport:
             DrawingError: something in it is other than it should be.
         """
         record = encoded(look, step)
-        if self._thinning is None:
-            self._thinning = self._continued(step)
         for name, blobs in record.setups.items():
             self._setups.setdefault(name, blobs)
         self._thinning.add(record.look)
+
+    def page(self) -> bytes:
+        """The HTML file, empty if there are no looks."""
+        looks = self._thinning.kept
+        return report([RunRecord(self._name, self._setups, looks)]) if looks else b""
+
+
+class ReportFile(RunReport):
+    """Keeps the file up to date.
+
+    Args:
+        directory: of the run, which it is named after. Of a report that lies there already, as of a run that is
+            resumed, the looks before the first one that is added are taken over.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory.resolve().name)
+        self.path = directory / REPORT
+        self._is_new = True
+        self._is_changed = False
+        self._next_time = 0.0
+
+    def add(self, look: Look, step: int) -> None:
+        """Takes in a look, and before the first one those of an earlier part of the run."""
+        if self._is_new:
+            self._continue(step)
+            self._is_new = False
+        super().add(look, step)
         self._is_changed = True
 
     def renew(self) -> None:
@@ -65,22 +106,20 @@ class RunReport:
         Raises:
             OSError: it cannot be written, or the disk is all but full.
         """
-        if not self._is_changed or self._thinning is None:
+        if not self._is_changed:
             return
         started = time.monotonic()
         self._next_time = started + _RENEW_S
         check_room(self.path.parent)
-        write_whole(self.path, report([RunRecord(self._name, self._setups, self._thinning.kept)]))
+        write_whole(self.path, self.page())
         self._is_changed = False
         self._next_time = started + max(_RENEW_S, (time.monotonic() - started) / _SHARE)
 
-    def _continued(self, step: int) -> Thinning:
-        thinning = Thinning(_FOR_LOOKS * MOST_BYTES)
+    def _continue(self, step: int) -> None:
         # Whatever lies there may be damaged, or of another program.
         with suppress(OSError, ValueError, zlib.error):
             for run in read_report(self.path.read_bytes())[:1]:
                 earlier = [blobs for blobs in run.looks if step_of(blobs) < step]
                 self._setups.update(run.setups if earlier else {})
                 for blobs in earlier:
-                    thinning.add(blobs)
-        return thinning
+                    self._thinning.add(blobs)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.trainer.states import TrainerFn
 
+from lightning_cnnviz.arguments import integer
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.render.fonts import missing_glyphs_remark
 from lightning_cnnviz.samples import FixedSamples, SampleSource, same_samples
-from lightning_cnnviz.samples.checks import checked_count
 from lightning_cnnviz.training.batch_hooks import through_batch_hooks
 from lightning_cnnviz.views import View
 
@@ -202,7 +202,7 @@ def counts_to_take(samples: int, views: Sequence[View] | None) -> tuple[int, int
         ValueError: it is below 1.
     """
     views = views or ()
-    least = max([checked_count("samples", samples), *(view.wanted_samples for view in views)])
+    least = max([integer("samples", samples, least=1), *(view.wanted_samples for view in views)])
     return least, max([least, *(view.most_samples for view in views)])
 
 
@@ -211,10 +211,15 @@ def _dataset(trainer: Any) -> object:
     loaders = trainer.test_dataloaders if trainer.state.fn == TrainerFn.TESTING else trainer.val_dataloaders
     if trainer.state.fn == TrainerFn.FITTING and not trainer.enable_validation:
         loaders = trainer.train_dataloader
+    return getattr(first_loader(loaders), "dataset", None)
+
+
+def first_loader(loaders: Any) -> Any:
+    """The first of the loaders that a Trainer or a datamodule has, however they are nested."""
     loaders = getattr(loaders, "iterables", loaders)
-    while isinstance(loaders, (Sequence, Mapping)) and loaders:
+    while isinstance(loaders, Sequence | Mapping) and loaders:
         loaders = next(iter(loaders.values())) if isinstance(loaders, Mapping) else loaders[0]
-    return getattr(loaders, "dataset", None)
+    return loaders
 
 
 def _more_to_come(trainer: Any) -> bool:

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import count_or_indices, layer_names, number, positive
 from lightning_cnnviz.methods.receptive_fields import field_box, strongest_places
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
 from lightning_cnnviz.model.layers import ArgumentError, Layer, LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Picture
 from lightning_cnnviz.render import Caption, Images, Row, Sheet, format_number
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, positive
+from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.common import most_varied, picture_of
 
 _NO_SAMPLE = -1
@@ -63,14 +64,10 @@ class TopPatches(View):
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        self.layers = layers
-        self.channels = positive("channels", channels) if isinstance(channels, int) else tuple(channels)
-        if self.channels == ():
-            raise ValueError("channels must name at least one channel, got none")
+        self.layers = layer_names("layers", layers)
+        self.channels = count_or_indices("channels", channels)
         self.patches = positive("patches", patches)
-        if not 0 < share <= 1:
-            raise ValueError(f"share must be above 0 and at most 1, got {share!r}")
-        self.share = share
+        self.share = number("share", share, above=0, most=1)
         self._channels: dict[str, list[int]] = {}
 
     @property

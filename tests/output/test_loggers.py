@@ -16,7 +16,9 @@ from lightning.pytorch import Trainer
 from lightning_cnnviz import CNNVisualizer, Drift, GradCAM, ModelSummary, Predictions, Prototypes
 from lightning_cnnviz.output import worker
 from lightning_cnnviz.output.names import escape, unescape
+from lightning_cnnviz.output.record import step_of
 from lightning_cnnviz.output.registry import sink_factory
+from lightning_cnnviz.page.report import read_report
 from tests.helpers.loggers import LOGGERS, Stored, Watched, mlflow_in_files, read_mlflow, wandb_rows
 from tests.helpers.training import SmallCNN, loader, sha
 
@@ -143,6 +145,15 @@ class TestAllLoggersOfOneRun:
         [files] = run.folder.glob("WandbLogger/wandb/offline-run-*/files")
         original = run.folder / "CSVLogger" / "cnnviz" / "predictions_000005.png"
         assert (files / looks[1]["predictions.path"]).read_bytes() == original.read_bytes()
+        [page] = [row for row in rows if "report._type" in row]
+        assert (page["report._type"], page["trainer/global_step"]) == ("html-file", 11)
+        [run_of_page] = read_report((files / page["report.path"]).read_bytes())
+        assert [step_of(look) for look in run_of_page.looks] == [0, 5, 11]
+
+    def test_mlflow_has_the_page_of_the_run(self, run: Run) -> None:
+        [report] = run.folder.glob("MLFlowLogger/artifacts/**/report.html")
+        assert report.read_bytes().count(b"<script") > 3
+        assert [len(found.looks) for found in read_report(report.read_bytes())] == [3]
 
     def test_mlflow_in_files_has_the_same(self, run: Run) -> None:
         stored = read_mlflow(run.in_files, run.folder)

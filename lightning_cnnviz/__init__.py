@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         Prototypes,
         Saliency,
         SampleCards,
+        TopPatches,
         View,
         WorstMistakes,
     )
@@ -90,6 +91,7 @@ __all__ = [
     "Scalar",
     "Sink",
     "Timeline",
+    "TopPatches",
     "View",
     "WorstMistakes",
     "compare",
@@ -134,6 +136,7 @@ _NAMES = {
         "Prototypes",
         "Saliency",
         "SampleCards",
+        "TopPatches",
         "View",
         "WorstMistakes",
     ),

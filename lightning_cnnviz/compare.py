@@ -16,9 +16,10 @@ from lightning_cnnviz.comparison.quality import quality
 from lightning_cnnviz.comparison.report import Comparison
 from lightning_cnnviz.drift.drift import Drift
 from lightning_cnnviz.drift.scope import MOST_SAMPLES
-from lightning_cnnviz.look import check_classes, run_views
+from lightning_cnnviz.explain import as_samples
+from lightning_cnnviz.look import check_classes, look_at, run_views
 from lightning_cnnviz.model.checkpoints import with_weights
-from lightning_cnnviz.model.evidence import Request
+from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.isolation import isolated
 from lightning_cnnviz.model.layers import LayerSpec, Layout
 from lightning_cnnviz.model.probe import Probe
@@ -75,8 +76,12 @@ def compare(
         (0.0, 0.0)
     """
     check_target(target)
-    if isinstance(samples, Tensor):
-        samples = FixedSamples(samples)
+    samples = as_samples(samples)
+    given = (model_a, model_b)
+    kinds = [isinstance(model, nn.Module) for model in given if isinstance(model, nn.Module | str | os.PathLike)]
+    if len(kinds) < len(given) or not any(kinds):
+        got = " and ".join(type(model).__name__ for model in given)
+        raise TypeError(f"model_a and model_b must be modules, or one of them a module and one a file, got {got}")
     found = Comparison(names=_names(model_a, model_b), samples=len(samples))
     with ExitStack() as stack:
         probes = [Probe(model) for model in _models(model_a, model_b, stack)]
@@ -110,17 +115,20 @@ def _models(
     """Both models; of a checkpoint a copy of the other one with its weights."""
     given = (model_a, model_b)
     modules = [model for model in given if isinstance(model, nn.Module)]
-    if not modules or not all(isinstance(model, nn.Module | str | os.PathLike) for model in given):
-        kinds = " and ".join(type(model).__name__ for model in given)
-        raise TypeError(f"model_a and model_b must be modules, or one of them a module and one a file, got {kinds}")
     if len(modules) == 1:
         stack.enter_context(isolated(modules[0]))  # closures and patched methods of the copy write to the original
-    return [model if isinstance(model, nn.Module) else with_weights(modules[0], model) for model in given]
+    found = []
+    for name, model in zip(("model_a", "model_b"), given, strict=True):
+        try:
+            found.append(model if isinstance(model, nn.Module) else with_weights(modules[0], model))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    return found
 
 
 def _names(*models: Any) -> tuple[str, str]:
     a, b = (type(model).__name__ if isinstance(model, nn.Module) else Path(model).stem for model in models)
-    return a, b
+    return (a, b) if a != b else (f"{a} before", f"{a} now")
 
 
 def _spread(labels: Tensor | None, count: int) -> list[int]:
@@ -151,9 +159,13 @@ def _look(
     for number, (probe, layout) in enumerate(both):
         for view in views:
             view.check(probe.model)
-        for _, artifacts in run_views(probe, layout, samples, views, target, failed=_raise):
-            for artifact in artifacts if number else ():
-                found.add(artifact)
+        evidence: list[Evidence] = []
+        drawn = run_views(probe, layout, samples, views, target, failed=_raise, passed=evidence.append)
+        shown = [(view, artifact) for view, artifacts in drawn if number for artifact in artifacts]
+        for _, artifact in shown:
+            found.add(artifact)
+        # The page shows the samples of the last views, which are those that changed most.
+        found.looks[f"{'ab'[number]}: {found.names[number]}"] = look_at(evidence[0], shown)
 
 
 def _probabilities(probe: Probe, layout: Layout, samples: FixedSamples) -> Tensor:

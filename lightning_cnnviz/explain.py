@@ -6,24 +6,29 @@ import base64
 import html
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
 
 from torch import Tensor, nn
 
-from lightning_cnnviz.look import check_classes, check_views, run_views
+from lightning_cnnviz.arguments import fields, instance, integer
+from lightning_cnnviz.look import check_classes, check_views, look_at, run_views
 from lightning_cnnviz.model.entry import Forward
+from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target
-from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Look, Note, Picture, Scalar, Style
+from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, DrawingError, Look, Note, Picture, Scalar, Style
+from lightning_cnnviz.output.disk import write_whole
 from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.files import write_file, write_table
-from lightning_cnnviz.output.sink import Sink, encodable, kinds_taken
+from lightning_cnnviz.output.run_report import REPORT, report_of
+from lightning_cnnviz.output.sink import Sink, check_sink, encodable, kinds_taken
+from lightning_cnnviz.render.fonts import missing_glyphs_remark
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views import View, default_views
-from lightning_cnnviz.views.base import one_of
+from lightning_cnnviz.views.base import check_font
 
 
 @dataclass
@@ -36,6 +41,7 @@ class Explanation:
         scalars: tag to number.
         notes: tag to text in Markdown.
         remarks: what a reader should know, such as maps that are blank.
+        looks: what all of it is drawn from, by the name of the model; see ``report.html`` in :meth:`save`.
     """
 
     pictures: dict[str, RGB] = field(default_factory=dict)
@@ -43,19 +49,28 @@ class Explanation:
     scalars: dict[str, float] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    looks: dict[str, Look] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        fields(self)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes everything below a directory, which is made if missing; files of the same names are replaced.
 
         The parts of a tag are folders: ``grad_cam/layer4.png`` is a picture, ``grad_cam/layer4.npy`` the values behind
-        it. Numbers go to ``scalars.csv`` with the columns tag and value, a note to ``<tag>.md``.
+        it. Numbers go to ``scalars.csv`` with the columns tag and value, a note to ``<tag>.md``. ``report.html`` shows
+        maps, answers and notes on one page, to be opened from the disk.
         """
+        instance("directory", directory, (str, os.PathLike), "a path")
         folder = Path(directory)
         for artifact in self.artifacts():
             if not isinstance(artifact, (Scalar, Look)):
                 write_file(folder, artifact)
         if self.scalars:
             write_table(folder / "scalars.csv", [("tag", "value"), *self.scalars.items()])
+        page, _ = self._on_page()
+        if page:
+            write_whole(folder / REPORT, page)
 
     def write(self, sink: Sink, step: int) -> None:
         """Writes everything that a sink takes, for a training loop without a Trainer.
@@ -67,6 +82,8 @@ class Explanation:
         Raises:
             OSError: or whatever else the sink raises.
         """
+        check_sink("sink must be one", sink)
+        integer("step", step)
         for artifact in self.artifacts():
             if isinstance(artifact, kinds_taken(sink)):
                 sink.write(artifact, step)
@@ -79,6 +96,7 @@ class Explanation:
             *(Array(tag, values) for tag, values in self.arrays.items()),
             *(Scalar(tag, value) for tag, value in self.scalars.items()),
             *(Note(tag, text) for tag, text in self.notes.items()),
+            *list(self.looks.values())[-1:],
         ]
         return map(encodable, found)
 
@@ -108,10 +126,13 @@ class Explanation:
             self.remarks.append(remark)
 
     def _repr_html_(self) -> str:
-        """Shows pictures, numbers, notes and remarks in a notebook."""
-        blocks = [
+        """Shows the page in a notebook, and below it numbers, notes, remarks, and pictures that the page lacks."""
+        page, shown = self._on_page()
+        blocks = [_framed(page)] if page else []
+        blocks += [
             f"<h4>{html.escape(tag)}</h4><img style='max-width:100%' src='{source}'>"
             for tag, source in self.picture_sources()
+            if tag not in shown
         ]
         if self.scalars:
             rows = (f"<tr><td>{html.escape(tag)}</td><td>{value:.4g}</td></tr>" for tag, value in self.scalars.items())
@@ -119,6 +140,13 @@ class Explanation:
         blocks += [f"<h4>{html.escape(tag)}</h4><pre>{html.escape(text)}</pre>" for tag, text in self.notes.items()]
         blocks += [f"<p>{html.escape(remark)}</p>" for remark in self.remarks]
         return "".join(blocks)
+
+    def _on_page(self) -> tuple[bytes, set[str]]:
+        """The page, and the tags of the pictures that it shows; none if something in them cannot be shown on it."""
+        if self.looks:
+            with suppress(DrawingError):
+                return report_of(self.looks)
+        return b"", set()
 
 
 def explain(
@@ -150,15 +178,19 @@ def explain(
 
     Raises:
         TypeError: an argument is of the wrong kind.
-        ValueError: a view that was named cannot work on this model, or target and samples do not fit together.
+        ValueError: a view that was named cannot work on this model, target and samples do not fit together, or ``font``
+            is no font file.
     """
     check_target(target)
     check_views(views)
-    if isinstance(samples, Tensor):
-        samples = FixedSamples(samples)
-    one_of("output", output, get_args(OutputKind))
+    check_font(font)
+    samples = as_samples(samples)
+    instance("model", model, nn.Module, "a torch.nn.Module")
     probe = Probe(model, output_key=output_key, output=output, forward=forward)
     explanation = Explanation()
+    unreadable = missing_glyphs_remark(samples.class_names, font)
+    if unreadable is not None:
+        explanation.say(unreadable)
 
     def failed(view: View, error: Exception) -> None:
         if views is not None:
@@ -174,10 +206,39 @@ def explain(
             failed(view, error)
     layout = probe.survey(samples)
     check_classes(layout, samples, target)
-    for _, artifacts in run_views(probe, layout, samples, chosen, target, failed=failed, say=explanation.say):
+    evidence: list[Evidence] = []
+    drawn = run_views(
+        probe, layout, samples, chosen, target, failed=failed, say=explanation.say, passed=evidence.append
+    )
+    for _, artifacts in drawn:
         for artifact in artifacts:
             explanation.add(replace(artifact, style=Style(font)) if isinstance(artifact, Picture) else artifact)
+    explanation.looks[type(model).__name__] = look_at(
+        evidence[0], [(view, artifact) for view, artifacts in drawn for artifact in artifacts]
+    )
     return explanation
+
+
+def as_samples(samples: FixedSamples | Tensor) -> FixedSamples:
+    """Samples, also of images without anything else.
+
+    Raises:
+        TypeError: they are neither.
+        ValueError: the images are not (N, C, H, W).
+    """
+    if isinstance(samples, FixedSamples):
+        return samples
+    instance("samples", samples, Tensor, "FixedSamples or a tensor of images (N, C, H, W)")
+    try:
+        return FixedSamples(samples)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"samples: {error}") from None
+
+
+def _framed(page: bytes) -> str:
+    """The page in a frame, without the right to reach the notebook around it."""
+    style = "width:100%;height:640px;border:1px solid #8888"
+    return f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{html.escape(page.decode())}"></iframe>'
 
 
 def _png_base64(image: RGB) -> str:

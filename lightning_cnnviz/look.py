@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
+from lightning_cnnviz.arguments import shown
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.evidence import Evidence, Request, Training
 from lightning_cnnviz.model.layers import ArgumentError, Layout
@@ -118,6 +120,11 @@ def seen(evidence: Evidence, drawn: Sequence[tuple[View, Artifact]], name: str =
     )
 
 
+def look_at(evidence: Evidence, drawn: Sequence[tuple[View, Artifact]]) -> Look:
+    """What is kept of a look without a Trainer."""
+    return Look("record", time.time(), None, (seen(evidence, drawn),))
+
+
 _MOST_CAPTIONS = 64
 _sample_sets: WeakKeyDictionary[FixedSamples, SampleSet] = WeakKeyDictionary()
 
@@ -144,7 +151,7 @@ def check_views(views: object) -> None:
     if views is None:
         return
     if not isinstance(views, Sequence) or not all(isinstance(view, View) for view in views):
-        raise TypeError(f"views must be a sequence of views such as [GradCAM()], got {views!r}")
+        raise TypeError(f"views must be a sequence of views such as [GradCAM()], got {shown(views)}")
     if not views:
         raise ValueError("views must hold at least one view, got none")
 

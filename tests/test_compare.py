@@ -9,6 +9,8 @@ from torch import nn
 
 from lightning_cnnviz import FixedSamples, compare
 from lightning_cnnviz.comparison.most_changed import most_changed
+from lightning_cnnviz.output.record_json import from_blob
+from lightning_cnnviz.page.report import read_report
 from tests.drift.test_drift import samples, small_cnn
 from tests.helpers.training import SmallCNN, sha, stripes
 
@@ -78,6 +80,7 @@ def rows_tell(*, always: int | None = None) -> nn.Sequential:
 def test_what_the_labels_tell() -> None:
     found = compare(rows_tell(), rows_tell(always=2), samples())  # four of each class, all told apart by the first
     assert found.quality is not None
+    assert found.names == ("Sequential before", "Sequential now")
     assert found.scalars["quality/accuracy_a"] == 1
     assert found.scalars["quality/accuracy_b"] == pytest.approx(1 / 3)
     assert found.scalars["quality/negative_flips"] == pytest.approx(2 / 3)
@@ -175,6 +178,16 @@ def test_a_report_for_people_and_one_for_programs(tmp_path: Path) -> None:
     assert data["scalars"]["broken"] is None
     with pytest.raises(ValueError, match=r"path must end in \.html or \.json, got 'both.txt'"):
         found.write_report("both.txt")
+
+
+def test_saved_it_is_a_page_with_both_models_side_by_side(tmp_path: Path) -> None:
+    compare(rows_tell(), rows_tell(always=2), samples()).save(tmp_path)
+    runs = read_report((tmp_path / "report.html").read_bytes())
+    assert [run.name[:3] for run in runs] == ["a: ", "b: "]
+    before, after = (from_blob(run.looks[0][0]) for run in runs)
+    assert [group["setup"] for group in before["groups"]] == [group["setup"] for group in after["groups"]]
+    assert before["groups"][0]["classes"] != after["groups"][0]["classes"]
+    assert [item["columns"] for item in after["items"] if item["tag"] == "flips"] == [["before", "after"]]
 
 
 def test_too_few_samples_are_refused() -> None:

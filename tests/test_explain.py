@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,10 @@ from lightning_cnnviz import (
     View,
     explain,
 )
+from lightning_cnnviz.output.record_json import from_blob
+from lightning_cnnviz.page.report import read_report
+from tests.helpers.browser import chromium, needs_chromium
+from tests.helpers.page import clean, painted
 from tests.helpers.training import CLASSES, SIZE, SmallCNN, sha
 
 
@@ -117,7 +122,13 @@ def test_saved_files_hold_what_was_found(tmp_path: Path) -> None:
         "prototypes.npy",
         "model_summary.md",
         "scalars.csv",
+        "report.html",
     }
+    (run,) = read_report((folder / "report.html").read_bytes())
+    assert (run.name, run.is_single, len(run.looks)) == ("SmallCNN", True, 1)
+    head = from_blob(run.looks[0][0])
+    assert head["items"][0]["tag"] == "grad_cam/body"
+    assert head["notes"] == found.notes
     assert np.array_equal(np.load(folder / "grad_cam" / "body.npy"), found.arrays["grad_cam/body"].numpy())
     assert np.array_equal(cv2.imread(str(folder / "prototypes.png"))[..., ::-1], found.pictures["prototypes"])
     assert (folder / "model_summary.md").read_text() == found.notes["model_summary"]
@@ -135,12 +146,37 @@ def test_no_tag_leads_out_of_the_folder(tmp_path: Path) -> None:
     ]
 
 
+def test_what_cannot_be_on_a_page_is_shown_as_pictures() -> None:
+    found = explain(SmallCNN(), images(), [GradCAM()])
+    found.looks["SmallCNN"] = replace(found.looks["SmallCNN"], seen=(None,))  # type: ignore[arg-type]
+    assert found._repr_html_().startswith("<h4>grad_cam/body</h4><img")
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_the_page_in_a_notebook_works_and_reaches_nothing_around_it(tmp_path: Path) -> None:
+    found = explain(SmallCNN(), images(), [GradCAM()])
+    (tmp_path / "notebook.html").write_text(f"<!doctype html><p id='outside'></p>{found._repr_html_()}")
+    with chromium(tmp_path / "profile") as driver:
+        driver.get(f"file://{tmp_path}/notebook.html")
+        driver.switch_to.frame(driver.find_element("tag name", "iframe"))
+        painted(driver)
+        assert len(driver.find_elements("css selector", "main canvas")) == 3
+        assert not driver.find_element("css selector", ".time").is_displayed(), "there are no epochs to move along"
+        loaded = "return Promise.all([...document.images].map((one) => one.decode().then(() => one.naturalWidth)))"
+        assert min(driver.execute_script(loaded)) > 0
+        assert driver.execute_script("try { return parent.document.title } catch { return null }") is None
+        assert clean(driver)
+
+
 def test_shows_itself_in_a_notebook() -> None:
     found = explain(SmallCNN(), images(), [GradCAM(), Prototypes(steps=1)])
     found.notes["<b>"] = "1 < 2"
     found.remarks.append("a & b")
+    found.pictures["of my own"] = np.zeros((2, 2, 3), np.uint8)
     shown = found._repr_html_()
-    assert shown.count("<img") == 2
+    assert shown.count('<iframe sandbox="allow-scripts"') == 1
+    assert shown.count("<img") == 1, "what the page has no numbers of"
     assert "<td>prototypes/cost</td>" in shown
     assert "<h4>&lt;b&gt;</h4><pre>1 &lt; 2</pre>" in shown
     assert "<p>a &amp; b</p>" in shown

@@ -61,6 +61,11 @@ class Quality:
     calibration_error_b: float
     classes: tuple[ClassRow, ...]
 
+    @property
+    def accuracy_drop(self) -> float:
+        """By how much the second model's accuracy is below that of the first one."""
+        return self.accuracy_a - self.accuracy_b
+
     def numbers(self) -> dict[str, float]:
         """All numbers but the table, by name."""
         return {name: value for name, value in vars(self).items() if isinstance(value, float)}

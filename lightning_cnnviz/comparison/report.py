@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lightning_cnnviz.arguments import instance
 from lightning_cnnviz.comparison.quality import Quality
 from lightning_cnnviz.explain import Explanation
 from lightning_cnnviz.output.disk import write_whole
@@ -58,6 +59,7 @@ class Comparison(Explanation):
             ValueError: the name ends otherwise.
             OSError: it cannot be written.
         """
+        instance("path", path, (str, os.PathLike), "a path")
         file = Path(path)
         if file.suffix == ".json":
             # Strictly JSON: numbers that are not finite become null.

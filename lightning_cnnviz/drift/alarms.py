@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from lightning_cnnviz.arguments import instance, number, text
 from lightning_cnnviz.drift.rule import KEPT, Rise, rises
 from lightning_cnnviz.drift.thresholds import FALSE_ALARMS, threshold
 from lightning_cnnviz.render import format_number
@@ -85,11 +85,7 @@ class AlarmMonitor:
 
     def __init__(self, rule: AlarmRule, warm_up: int, false_alarms: float = 0.01) -> None:
         _check_rule(rule)
-        if not FALSE_ALARMS[0] <= false_alarms <= FALSE_ALARMS[-1]:
-            raise ValueError(
-                f"false_alarms must be a share of looks from {FALSE_ALARMS[0]} to {FALSE_ALARMS[-1]}, "
-                f"got {false_alarms!r}"
-            )
+        number("false_alarms", false_alarms, least=FALSE_ALARMS[0], most=FALSE_ALARMS[-1])
         self._rule = rule
         self._warm_up = warm_up
         self._false_alarms = false_alarms
@@ -142,10 +138,10 @@ def _exceeded(found: list[Rise], limit: float) -> list[Exceeded]:
 
 
 def _check_rule(rule: object) -> None:
-    if rule is None or rule == "auto":
+    if rule is None or (isinstance(rule, str) and rule == "auto"):
         return
-    if not isinstance(rule, Mapping):
-        raise TypeError(f"alarm must be a mapping from tags to limits, 'auto' or None, got {rule!r}")
+    instance("alarm", rule, Mapping, "a mapping from tags to limits, 'auto' or None")
+    assert isinstance(rule, Mapping)
     for tag, limit in rule.items():
-        if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not math.isfinite(limit):
-            raise ValueError(f"alarm[{tag!r}] must be a finite number, got {limit!r}")
+        text("every tag of alarm", tag)
+        number(f"alarm[{tag!r}]", limit)

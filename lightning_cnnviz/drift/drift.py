@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, get_args
 
 from torch import nn
 
+from lightning_cnnviz.arguments import flag, function, instance, layer_names, one_of, positive, sequence
 from lightning_cnnviz.drift.alarm_report import make_alarm, report
 from lightning_cnnviz.drift.alarms import AlarmAction, AlarmMonitor, AlarmRule
 from lightning_cnnviz.drift.measurement import Measurement, means
@@ -24,7 +25,7 @@ from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import ArgumentError, LayerSpec, Layout, check_names, named_layers, nearest
 from lightning_cnnviz.output.artifacts import Artifact, Note, Scalar
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, one_of, positive
+from lightning_cnnviz.views.base import View
 
 # A path on its own works too; but where the union holds it, jsonargparse turns lists from YAML into strings.
 Reference: TypeAlias = str | Sequence[str | os.PathLike[str]]
@@ -108,20 +109,21 @@ class Drift(View):
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        for kind in maps:
+        kinds = sequence("maps", maps, "a sequence of kinds of maps", may_be_empty=True)
+        for kind in kinds:
             one_of("maps", kind, get_args(MapKind))
-        self.layers = layers
+        self.layers = layer_names("layers", layers)
         references = _references(reference)
         self.reference = tuple(references)
-        self.maps = tuple(maps)
+        self.maps: tuple[MapKind, ...] = tuple(kinds)
         self.alarm = alarm
         self.samples = None if samples is None else positive("samples", samples)
-        self.details = details
-        if samples is not None and samples < FEWEST_SAMPLES:
+        self.details = flag("details", details)
+        if self.samples is not None and self.samples < FEWEST_SAMPLES:
             raise ValueError(f"samples must be at least {FEWEST_SAMPLES}, got {samples}")
-        if on_alarm is not None and not callable(on_alarm):
-            raise TypeError(f"on_alarm must be a function that takes the alarm, got {on_alarm!r}")
-        self._most = samples or MOST_SAMPLES
+        if on_alarm is not None:
+            function("on_alarm", on_alarm, "a function that takes the alarm")
+        self._most = self.samples or MOST_SAMPLES
         self._checkpoints = {name: path for name, path in references.items() if path is not None}
         self._on_alarm = on_alarm
         self.false_alarms = false_alarms
@@ -157,7 +159,7 @@ class Drift(View):
             try:
                 check_weights(model, read_weights(path), path)
             except ValueError as error:
-                raise ArgumentError(str(error)) from error
+                raise ArgumentError(f"reference: {error}") from error
         names = tuple(named_layers(model))
         self._check_alarm(Scope(names, names, names, self.maps))
 
@@ -284,11 +286,10 @@ class Drift(View):
 
 def _references(given: Reference) -> dict[str, str | None]:
     """The name in the tags, and the path of a checkpoint."""
-    entries = [given] if isinstance(given, (str, os.PathLike)) else list(given)
-    if not entries:
-        raise ValueError("reference must name at least one of 'previous', 'first' and paths of checkpoints, got none")
+    what = "'previous', 'first', the path of a checkpoint, or a sequence of them"
     references: dict[str, str | None] = {}
-    for entry in entries:
+    for entry in [given] if isinstance(given, str | os.PathLike) else sequence("reference", given, what):
+        instance("reference", entry, (str, os.PathLike), what)
         is_path = entry not in ("previous", "first")
         name = Path(entry).stem if is_path else str(entry)
         if name in references:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from lightning_cnnviz.arguments import flag, layer_names, positive
 from lightning_cnnviz.drift.scope import Scope
 from lightning_cnnviz.drift.snapshots import Snapshot, take
 from lightning_cnnviz.model.evidence import Evidence, Request
@@ -14,7 +15,7 @@ from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Artifact, Picture
 from lightning_cnnviz.render import Caption, Maps, Masks, MaskSheet, Row, Sheet
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, positive
+from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent, short_answer
 from lightning_cnnviz.views.common import heat_map, to_numpy
 from lightning_cnnviz.views.masks import legend_of, without_background
@@ -47,9 +48,9 @@ class Flips(View):
         self, layers: LayerSpec = "last", *, rows: int = 8, changed_only: bool = True, every_n_epochs: int = 1
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        self.layers = layers
+        self.layers = layer_names("layers", layers)
         self.rows = positive("rows", rows)
-        self.changed_only = changed_only
+        self.changed_only = flag("changed_only", changed_only)
         self._before: Snapshot | None = None
         self._epoch: int | None = None
 

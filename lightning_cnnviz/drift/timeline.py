@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import layer_names, positive
 from lightning_cnnviz.drift.numbers import FEWEST_SAMPLES
 from lightning_cnnviz.drift.scope import MOST_SAMPLES, Scope
 from lightning_cnnviz.drift.snapshots import Snapshot, attention_maps, movements, small_map, take
@@ -21,7 +22,7 @@ from lightning_cnnviz.model.readings import Meaning
 from lightning_cnnviz.output.artifacts import Artifact, Picture
 from lightning_cnnviz.render import Caption, FilmStrip, Frame, HeatTable, Row
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, positive
+from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.common import heat_map, to_numpy
 from lightning_cnnviz.views.strips import save_strip
@@ -65,8 +66,8 @@ class Timeline(View):
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        self.layers = layers
-        self.feature_layers = feature_layers
+        self.layers = layer_names("layers", layers)
+        self.feature_layers = layer_names("feature_layers", feature_layers)
         self.frames = positive("frames", frames)
         if self.frames < _FEWEST_FRAMES:
             raise ValueError(f"frames must be at least {_FEWEST_FRAMES}, for the first and the last one, got {frames}")
@@ -84,7 +85,7 @@ class Timeline(View):
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
-        check_names(model, self.feature_layers)
+        check_names(model, self.feature_layers, "feature_layers")
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         layout.reading.check_classes()

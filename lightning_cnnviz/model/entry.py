@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import one_of, shown
 from lightning_cnnviz.model.names import ArgumentError, clean_name, is_convolution, named_layers, nearest
+from lightning_cnnviz.model.readings import OutputKind
 
 Forward: TypeAlias = str | Callable[..., Any]
 """The name of a module of the model that takes a batch of images, or a function of the images (N, C, H, W), or of the
@@ -60,15 +62,17 @@ def entry_point(model: nn.Module) -> nn.Module:
     return entry
 
 
-def check_forward(forward: object) -> None:
-    """Checks an argument ``forward``.
+def check_reading(output: object, forward: object) -> None:
+    """Checks the arguments that say what is called, and how to read what it returns.
 
     Raises:
-        TypeError: it is neither None, a name nor callable.
+        TypeError: one is of the wrong kind.
+        ValueError: ``output`` is no kind of output.
     """
+    one_of("output", output, get_args(OutputKind))
     if forward is not None and not isinstance(forward, str) and not callable(forward):
         raise TypeError(
-            f"forward must be the name of a module, such as 'model', or a function of the images, got {forward!r}"
+            f"forward must be the name of a module, such as 'model', or a function of the images, got {shown(forward)}"
         )
 
 

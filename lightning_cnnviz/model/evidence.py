@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from torch import Tensor
 
+from lightning_cnnviz.arguments import fields, flag, function, instance, positive, sequence, shown
 from lightning_cnnviz.methods.backward_rules import Rule, RuledGradient
 from lightning_cnnviz.model.answers import Answers
 from lightning_cnnviz.model.layers import Layout
@@ -98,6 +99,18 @@ class Request:
     procedures: Mapping[str, Procedure] = field(default_factory=dict)
     reference_checkpoints: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        for name in ("activations", "gradients", "rules", "weights", "reference_checkpoints"):
+            names = sequence(name, getattr(self, name), "a set of names", may_be_empty=True)
+            try:
+                object.__setattr__(self, name, frozenset(names))
+            except TypeError:
+                raise TypeError(f"{name} must be a set of names, got {shown(names)}") from None
+        flag("input_gradient", self.input_gradient)
+        instance("procedures", self.procedures, Mapping, "a mapping from names to functions of the model")
+        for key, procedure in self.procedures.items():
+            function(f"procedures[{key!r}]", procedure, "a function of the model")
+
     def owned_by(self, view: int) -> Request:
         """The same request with procedures named so that they can be merged with those of other views."""
         return replace(self, procedures={f"{view} {key}": work for key, work in self.procedures.items()})
@@ -174,6 +187,10 @@ class Evidence:
     remarks: tuple[str, ...] = ()
     training: Training = field(default_factory=Training)
     _computed: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        fields(self)
+        positive("shown", self.shown)
 
     def once(self, key: object, compute: Callable[[], _Value]) -> _Value:
         """What ``compute`` gives, computed for the first view of this look that asks under this key."""

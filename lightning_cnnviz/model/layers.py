@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
+from lightning_cnnviz.arguments import fields
 from lightning_cnnviz.model.layer import Head, Layer
 from lightning_cnnviz.model.names import (
     KEYWORDS,
@@ -66,6 +67,9 @@ class Layout:
     coupled: bool = False
     remarks: tuple[str, ...] = ()
     written_out: str = ""
+
+    def __post_init__(self) -> None:
+        fields(self)
 
     @property
     def classes(self) -> int:

@@ -82,7 +82,7 @@ def _own_kernel(module: nn.Module) -> Tensor | None:
     return kernels[0] if len(kernels) == 1 and min(kernels[0].shape[:2]) > 0 and kernels[0].shape[0] > 1 else None
 
 
-def check_names(model: nn.Module, spec: LayerSpec) -> None:
+def check_names(model: nn.Module, spec: LayerSpec, argument: str = "layers") -> None:
     """Checks before any forward pass that each name or glob of ``spec`` matches a module of the model.
 
     Raises:
@@ -94,14 +94,14 @@ def check_names(model: nn.Module, spec: LayerSpec) -> None:
     names = named_layers(model)
     for entry in entries:
         if not isinstance(entry, str):
-            raise TypeError(f"layers takes names, globs or one of {KEYWORDS}, got {entry!r}")
+            raise TypeError(f"{argument} takes names, globs or one of {KEYWORDS}, got {entry!r}")
         if entry in KEYWORDS and not any(is_convolution(module) for module in names.values()):
             raise ValueError(
-                f"layers={entry!r} needs a model with a two-dimensional convolution, {type(model).__name__} has none"
-                + written_out(model)
+                f"{argument}={entry!r} needs a model with a two-dimensional convolution, "
+                f"{type(model).__name__} has none{written_out(model)}"
             )
         if entry not in KEYWORDS and not any(fnmatchcase(name, clean_name(entry)) for name in names):
-            raise ArgumentError(unknown(entry, names))
+            raise ArgumentError(unknown(entry, names, argument))
 
 
 def written_out(model: nn.Module) -> str:
@@ -119,9 +119,9 @@ def written_out(model: nn.Module) -> str:
     return ""
 
 
-def unknown(name: str, names: Iterable[str]) -> str:
+def unknown(name: str, names: Iterable[str], argument: str = "layers") -> str:
     """The message for a layer that does not exist."""
-    return f"layers={name!r}: the model has no such layer; {nearest(name, names)}"
+    return f"{argument}={name!r}: the model has no such layer; {nearest(name, names)}"
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

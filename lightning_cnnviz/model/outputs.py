@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.model.names import ArgumentError
+
 Path: TypeAlias = tuple[int | str, ...]
 
 _COMMON_KEYS = ("logits", "out", "output", "outputs", "pred", "preds", "prediction", "y_hat")
@@ -61,12 +63,13 @@ def select_output(output: Any, key: int | str | None = None, hints: Hints | None
         hints: what is known of the scores.
 
     Raises:
-        ValueError: there is nothing under ``key``, or no tensor at all.
+        ArgumentError: there is nothing under ``key``.
+        ValueError: there is no tensor at all.
     """
     if key is not None:
         found = at(output, key_path(key))
         if not isinstance(found, Tensor):
-            raise ValueError(f"output_key={key!r} finds no tensor in the model's output: {describe(output)}")
+            raise ArgumentError(f"output_key={key!r} finds no tensor in the model's output: {describe(output)}")
         return Selected(found, key_path(key))
     if isinstance(output, Tensor):
         return Selected(output)

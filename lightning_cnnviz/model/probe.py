@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import optional_key
 from lightning_cnnviz.model.answers import Answers
 from lightning_cnnviz.model.backward import Pass, apply_rules, differentiate, recurrent_on_cuda
 from lightning_cnnviz.model.checkpoints import with_weights
-from lightning_cnnviz.model.entry import Forward, check_forward, entries, entry_point
-from lightning_cnnviz.model.evidence import THE_INPUT, Evidence, Procedure, Request
+from lightning_cnnviz.model.entry import Forward, check_reading, entries, entry_point
+from lightning_cnnviz.model.evidence import THE_INPUT, Evidence, Request
 from lightning_cnnviz.model.hooks import Recorder, hooked
 from lightning_cnnviz.model.isolation import isolated
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import kernel_of, named_layers
 from lightning_cnnviz.model.outputs import at, describe
-from lightning_cnnviz.model.procedures import ProcedureModel
+from lightning_cnnviz.model.procedures import ProcedureModel, run_procedures
 from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.request_check import check_request
 from lightning_cnnviz.model.surveying import placed, survey
@@ -59,10 +60,10 @@ class Probe:
         output: OutputKind = "auto",
         progress: Progress | None = None,
     ) -> None:
-        check_forward(forward)
+        check_reading(output, forward)
         self._model = model
         self._entries = entries(model, forward)
-        self._output_key, self._forward, self._output_kind = output_key, forward, output
+        self._output_key, self._forward, self._output_kind = optional_key("output_key", output_key), forward, output
         self._progress = progress
 
     def survey(self, samples: FixedSamples) -> Layout:
@@ -100,7 +101,8 @@ class Probe:
         with isolated(self._model):
             images = placed(samples.images, self._model)
             found = self._shared_pass(images, _Asked(samples, layout, request, target))
-            results = self._run(request.procedures, images, layout, found.classes, target)
+            seen = ProcedureModel(self, layout, images.detach(), found.classes, target)
+            results = run_procedures(request.procedures, seen)
             modules = named_layers(self._model)
             weights = {name: _kernels(modules[name]) for name in sorted(request.weights)}
         references = self._references(samples, layout, request, target, found.missing)
@@ -185,25 +187,6 @@ class Probe:
                 found.missing[name] = f"{name} {layout.unusable.get(name, 'was not called, or put out no tensor')}"
         found.activations = {name: [t.detach() for t in tensors] for name, tensors in recorder.outputs.items()}
         return found
-
-    def _run(
-        self,
-        procedures: Mapping[str, Procedure],
-        images: Tensor,
-        layout: Layout,
-        classes: Tensor | None,
-        target: Target,
-    ) -> dict[str, Any]:
-        results: dict[str, Any] = {}
-        for key, procedure in procedures.items():
-            # A clone, because the images may be the samples themselves, and the procedure somebody else's.
-            model = ProcedureModel(self, layout, images.detach().clone(), classes, target)
-            try:
-                with recurrent_on_cuda(self._model):
-                    results[key] = procedure(model)
-            except Exception as error:
-                results[key] = error
-        return results
 
     def call(self, images: Tensor, layout: Layout) -> Any:
         """What the model returns for images (N, C, H, W)."""

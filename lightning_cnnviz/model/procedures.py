@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from lightning_cnnviz.model import explaining, measuring
+from lightning_cnnviz.model.backward import recurrent_on_cuda
+from lightning_cnnviz.model.evidence import Procedure
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.targets import Target, of_classes, target_scores
 
@@ -74,3 +76,17 @@ class ProcedureModel:
         if output is None:
             raise ValueError(f"there is no score to explain: {self.layout.reading.reason}")
         return output
+
+
+def run_procedures(procedures: Mapping[str, Procedure], model: ProcedureModel) -> dict[str, Any]:
+    """What each procedure returns, or the error it raised."""
+    results: dict[str, Any] = {}
+    for key, procedure in procedures.items():
+        # A clone, because the images may be the samples themselves, and the procedure somebody else's.
+        own = replace(model, images=model.images.clone())
+        try:
+            with recurrent_on_cuda(model.probe.model):
+                results[key] = procedure(own)
+        except Exception as error:
+            results[key] = error
+    return results

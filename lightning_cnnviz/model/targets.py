@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.arguments import integer, shown
 from lightning_cnnviz.model.readings import Reading
 
 Target: TypeAlias = Literal["predicted", "label"] | int | Sequence[int] | Callable[[Tensor], Tensor]
@@ -115,13 +116,16 @@ def check_target(target: object) -> None:
         if target in ("predicted", "label"):
             return
         raise ValueError(
-            f"target={target!r}: allowed are 'predicted', 'label', a class index, one per sample, or a function"
+            f"target={shown(target)}: allowed are 'predicted', 'label', a class index, one per sample, or a function"
         )
     given = target.tolist() if isinstance(target, (Tensor, np.ndarray, np.generic)) else target
-    classes = list(given) if isinstance(given, Sequence) else [given]
-    classes = [entry.item() if isinstance(entry, (np.generic, Tensor)) else entry for entry in classes]
-    indices = [index for index in classes if isinstance(index, int) and not isinstance(index, bool)]
-    if len(indices) < len(classes):
-        raise TypeError(f"target={target!r}: classes are integers")
-    if min(indices, default=0) < 0:
-        raise ValueError(f"target={target!r}: classes count from 0")
+    classes = list(given) if isinstance(given, Sequence) and not isinstance(given, bytes) else [given]
+    if not classes:
+        raise ValueError(f"target={shown(target)}: allowed is one class per sample, got none")
+    try:
+        for entry in classes:
+            integer("target", entry.item() if isinstance(entry, Tensor) else entry, least=0)
+    except TypeError:
+        raise TypeError(f"target={shown(target)}: classes are integers") from None
+    except ValueError:
+        raise ValueError(f"target={shown(target)}: classes count from 0") from None

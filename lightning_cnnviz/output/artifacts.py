@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+from lightning_cnnviz.arguments import flag, instance, one_of, sequence, shown, text
 
 PictureFormat: TypeAlias = Literal["png", "jpeg", "smallest"]
 """How pictures are stored: exactly, with losses, or each in whichever of the two makes it smaller."""
@@ -81,8 +83,13 @@ class Picture:
 
     def __post_init__(self) -> None:
         # Here, in the view that drew it: the sink's thread would know only that some picture cannot be encoded.
+        _check_words(self.tag, self.remarks)
+        one_of("format", self.format, get_args(PictureFormat))
+        instance("style", self.style, Style, "a Style")
+        text("chapter", self.chapter)
+        text("description", self.description)
         if isinstance(self.figure, np.ndarray):
-            check_rgb(self.figure, f"{self.tag}: image")
+            check_rgb(self.figure, f"{self.tag}: figure")
         elif not callable(getattr(self.figure, "draw", None)):
             raise TypeError(f"{self.tag}: figure must be an RGB array or a figure, got {type(self.figure).__name__}")
 
@@ -113,12 +120,21 @@ class Scalar:
         monitored: whether Lightning logs it, so that callbacks such as ``ModelCheckpoint`` can monitor it under its
             tag.
         detail: whether it is kept with the look, for the page and for ``explain()``, but shown in no logger.
+
+    Raises:
+        TypeError: the value is no number, or the tag no string.
     """
 
     tag: str
     value: float
     monitored: bool = False
     detail: bool = False
+
+    def __post_init__(self) -> None:
+        _check_words(self.tag)
+        flag("monitored", self.monitored)
+        flag("detail", self.detail)
+        object.__setattr__(self, "value", _as_number(self.tag, self.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +151,10 @@ class Note:
     text: str
     remarks: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        _check_words(self.tag, self.remarks)
+        text("text", self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Array:
@@ -142,6 +162,10 @@ class Array:
 
     tag: str
     values: Tensor
+
+    def __post_init__(self) -> None:
+        _check_words(self.tag)
+        instance("values", self.values, Tensor, "a tensor")
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,6 +227,23 @@ class Look:
     time: float
     epoch: int | None
     seen: tuple[Seen, ...]
+
+
+def _as_number(tag: str, value: Any) -> float:
+    """What float() makes of anything but a string: also of an array or a tensor of one number, finite or not."""
+    try:
+        if not isinstance(value, str | bytes):
+            return float(value)
+    except Exception:  # whatever an array of several numbers raises
+        pass
+    raise TypeError(f"{tag}: value must be a number, got {shown(value)}")
+
+
+def _check_words(tag: object, remarks: object = ()) -> None:
+    if not text("tag", tag):
+        raise ValueError("tag must not be empty")
+    for remark in sequence("remarks", remarks, "a sequence of strings", may_be_empty=True):
+        text("every entry of remarks", remark)
 
 
 Artifact: TypeAlias = Picture | Scalar | Note | Array | Look

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lightning_cnnviz.arguments import instance
 from lightning_cnnviz.output.artifacts import Array, Artifact, Look, Note, Picture, Scalar
 from lightning_cnnviz.output.disk import check_room, write_whole
 from lightning_cnnviz.output.encoding import encode, file_extension
@@ -40,6 +41,7 @@ class FileSink(Sink):
     takes = (Picture, Scalar, Note, Look)
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
+        instance("directory", directory, (str, os.PathLike), "a path")
         self.directory = Path(directory)
         self._report = RunReport(self.directory)
         self._gallery = Gallery(self.directory)

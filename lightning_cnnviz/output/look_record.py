@@ -122,18 +122,19 @@ def _of_its_own(picture: Picture, figure: Sheet) -> Group:
 def _sheet(figure: Sheet, tag: str, common: Mapping[str, Any], rows: list[int] | None) -> Iterator[Maps]:
     # What shows the first samples is the same as ever; chosen ones stand for themselves, in the order of the sheet.
     chosen = None if rows is None or rows == list(range(len(rows))) else rows
-    columns = figure.columns if chosen is None else _together(figure.columns)
+    columns = _together(figure.columns)
     for number, column in enumerate(columns):
         name = tag if number == 0 else f"{tag} ({' '.join(column.column_headings) or number})"
-        yield from _column(column, {**common, "tag": name, "title": figure.title, "rows": chosen}, rows is None)
+        is_named = len(figure.columns) > 1 or rows is None
+        yield from _column(column, {**common, "tag": name, "title": figure.title, "rows": chosen}, is_named)
 
 
 def _together(columns: Sequence[drawn.Column]) -> Sequence[drawn.Column]:
-    """Columns of maps of one size as one, so that before and after stand beside each other."""
+    """Columns of maps that look alike as one, so that before and after stand beside each other."""
     if not all(isinstance(column, drawn.Maps) for column in columns):
         return columns
     maps = [column for column in columns if isinstance(column, drawn.Maps)]
-    if len({column.values.shape[2:] for column in maps}) != 1:
+    if len({(one.values.shape[2:], one.kind, one.colormap, one.laying, one.limits, one.scale) for one in maps}) != 1:
         return columns
     values = np.concatenate([column.values for column in maps], axis=1)
     headings = tuple(heading for column in maps for heading in column.headings)
@@ -143,14 +144,13 @@ def _together(columns: Sequence[drawn.Column]) -> Sequence[drawn.Column]:
     return [replace(maps[0], values=values, headings=headings, labels=labels)]
 
 
-def _column(column: drawn.Column, common: Mapping[str, Any], is_own: bool) -> Iterator[Maps]:
+def _column(column: drawn.Column, common: Mapping[str, Any], is_named: bool) -> Iterator[Maps]:
     if isinstance(column, drawn.Maps):
-        named = len(column.headings) > 1 or common["rows"] is not None or is_own
         yield Maps(
             values=column.values,
             limits=column.limits,
             labels=column.labels,
-            columns=column.headings if named else ("",),
+            columns=column.headings if is_named or len(column.headings) > 1 else ("",),
             colormap=column.colormap,
             symmetric=column.kind == "signed",
             smooth=column.smooth,
@@ -163,7 +163,7 @@ def _column(column: drawn.Column, common: Mapping[str, Any], is_own: bool) -> It
         yield Maps(
             values=column.values,
             limits=column.limits,
-            columns=(column.heading if is_own else "",),
+            columns=(column.heading if is_named else "",),
             colormap="gray",
             symmetric=True,
             planes=column.values.shape[1],
@@ -172,7 +172,7 @@ def _column(column: drawn.Column, common: Mapping[str, Any], is_own: bool) -> It
         )
     elif isinstance(column, drawn.Images) and len({picture.shape for picture in column.pictures}) == 1:
         values = np.stack(column.pictures).transpose(0, 3, 1, 2).astype(np.float32)
-        heading = column.heading if is_own else ""
+        heading = column.heading if is_named else ""
         yield Maps(values=values, columns=(heading,), limits=_OF_PICTURES, planes=3, smooth=column.smooth, **common)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from lightning_cnnviz.arguments import shown
 from lightning_cnnviz.output.aim import AimSink
 from lightning_cnnviz.output.comet import CometSink
 from lightning_cnnviz.output.disk import is_remote
@@ -35,7 +36,7 @@ def register_sink(logger_class: str, factory: SinkFactory) -> None:
     if not isinstance(logger_class, str) or not callable(factory):
         raise TypeError(
             "register_sink takes a class name and a function from a logger to a sink, "
-            f"got {logger_class!r} and {factory!r}"
+            f"got logger_class={shown(logger_class)} and factory={shown(factory)}"
         )
     _FACTORIES[logger_class] = factory
 

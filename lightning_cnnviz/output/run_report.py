@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from lightning_cnnviz.output.artifacts import Look
 from lightning_cnnviz.output.disk import check_room, write_whole
 from lightning_cnnviz.output.look_record import encoded
 from lightning_cnnviz.output.record import step_of
+from lightning_cnnviz.output.record_json import from_blob
 from lightning_cnnviz.page.report import MOST_BYTES, RunRecord, Thinning, read_report, report
 
 REPORT = "report.html"
@@ -18,6 +20,23 @@ _FOR_LOOKS = 0.8  # the rest is for the page itself and the samples
 _RENEW_S = 30.0
 _SHARE = 0.02
 """Of the time: a large report on a slow disk is renewed less often."""
+
+
+def report_of(looks: Mapping[str, Look]) -> tuple[bytes, set[str]]:
+    """The page of single looks side by side, and the tags of the pictures whose numbers it has.
+
+    Args:
+        looks: by the name of what was looked at.
+
+    Raises:
+        DrawingError: something in them is other than it should be.
+    """
+    records = {name: encoded(look, 0) for name, look in looks.items()}
+    heads = [from_blob(record.look[0]) for record in records.values()]
+    runs = [RunRecord(name, dict(record.setups), [record.look], is_single=True) for name, record in records.items()]
+    items = {item["tag"] for head in heads for item in head["items"]}
+    sheets = {group["name"] for head in heads for group in head["groups"]}
+    return report(runs), items | sheets
 
 
 class RunReport:

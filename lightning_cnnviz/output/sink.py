@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+from lightning_cnnviz.arguments import shown
 from lightning_cnnviz.output.artifacts import Array, Artifact, Look, Note, Picture, Scalar
 
 KINDS = (Picture, Scalar, Note, Array, Look)
@@ -93,17 +94,28 @@ def check_sinks(sinks: object) -> None:
     """
     if sinks is None:
         return
-    if not isinstance(sinks, Sequence):
-        raise TypeError(f"sinks must be None or a sequence of sinks such as [FileSink('pictures')], got {sinks!r}")
+    if not isinstance(sinks, Sequence) or isinstance(sinks, str | bytes):
+        raise TypeError(f"sinks must be None or a sequence of sinks such as [FileSink('pictures')], got {shown(sinks)}")
     for sink in sinks:
-        if isinstance(sink, type) or not callable(getattr(sink, "write", None)):
-            raise TypeError(f"sinks must hold sinks such as FileSink('pictures'), got {sink!r}")
-        kinds = kinds_taken(sink)
-        if not isinstance(kinds, tuple) or not all(
-            isinstance(kind, type) and issubclass(kind, KINDS) for kind in kinds
-        ):
-            allowed = ", ".join(kind.__name__ for kind in KINDS)
-            raise TypeError(f"{type(sink).__name__}.takes must be a tuple of {allowed}, got {kinds!r}")
+        check_sink("sinks must hold sinks", sink)
+
+
+def check_sink(demand: str, sink: Any) -> None:
+    """Checks one sink.
+
+    Args:
+        demand: the beginning of the message.
+        sink: what came.
+
+    Raises:
+        TypeError: it is none, or takes what is no kind of artifact.
+    """
+    if isinstance(sink, type) or not callable(getattr(sink, "write", None)):
+        raise TypeError(f"{demand} such as FileSink('pictures'), got {shown(sink)}")
+    kinds = kinds_taken(sink)
+    if not isinstance(kinds, tuple) or not all(isinstance(kind, type) and issubclass(kind, KINDS) for kind in kinds):
+        allowed = ", ".join(kind.__name__ for kind in KINDS)
+        raise TypeError(f"{type(sink).__name__}.takes must be a tuple of {allowed}, got {shown(kinds)}")
 
 
 def encodable(artifact: Artifact) -> Artifact:

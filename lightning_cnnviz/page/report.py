@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,8 @@ _ENTRY = "file.js"
 MOST_BYTES = 20 * 10**6
 _IN_BASE64 = 4 / 3
 _FEWEST_LOOKS = 3
+_AROUND = 2_000
+_AROUND_BLOB = 80
 
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([^"]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
@@ -29,11 +31,13 @@ class RunRecord:
         name: of the run.
         setups: the blobs of each setup by its name.
         looks: the blobs of each look, in the order of their steps.
+        is_single: whether there is one look only, without a training around it.
     """
 
     name: str
     setups: dict[str, list[bytes]] = field(default_factory=dict)
     looks: list[list[bytes]] = field(default_factory=list)
+    is_single: bool = False
 
 
 def report(runs: Sequence[RunRecord], most_bytes: int = MOST_BYTES) -> bytes:
@@ -45,9 +49,20 @@ def report(runs: Sequence[RunRecord], most_bytes: int = MOST_BYTES) -> bytes:
             last.
     """
     script, style = bundle(), (_STATIC / "style.css").read_text(encoding="utf-8")
-    left = most_bytes - len(script) - len(style) - sum(_size(blobs) for run in runs for blobs in run.setups.values())
+    # Setups that runs have in common are stored once.
+    setups = {name: blobs for run in runs for name, blobs in run.setups.items()}
+    left = most_bytes - _AROUND - len(script.encode()) - len(style.encode()) - sum(map(_size, setups.values()))
     blobs: list[bytes] = []
-    index = [_indexed(run, thinned(run.looks, left // len(runs)), blobs) for run in runs]
+    numbers = {name: _numbered(setup, blobs) for name, setup in setups.items()}
+    index = [
+        {
+            "name": run.name,
+            "single": run.is_single,
+            "setups": {name: numbers[name] for name in run.setups},
+            "looks": [_numbered(look, blobs) for look in thinned(run.looks, left // len(runs))],
+        }
+        for run in runs
+    ]
     policy = (
         f"default-src 'none'; script-src 'sha256-{_sha256(script)}'; style-src 'sha256-{_sha256(style)}'; img-src blob:"
     )
@@ -89,6 +104,7 @@ def read_report(content: bytes) -> list[RunRecord]:
                 run["name"],
                 {name: [blobs[number] for number in numbers] for name, numbers in run["setups"].items()},
                 [[blobs[number] for number in numbers] for numbers in run["looks"]],
+                run["single"],
             )
             for run in json.loads(index[1])["runs"]
         ]
@@ -156,17 +172,11 @@ def _in_order(name: str, done: list[str]) -> list[str]:
     return done
 
 
-def _indexed(run: RunRecord, looks: Sequence[list[bytes]], blobs: list[bytes]) -> dict[str, object]:
-    def numbered(some: Sequence[bytes]) -> Iterator[int]:
-        for blob in some:
-            blobs.append(blob)
-            yield len(blobs) - 1
-
-    return {
-        "name": run.name,
-        "setups": {name: list(numbered(setup)) for name, setup in run.setups.items()},
-        "looks": [list(numbered(look)) for look in looks],
-    }
+def _numbered(some: Sequence[bytes], blobs: list[bytes]) -> list[int]:
+    """Adds some to the blobs of the file; their numbers."""
+    first = len(blobs)
+    blobs.extend(some)
+    return list(range(first, len(blobs)))
 
 
 def _json(value: object) -> str:
@@ -175,7 +185,7 @@ def _json(value: object) -> str:
 
 
 def _size(blobs: Sequence[bytes]) -> int:
-    return round(sum(map(len, blobs)) * _IN_BASE64) + 60 * len(blobs)
+    return round(sum(map(len, blobs)) * _IN_BASE64) + _AROUND_BLOB * len(blobs)
 
 
 def _sha256(text: str) -> str:

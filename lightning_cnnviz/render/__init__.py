@@ -12,13 +12,14 @@ from lightning_cnnviz.render.charts import Bar, bar_chart
 from lightning_cnnviz.render.colormaps import lookup_table
 from lightning_cnnviz.render.columns import Bars, Column, Images, Kind, Laying, Maps, SignedImages
 from lightning_cnnviz.render.figures import BarSheet, FilmStrip, Frame, HeatTable, Row, Sheet, Tiles
+from lightning_cnnviz.render.fonts import missing_glyphs
 from lightning_cnnviz.render.kernels import draw_rgb_kernels
 from lightning_cnnviz.render.layout import sheet, tiles
 from lightning_cnnviz.render.legend import MaskSheet
 from lightning_cnnviz.render.maps import DrawnMaps, Scale, draw_enlarged, draw_maps, overlay
 from lightning_cnnviz.render.masks import Masks
 from lightning_cnnviz.render.resampling import resize
-from lightning_cnnviz.render.text import format_number, missing_glyphs
+from lightning_cnnviz.render.text import format_number
 
 __all__ = [
     "Bar",

@@ -59,7 +59,8 @@ def bar_chart(bars: Sequence[Bar], *, width: int = 224, height: int = 224, size:
 
 
 def _marked(bar: Bar) -> str:
-    return bar.name if bar.correct is None else f"{'✓' if bar.correct else '✗'} {bar.name}"
+    # The left-to-right mark keeps the sign on the left of names that are written from right to left.
+    return bar.name if bar.correct is None else f"\u200e{'✓' if bar.correct else '✗'} {bar.name}"
 
 
 def _name_block(name: str, width: int, height: int, size: int, color: Color) -> RGB:

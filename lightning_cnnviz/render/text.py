@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from lightning_cnnviz.render.fonts import fonts_of, load_font
 
 if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB
@@ -27,8 +27,8 @@ WRONG: Color = (200, 80, 0)
 """Blue and orange, which all kinds of color vision tell apart; a tick and a cross stand beside them."""
 
 _ELLIPSIS = "…"
+_EMOJI_ASCENT = 0.95  # of the size, above the baseline
 _font: ContextVar[str | None] = ContextVar("font", default=None)
-_NOT_A_CHARACTER = "\uffff"
 
 
 @contextmanager
@@ -52,49 +52,6 @@ def format_number(value: float) -> str:
     return f"{value:.3g}".replace("nan", "NaN").replace("inf", "Inf").replace("-", "−")
 
 
-def missing_glyphs(text: str, font: str | None = None) -> set[str]:
-    """Characters that a font lacks, and that therefore show as a box.
-
-    Args:
-        text: what is to be written, such as all class names in one string.
-        font: path of a font file; ``None`` for DejaVu Sans.
-
-    Returns:
-        The missing characters, without spaces and control characters.
-
-    Raises:
-        ValueError: if ``font`` cannot be loaded.
-
-    Example:
-        >>> missing_glyphs("Hund 狗")
-        {'狗'}
-    """
-    return {char for char in set(_printable(text)) if not char.isspace() and _shows_as_box(char, font)}
-
-
-@lru_cache(maxsize=4096)
-def _shows_as_box(char: str, font: str | None) -> bool:
-    face = load_font(font, 32)
-    return bytes(face.getmask(char)) == bytes(face.getmask(_NOT_A_CHARACTER))
-
-
-@lru_cache(maxsize=128)
-def load_font(font: str | None, size: int) -> ImageFont.FreeTypeFont:
-    """A font file at a size in pixels; ``None`` is the DejaVu Sans that comes with matplotlib."""
-    try:
-        return ImageFont.truetype(_default_font() if font is None else font, size)
-    except OSError as error:
-        raise ValueError(f"font must be the path of a font file that can be loaded, got {font!r}: {error}") from error
-
-
-def _default_font() -> str:
-    # find_spec gives the folder without importing matplotlib, which takes longer than drawing a picture.
-    spec = find_spec("matplotlib")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("the default font comes with matplotlib, which is not installed")
-    return str(Path(spec.submodule_search_locations[0], "mpl-data", "fonts", "ttf", "DejaVuSans.ttf"))
-
-
 def _printable(text: str) -> str:
     """Replace what text layout refuses or draws as a box: line breaks and other controls, lone surrogates."""
     text = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text)
@@ -108,13 +65,29 @@ def text_block(text: str, size: int, color: Color = DARK) -> RGB:
 
 @lru_cache(maxsize=512)  # a look needs some 150; a long title is a tenth of a megabyte
 def _text_block(text: str, size: int, color: Color, font: str | None) -> RGB:
-    face = load_font(font, size)
+    ascent, descent = load_font(font, size).getmetrics()
     text = _printable(text)
-    image = Image.new("RGB", (max(1, math.ceil(face.getlength(text))), sum(face.getmetrics())), "white")
-    ImageDraw.Draw(image).text((0, 0), text, fill=color, font=face)
+    width = max(1, math.ceil(_text_width(text, size, font)))
+    image = Image.new("RGB", (width, ascent + descent), "white")
+    left = 0.0
+    for piece, path in fonts_of(text, font):
+        face = load_font(path, size)
+        if face.size == size:
+            ImageDraw.Draw(image).text((left, ascent), piece, fill=color, font=face, anchor="ls")
+        else:
+            image.paste(_emoji(piece, face, size), (round(left), ascent - round(size * _EMOJI_ASCENT)))
+        left += _piece_width(piece, path, size)
     block = np.asarray(image)
     block.flags.writeable = False
     return block
+
+
+def _emoji(text: str, face: ImageFont.FreeTypeFont, size: int) -> Image.Image:
+    """Text in a font of colored bitmaps, brought to the size of the text around it."""
+    natural = Image.new("RGB", (max(1, math.ceil(face.getlength(text))), sum(face.getmetrics())), "white")
+    ImageDraw.Draw(natural).text((0, 0), text, font=face, embedded_color=True)
+    factor = size / face.size
+    return natural.resize((max(1, round(natural.width * factor)), max(1, round(natural.height * factor))))
 
 
 def text_width(text: str, size: int) -> float:
@@ -124,7 +97,12 @@ def text_width(text: str, size: int) -> float:
 
 @lru_cache(maxsize=8192)
 def _text_width(text: str, size: int, font: str | None) -> float:
-    return load_font(font, size).getlength(_printable(text))
+    return sum(_piece_width(piece, path, size) for piece, path in fonts_of(_printable(text), font))
+
+
+def _piece_width(piece: str, font: str | None, size: int) -> float:
+    face = load_font(font, size)
+    return face.getlength(piece) * size / face.size
 
 
 def line_height(size: int) -> int:

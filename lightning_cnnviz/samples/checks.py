@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,24 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.arguments import integer, sequence, shown
 from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.samples.batches import describe
 from lightning_cnnviz.samples.datasets import Normalization, as_floats, is_normalization
-
-
-def checked_count(name: str, count: int) -> int:
-    """Returns `count` if it is a positive integer; NumPy's integers are, too."""
-    count = checked_integer(name, count)
-    if count < 1:
-        raise ValueError(f"{name} must be at least 1, got {count}")
-    return count
-
-
-def checked_integer(name: str, value: Any) -> int:
-    """Returns `value` as int if it is an integer, of Python's or of NumPy's."""
-    if isinstance(value, bool | np.bool_ | Tensor | np.ndarray) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    return operator.index(value)
 
 
 def checked_images(images: Tensor) -> Tensor:
@@ -70,9 +55,10 @@ def checked_class_names(class_names: Iterable[str] | Mapping[int, str] | None) -
         return None
     if isinstance(class_names, Mapping):
         class_names = _in_order(class_names)
-    names = None if isinstance(class_names, str | bytes) or not isinstance(class_names, Iterable) else [*class_names]
-    if names is None or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"class_names must be a sequence of strings, one per class, got {class_names!r}")
+    what = "a sequence of strings, one per class"
+    names = sequence("class_names", class_names, what)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"class_names must be {what}, got {shown(class_names)}")
     return tuple(printable(name) for name in names)
 
 
@@ -82,7 +68,10 @@ def printable(text: str) -> str:
 
 
 def _in_order(names: Mapping[Any, str]) -> list[str]:
-    indices = sorted(int(index) for index in names)
+    try:
+        indices = sorted(int(index) for index in names)
+    except (TypeError, ValueError):
+        raise TypeError(f"class_names must have class indices as keys, got {shown(names)}") from None
     if indices != list(range(len(names))):
         raise ValueError(f"class_names must have the keys 0 to {len(names) - 1}, got {list(names)}")
     by_index = {int(index): name for index, name in names.items()}
@@ -90,18 +79,18 @@ def _in_order(names: Mapping[Any, str]) -> list[str]:
 
 
 def checked_normalization(
-    mean: Sequence[float] | None, std: Sequence[float] | None, channels: int
+    mean: Sequence[float] | None, std: Sequence[float] | None, channels: int | None
 ) -> Normalization | None:
-    """Returns `mean` and `std` as tuples if they can be undone on images of so many channels."""
+    """Returns `mean` and `std` as tuples if they can be undone on images of so many channels; None: not known yet."""
     if mean is None and std is None:
         return None
     if mean is None or std is None:
-        raise ValueError(f"mean and std must be given together, got mean={mean!r} and std={std!r}")
+        raise ValueError(f"mean and std must be given together, got mean={shown(mean)} and std={shown(std)}")
     means, deviations = as_floats(mean), as_floats(std)
     if means is None or deviations is None:
-        raise TypeError(f"mean and std must be sequences of numbers, got mean={mean!r} and std={std!r}")
+        raise TypeError(f"mean and std must be sequences of numbers, got mean={shown(mean)} and std={shown(std)}")
     for name, numbers in (("mean", means), ("std", deviations)):
-        if len(numbers) not in (1, channels):
+        if channels is not None and len(numbers) not in (1, channels):
             raise ValueError(
                 f"{name} must have 1 or {channels} numbers, one per channel, got {len(numbers)}: {numbers}"
             )
@@ -114,6 +103,9 @@ def checked_originals(originals: Sequence[RGB] | None, count: int) -> tuple[RGB,
     """Returns copies of `originals` if they are `count` pictures of shape (H, W, 3), uint8."""
     if originals is None:
         return None
+    without_length = not hasattr(originals, "__len__") or getattr(originals, "ndim", 1) == 0
+    if isinstance(originals, str | bytes | Mapping) or without_length:
+        raise TypeError(f"originals must be {count} pictures, one per image, got {shown(originals)}")
     if len(originals) != count:
         raise ValueError(f"originals must be {count} pictures, one per image, got {len(originals)}")
     for index, picture in enumerate(originals):
@@ -141,24 +133,24 @@ def checked_boxes(boxes: Tensor | None, originals: tuple[RGB, ...] | None) -> Te
     return edges
 
 
-def checked_bands(bands: Iterable[Any] | None, channels: int) -> tuple[int, int, int] | None:
-    """Returns the three channels shown as red, green and blue."""
+def checked_bands(bands: Iterable[Any] | None, channels: int | None) -> tuple[int, int, int] | None:
+    """Returns the three channels, of so many, shown as red, green and blue; None: it is not known yet of how many."""
     if bands is None:
         return None
-    numbers = [] if isinstance(bands, str) else [checked_integer("bands", band) for band in bands]
-    if len(numbers) != 3 or not all(0 <= band < channels for band in numbers):
-        raise ValueError(
-            f"bands must be three channels of 0 to {channels - 1}, shown as red, green and blue, got {bands!r}"
-        )
+    of_all = "" if channels is None else f" of 0 to {channels - 1}"
+    what = f"three channels{of_all}, shown as red, green and blue"
+    numbers = [integer("every entry of bands", band) for band in sequence("bands", bands, what)]
+    if len(numbers) != 3 or min(numbers) < 0 or (channels is not None and max(numbers) >= channels):
+        raise ValueError(f"bands must be {what}, got {shown(bands)}")
     return numbers[0], numbers[1], numbers[2]
 
 
-def checked_copies(copies: Mapping[str, Tensor] | None, images: Tensor) -> dict[str, Tensor]:
+def checked_copies(copies: Mapping[str, Tensor], images: Tensor) -> dict[str, Tensor]:
     """Returns copies of changed versions of all images, by name."""
     checked = {}
-    for name, changed in (copies or {}).items():
+    for name, changed in copies.items():
         if not isinstance(name, str):
-            raise TypeError(f"perturbed must have names as keys, got {name!r}")
+            raise TypeError(f"perturbed must have names as keys, got {shown(name)}")
         if not isinstance(changed, Tensor) or changed.shape != images.shape or not changed.is_floating_point():
             raise ValueError(
                 f"perturbed[{name!r}] must be a floating point tensor of the images' shape {tuple(images.shape)}, "

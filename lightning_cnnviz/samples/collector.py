@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.arguments import integer
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, Form, read_batch
-from lightning_cnnviz.samples.checks import checked_count, own_copy
+from lightning_cnnviz.samples.checks import own_copy
 from lightning_cnnviz.samples.fixed import FixedSamples
 from lightning_cnnviz.samples.origin import Origin
 from lightning_cnnviz.samples.truth import read_truth, split
@@ -61,7 +62,7 @@ class SampleCollector:
         *,
         most: int | None = None,
     ) -> None:
-        self.least = checked_count("count", count)
+        self.least = integer("count", count, least=1)
         self.most = max(self.least, most or 0)
         self.count = self.most
         self._image_key = image_key

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.arguments import all_indices, flag, function, integer, optional_key, required_key, shown, text
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, describe
-from lightning_cnnviz.samples.checks import checked_count
 from lightning_cnnviz.samples.copies import CopiedSamples
 from lightning_cnnviz.samples.origin import AS_THE_MODEL_SEES, Origin, RawBatch
 from lightning_cnnviz.samples.perturbations import Corner, Mark, Patch, Perturbation
@@ -108,14 +108,16 @@ class FixedSamples(CopiedSamples):
             ValueError: if both `indices` and `per_class` are given, an index is out of range, or the items are not
                 images of one shape.
         """
-        if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
+        if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__") or getattr(dataset, "ndim", 1) == 0:
             raise TypeError(f"dataset must have a length and be read by index, got {describe(dataset)}")
+        image_key, label_key = required_key("image_key", image_key), optional_key("label_key", label_key)
+        flag("apply_batch_hooks", apply_batch_hooks)
         if indices is not None and per_class is not None:
             raise ValueError(
-                f"give indices or per_class, not both: got indices={indices!r} and per_class={per_class!r}"
+                f"give indices or per_class, not both: got indices={shown(indices)} and per_class={shown(per_class)}"
             )
         if per_class is not None:
-            indices = first_per_class(dataset, checked_count("per_class", per_class), image_key, label_key)
+            indices = first_per_class(dataset, integer("per_class", per_class, least=1), image_key, label_key)
         elif indices is None:
             indices = range(min(DEFAULT_COUNT, len(dataset)))
         images, truth, origin = read_items(dataset, indices, image_key, label_key)
@@ -165,12 +167,14 @@ class FixedSamples(CopiedSamples):
             TypeError: if `paths` is a single path.
             ValueError: if a file cannot be read, or the transformed pictures are not images of one shape.
         """
+        function("transform", transform, "a function from a PIL image to a tensor")
+        flag("apply_batch_hooks", apply_batch_hooks)
         images, originals, boxes = read_files(paths, transform)
-        indices = None if labels is None else torch.as_tensor(labels)
-        raw = RawBatch((images, torch.zeros(len(images), dtype=torch.int64) if indices is None else indices))
+        classes = None if labels is None else torch.tensor(all_indices("labels", labels))
+        raw = RawBatch((images, torch.zeros(len(images), dtype=torch.int64) if classes is None else classes))
         samples = cls(
             images,
-            indices,
+            classes,
             class_names=class_names,
             mean=mean,
             std=std,
@@ -211,9 +215,10 @@ class FixedSamples(CopiedSamples):
                     [0., 1., 1.],
                     [0., 0., 0.]])
         """
+        text("name", name)
         if patch is None:
             if not isinstance(at, str):
-                raise ValueError(f"at={at!r} needs a patch: without one, at is a corner such as 'top left'")
+                raise ValueError(f"at={shown(at)} needs a patch: without one, at is a corner such as 'top left'")
             return self.with_perturbed(**{name: Mark(at=at)})
         return self.with_perturbed(**{name: Patch(patch, at)})
 
@@ -223,6 +228,6 @@ class FixedSamples(CopiedSamples):
         Raises:
             ValueError: there are none of that name.
         """
-        if name not in self.perturbed:
-            raise ValueError(f"there is no perturbed copy {name!r}: there are {list(self.perturbed)}")
+        if text("name", name) not in self.perturbed:
+            raise ValueError(f"name: there is no perturbed copy {name!r}: there are {list(self.perturbed)}")
         return self.with_images(self.perturbed[name])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
+
+from lightning_cnnviz.arguments import all_indices, integer, number, one_of, sequence, shown
 
 if TYPE_CHECKING:
     from lightning_cnnviz.samples.shown import ShownSamples
@@ -51,9 +53,9 @@ class Mark(Perturbation):
     fill: Fill = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.size <= 1:
-            raise ValueError(f"size must be above 0 and at most 1, got {self.size!r}")
-        _check_corner(self.at)
+        number("size", self.size, above=0, most=1)
+        one_of("at", self.at, get_args(Corner))
+        _check_fill(self.fill)
 
     def __call__(self, samples: ShownSamples) -> Tensor:
         """Returns the images with the mark."""
@@ -74,10 +76,17 @@ class Patch(Perturbation):
     """
 
     def __init__(self, pixels: Tensor, at: Corner | tuple[int, int] = "bottom right") -> None:
-        if not isinstance(pixels, Tensor) or pixels.ndim != 3 or pixels.numel() == 0:
-            raise ValueError(f"patch must be a tensor of shape (C, h, w), got {getattr(pixels, 'shape', pixels)!r}")
+        if not isinstance(pixels, Tensor) or pixels.ndim != 3 or pixels.numel() == 0 or pixels.is_complex():
+            got = tuple(pixels.shape) if isinstance(pixels, Tensor) else shown(pixels)
+            raise ValueError(f"pixels of a patch must be a tensor of shape (C, h, w), got {got}")
         if isinstance(at, str):
-            _check_corner(at)
+            one_of("at", at, get_args(Corner))
+        else:
+            what = "a corner, or the row and the column of a pixel"
+            places = [integer("at", place) for place in sequence("at", at, what)]
+            if len(places) != 2:
+                raise ValueError(f"at must be {what}, got {shown(at)}")
+            at = places[0], places[1]
         self.pixels, self.at = pixels, at
 
     def __call__(self, samples: ShownSamples) -> Tensor:
@@ -113,9 +122,13 @@ class Occlusion(Perturbation):
 
     def __post_init__(self) -> None:
         if self.box is not None:
-            left, top, right, bottom = self.box
+            what = "left, top, right, bottom within 0..1"
+            edges = [number("every edge of box", edge) for edge in sequence("box", self.box, what)]
+            left, top, right, bottom = edges if len(edges) == 4 else (1.0, 1.0, 0.0, 0.0)
             if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-                raise ValueError(f"box must be left, top, right, bottom within 0..1, got {self.box!r}")
+                raise ValueError(f"box must be {what}, got {shown(self.box)}")
+        if self.fill is not None:
+            _check_fill(self.fill)
 
     def __call__(self, samples: ShownSamples) -> Tensor:
         """Returns the images with the part covered."""
@@ -141,6 +154,10 @@ class Background(Perturbation):
 
     fill: Fill | None = None
 
+    def __post_init__(self) -> None:
+        if self.fill is not None:
+            _check_fill(self.fill)
+
     def __call__(self, samples: ShownSamples) -> Tensor:
         """Returns the images with another background."""
         inside = _regions(samples, "Background()")
@@ -159,6 +176,10 @@ class Recolor(Perturbation):
     """
 
     order: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.order is not None:
+            all_indices("order", self.order, "a sequence of channels")
 
     def __call__(self, samples: ShownSamples) -> Tensor:
         """Returns the images in other colors."""
@@ -209,9 +230,10 @@ def _regions(samples: ShownSamples, who: str) -> Tensor:
     return samples.regions
 
 
-def _check_corner(at: object) -> None:
-    if at not in get_args(Corner):
-        raise ValueError(f"at must be one of {', '.join(map(repr, get_args(Corner)))}, got {at!r}")
+def _check_fill(fill: object) -> None:
+    several = isinstance(fill, Iterable) and not isinstance(fill, str)
+    for shade in sequence("fill", fill, "a shade, or one for each channel") if several else [fill]:
+        number("fill", shade)
 
 
 def _corner(at: Corner, size: tuple[int, int], whole: tuple[int, int]) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from lightning_cnnviz.arguments import instance, integer, sequence, shown
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.samples.batches import (
@@ -47,10 +47,11 @@ def read_items(
     """
     indices = _checked_indices(indices, len(dataset))
     with process_state_preserved():
-        items = [dataset[index] for index in indices]
+        items = [_item(dataset, index) for index in indices]
         raw = _collated(items)
-    names = [f"item {index} of dataset, image_key={image_key!r}" for index in indices]
-    images = _stack(names, [find_image(item, image_key) for item in items], bytes_allowed=True)
+    names = [f"item {index} of dataset, image_key={image_key!r}," for index in indices]
+    found = [_image(item, index, image_key) for index, item in zip(indices, items, strict=True)]
+    images = _stack(names, found, bytes_allowed=True)
     labels = [find_label(item, image_key, label_key) for item in items]
     truth = read_truth([_as_label(label) for label in labels], len(items))
     form = Form() if images.is_floating_point() else Form(images.dtype)
@@ -70,14 +71,22 @@ def read_files(
         ValueError: if there are no paths, a file cannot be read, or the results are not images of one shape.
     """
     if isinstance(paths, str | os.PathLike):
-        raise TypeError(f"paths must be a sequence of paths, got the single path {paths!r}: write [path]")
-    if not paths:
-        raise ValueError("paths must name at least one file, got none")
+        raise TypeError(f"paths must be a sequence of paths, got the single path {shown(paths)}: write [path]")
+    paths = sequence("paths", paths, "a sequence of paths")
+    for path in paths:
+        instance("every entry of paths", path, (str, os.PathLike), "a path")
     pictures = [_read_picture(path) for path in paths]
     with process_state_preserved():
-        images = [transform(picture) for picture in pictures]
+        images = [_transformed(transform, picture, path) for picture, path in zip(pictures, paths, strict=True)]
     stacked = _stack([f"transform of {os.fspath(path)}" for path in paths], images)
     return stacked, [np.asarray(picture) for picture in pictures], _boxes(transform, pictures, stacked)
+
+
+def _transformed(transform: Callable[[Image.Image], Any], picture: Image.Image, path: object) -> Any:
+    try:
+        return transform(picture)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"transform fails on {path}: {type(error).__name__}: {error}") from error
 
 
 def _boxes(transform: object, pictures: Sequence[Image.Image], images: Tensor) -> list[Box] | str:
@@ -168,13 +177,27 @@ def _collated(items: Sequence[object]) -> object:
         return None
 
 
-def _checked_indices(indices: Sequence[int], length: int) -> list[int]:
+def _item(dataset: MapDataset, index: int) -> object:
     try:
-        checked = [operator.index(index) for index in indices]
+        return dataset[index]
+    except LookupError as error:
+        raise ValueError(f"dataset has the length {len(dataset)}, but no item {index}: {error!r}") from error
+
+
+def _image(item: object, index: int, image_key: int | str) -> object:
+    try:
+        return find_image(item, image_key)
+    except ValueError as error:
+        raise ValueError(f"item {index} of dataset: {error}") from error
+
+
+def _checked_indices(indices: Sequence[int], length: int) -> list[int]:
+    if not length:
+        raise ValueError("dataset is empty: there are no items to take")
+    try:
+        checked = [integer("indices", index) for index in sequence("indices", indices, "integers")]
     except TypeError:
-        raise TypeError(f"indices must be integers, got {indices!r}") from None
-    if not checked:
-        raise ValueError("there are no items to take: the dataset or indices is empty")
+        raise TypeError(f"indices must be integers, got {shown(indices)}") from None
     for index in checked:
         if not 0 <= index < length:
             raise ValueError(f"indices must lie in 0..{length - 1}, the items of dataset, got {index}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.arguments import instance
 from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.samples.checks import (
     checked_bands,
@@ -58,6 +59,12 @@ class ShownSamples:
         truth: Truth | None = None,
         origin: Origin | None = None,
     ) -> None:
+        if truth is not None:
+            instance("truth", truth, Truth, "a Truth")
+        if origin is not None:
+            instance("origin", origin, Origin, "an Origin")
+        if perturbed is not None:
+            instance("perturbed", perturbed, Mapping, "a mapping from names to images or perturbations")
         self.images = checked_images(images)
         self.class_names = checked_class_names(class_names)
         labels, truth = labels_and_truth(labels, truth, len(images))

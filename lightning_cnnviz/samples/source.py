@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.samples.checks import checked_bands, checked_class_names, checked_count
+from lightning_cnnviz.arguments import integer
+from lightning_cnnviz.samples.checks import checked_bands, checked_class_names, checked_normalization
 from lightning_cnnviz.samples.collector import SampleCollector
 from lightning_cnnviz.samples.datasets import count_classes
 from lightning_cnnviz.samples.fixed import FixedSamples
@@ -60,8 +61,9 @@ class SampleSource:
             "class_names": checked_class_names(class_names),
             "mean": mean,
             "std": std,
-            "bands": None if bands is None else checked_bands(bands, max(bands, default=0) + 1),
+            "bands": checked_bands(bands, None),
         }
+        checked_normalization(mean, std, None)
         self._keys = (image_key, label_key)
         self._given: FixedSamples | None = None
         self._collector: SampleCollector | None = None
@@ -71,7 +73,8 @@ class SampleSource:
         if isinstance(given, FixedSamples):
             self._given = given.with_display_defaults(**self._display)
         else:
-            self._collector = SampleCollector(checked_count("samples", given), image_key, label_key, most=most)
+            count = integer("samples", given, least=1)
+            self._collector = SampleCollector(count, image_key, label_key, most=most)
 
     @property
     def is_given(self) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from lightning_cnnviz.arguments import instance, one_of
 
 TruthKind: TypeAlias = Literal["classes", "multi_hot", "soft", "values", "masks", "pictures", "boxes"]
 """What the truth of an image is: one class, several classes or a yes, shares of classes, numbers to be predicted, a
@@ -35,6 +37,12 @@ class Truth:
     kind: TruthKind
     values: Tensor | tuple[Tensor, ...]
     classes: tuple[Tensor, ...] | None = None
+
+    def __post_init__(self) -> None:
+        one_of("kind", self.kind, get_args(TruthKind))
+        instance("values", self.values, (Tensor, tuple), "a tensor, or a tuple of them")
+        if self.classes is not None:
+            instance("classes", self.classes, tuple, "None or a tuple of tensors")
 
     def __len__(self) -> int:
         return len(self.values)

@@ -27,16 +27,11 @@ def through_batch_hooks(trainer: Any, pl_module: LightningModule, samples: Fixed
         The samples as the model takes them, and what the user is to be told; an empty text where there are no hooks.
     """
     raw = samples.origin.raw
-    owners = [_owner(trainer, pl_module, hook) for hook in (_BEFORE, _AFTER)]
+    owners = _owners(getattr(trainer, "datamodule", None), pl_module)
     if raw is None or owners == [None, None]:
         return samples, ""
     with isolated(pl_module), torch.no_grad(), _as_in_validation(trainer):
-        batch = move_data_to_device(raw.batch, torch.device("cpu"))
-        if owners[0] is not None:
-            batch = owners[0].on_before_batch_transfer(batch, 0)
-        batch = move_data_to_device(batch, pl_module.device)
-        if owners[1] is not None:
-            batch = owners[1].on_after_batch_transfer(batch, 0)
+        batch = _transferred(owners, pl_module, move_data_to_device(raw.batch, torch.device("cpu")))
         images = read_batch(batch, raw.image_key, raw.label_key).images.detach().cpu()
     if len(images) != len(samples):
         raise ValueError(f"the batch hooks made {len(images)} images of {len(samples)}")
@@ -50,12 +45,22 @@ def through_batch_hooks(trainer: Any, pl_module: LightningModule, samples: Fixed
     return samples.hooked(images, normalization, keep_originals=same_places), told
 
 
-def _owner(trainer: Any, pl_module: LightningModule, hook: str) -> Any:
-    datamodule = getattr(trainer, "datamodule", None)
-    for one in (datamodule, pl_module):
-        if one is not None and is_overridden(hook, one):
-            return one
-    return None
+def batch_as_in_validation(datamodule: Any, pl_module: LightningModule, batch: Any) -> Any:
+    """A batch as the hooks of the datamodule or of the model hand it over."""
+    return _transferred(_owners(datamodule, pl_module), pl_module, batch)
+
+
+def _owners(datamodule: Any, pl_module: LightningModule) -> list[Any]:
+    """Whose hooks are called before and after the transfer, None for nobody's."""
+    given = [one for one in (datamodule, pl_module) if one is not None]
+    return [next((one for one in given if is_overridden(hook, one)), None) for hook in (_BEFORE, _AFTER)]
+
+
+def _transferred(owners: list[Any], pl_module: LightningModule, batch: Any) -> Any:
+    if owners[0] is not None:
+        batch = owners[0].on_before_batch_transfer(batch, 0)
+    batch = move_data_to_device(batch, pl_module.device)
+    return batch if owners[1] is None else owners[1].on_after_batch_transfer(batch, 0)
 
 
 def _names(owners: list[Any]) -> list[str]:

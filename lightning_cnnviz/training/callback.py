@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, get_args
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
+import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lightning_cnnviz.model.entry import Forward, check_forward
+from lightning_cnnviz.arguments import flag, one_of, optional_key, positive, required_key, text
+from lightning_cnnviz.model.entry import Forward, check_reading
 from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import PictureFormat
 from lightning_cnnviz.output.sink import Sink, check_sinks
-from lightning_cnnviz.render.text import load_font
 from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples, SampleSource
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
-from lightning_cnnviz.training.checks import check_distinct, check_share, check_views
+from lightning_cnnviz.training.checks import check_distinct, check_share, check_views, refusing
 from lightning_cnnviz.training.failures import Failures, OnError, batch_entry, entry
 from lightning_cnnviz.training.looks import look
 from lightning_cnnviz.training.memory import Memory, restore, saved
@@ -29,7 +29,7 @@ from lightning_cnnviz.training.session import Session
 from lightning_cnnviz.training.validation_watching import ValidationWatching
 from lightning_cnnviz.training.watching import Watching
 from lightning_cnnviz.views import View, default_views
-from lightning_cnnviz.views.base import one_of, positive
+from lightning_cnnviz.views.base import check_font
 
 _unattached = itertools.count(1)
 
@@ -106,25 +106,27 @@ class CNNVisualizer(Callback):
     ) -> None:
         super().__init__()
         tag_prefix = "" if tag_prefix is None else tag_prefix  # `null` is how configuration files leave something out
-        try:
-            positive("show", show)
-            positive("every_n_epochs", every_n_epochs)
+        with refusing(type(self).__name__):
+            show = positive("show", show)
+            every_n_epochs = positive("every_n_epochs", every_n_epochs)
+            flag("log_untrained", log_untrained)
+            text("tag_prefix", tag_prefix)
             one_of("on_error", on_error, get_args(OnError))
             one_of("picture_format", picture_format, get_args(PictureFormat))
             check_share("max_overhead", max_overhead)
-            load_font(font, size=16)
-            one_of("output", output, get_args(OutputKind))
-            check_forward(forward)
+            check_font(font)
+            output_key = optional_key("output_key", output_key)
+            check_reading(output, forward)
+            image_key, label_key = required_key("image_key", image_key), optional_key("label_key", label_key)
             check_target(target)
             check_views(views)
             check_distinct(views)
             check_sinks(sinks)
             # Numbers may want more samples than are to be drawn.
-            wanting = (
-                views if isinstance(target, str | int) or callable(target) else None
-            )  # else a class for each sample
+            one_class = callable(target) or np.ndim(target) == 0
+            wanting = views if one_class else None  # else a class for each sample
             taken, most = (samples, None) if isinstance(samples, FixedSamples) else counts_to_take(samples, wanting)
-            self.show = show if isinstance(samples, FixedSamples) else min(show, samples)
+            self.show = show if isinstance(samples, FixedSamples) else min(show, int(samples))
             self.sampling = Sampling(
                 self,
                 partial(
@@ -142,8 +144,6 @@ class CNNVisualizer(Callback):
                 has_keys=image_key != DEFAULT_IMAGE_KEY or label_key not in (DEFAULT_LABEL_KEY, None),
                 has_display=any(given is not None for given in (class_names, mean, std, bands)),
             )
-        except (ValueError, TypeError) as error:
-            raise MisconfigurationException(f"{type(self).__name__}: {error}") from error
         self.views = default_views() if views is None else list(views)
         self.target = target
         self.log_untrained = log_untrained

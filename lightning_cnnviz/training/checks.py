@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import get_args
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from lightning_cnnviz.arguments import number, shown
 from lightning_cnnviz.look import check_classes, check_views
-from lightning_cnnviz.output.artifacts import Scalar
+from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.views import View
 
-__all__ = ["check_artifact", "check_classes", "check_distinct", "check_share", "check_views"]
+__all__ = ["check_artifact", "check_classes", "check_distinct", "check_share", "check_views", "refusing"]
+
+
+@contextmanager
+def refusing(callback: str) -> Iterator[None]:
+    """Refuses, in the name of a callback, what the checks of arguments inside refuse.
+
+    Raises:
+        MisconfigurationException: one of them does.
+    """
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise MisconfigurationException(f"{callback}: {error}") from error
 
 
 def check_share(name: str, share: float | None) -> None:
-    """Checks a share of something.
+    """Checks a share of something, or None.
 
     Raises:
+        TypeError: it is neither a number nor None.
         ValueError: it is not above 0 and at most 1.
     """
-    if share is not None and not 0 < share <= 1:
-        raise ValueError(f"{name} must be above 0 and at most 1, got {share!r}")
+    if share is not None:
+        number(name, share, above=0, most=1)
 
 
 def check_distinct(views: Sequence[View] | None) -> None:
@@ -37,13 +55,7 @@ def check_artifact(artifact: object) -> None:
     """Checks what a view gave, so that what is wrong with it costs that view and nobody else.
 
     Raises:
-        TypeError: it is no artifact, or its tag, a remark or a number is none.
+        TypeError: it is no artifact.
     """
-    tag = getattr(artifact, "tag", None)
-    if not isinstance(tag, str) or not tag or not dataclasses.is_dataclass(artifact):
-        raise TypeError(f"draw() must give pictures, numbers, notes and arrays, each under a tag, got {artifact!r:.80}")
-    for remark in getattr(artifact, "remarks", ()):
-        if not isinstance(remark, str):
-            raise TypeError(f"{tag}: remarks must be strings, got {remark!r:.80}")
-    if isinstance(artifact, Scalar):
-        float(artifact.value)
+    if not isinstance(artifact, get_args(Artifact)):
+        raise TypeError(f"draw() must give pictures, numbers, notes and arrays, got {shown(artifact)}")

@@ -252,8 +252,6 @@ def _placed(
             f"{free}: give one of them another tag_prefix",
             about=f"the tag of {shown.view.name} {id(callback)}",
         )
-    if isinstance(artifact, Scalar):
-        return dataclasses.replace(artifact, tag=free, value=float(artifact.value))
     if isinstance(artifact, Picture):
         return dataclasses.replace(
             artifact,

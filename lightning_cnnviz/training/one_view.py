@@ -17,6 +17,7 @@ from lightning_cnnviz.model.layers import LayerSpec
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.callback import CNNVisualizer
+from lightning_cnnviz.training.checks import refusing
 from lightning_cnnviz.views import FeatureMaps, Filters, GradCAM, Prototypes, Saliency, View
 from lightning_cnnviz.views.saliency import Baseline, Drawing, Method
 
@@ -58,7 +59,8 @@ class FeatureMapCallback(CNNVisualizer):
         reshape: Sequence[int] | None = None,
         **options: Any,
     ) -> None:
-        view = FeatureMaps(layers, channels, sample=sample, scale=scale, colormap=colormap, reshape=reshape)
+        with refusing(type(self).__name__):
+            view = FeatureMaps(layers, channels, sample=sample, scale=scale, colormap=colormap, reshape=reshape)
         super().__init__([view], **options)
 
 
@@ -75,7 +77,9 @@ class FilterCallback(CNNVisualizer):
         colormap: str = "gray",
         **options: Any,
     ) -> None:
-        super().__init__([Filters(layers, filters=filters, scale=scale, colormap=colormap)], **options)
+        with refusing(type(self).__name__):
+            view = Filters(layers, filters=filters, scale=scale, colormap=colormap)
+        super().__init__([view], **options)
 
 
 @_documented_as(Saliency)
@@ -95,16 +99,17 @@ class SaliencyCallback(CNNVisualizer):
         scale: Scale = "each",
         **options: Any,
     ) -> None:
-        view = Saliency(
-            method,
-            reduction,
-            steps=steps,
-            noise=noise,
-            baseline=baseline,
-            colormap=colormap,
-            alpha=alpha,
-            scale=scale,
-        )
+        with refusing(type(self).__name__):
+            view = Saliency(
+                method,
+                reduction,
+                steps=steps,
+                noise=noise,
+                baseline=baseline,
+                colormap=colormap,
+                alpha=alpha,
+                scale=scale,
+            )
         super().__init__([view], **options)
 
 
@@ -123,7 +128,8 @@ class GradCAMCallback(CNNVisualizer):
         reshape: Sequence[int] | None = None,
         **options: Any,
     ) -> None:
-        view = GradCAM(layers, variant, colormap=colormap, alpha=alpha, scale=scale, reshape=reshape)
+        with refusing(type(self).__name__):
+            view = GradCAM(layers, variant, colormap=colormap, alpha=alpha, scale=scale, reshape=reshape)
         super().__init__([view], **options)
 
 
@@ -141,7 +147,8 @@ class PrototypeCallback(CNNVisualizer):
         colormap: str = "gray",
         **options: Any,
     ) -> None:
-        view = Prototypes(classes, regularization, optimizer=optimizer, steps=steps, colormap=colormap)
+        with refusing(type(self).__name__):
+            view = Prototypes(classes, regularization, optimizer=optimizer, steps=steps, colormap=colormap)
         super().__init__([view], **options)
 
 
@@ -166,16 +173,18 @@ class DriftCallback(CNNVisualizer):
         details: bool = False,
         **options: Any,
     ) -> None:
-        count = min(len(samples), MOST_SAMPLES) if isinstance(samples, FixedSamples) else samples
-        drift = Drift(
-            layers,
-            reference,
-            maps=maps,
-            alarm=alarm,
-            on_alarm=on_alarm,
-            false_alarms=false_alarms,
-            samples=count,
-            details=details,
-        )
+        with refusing(type(self).__name__):
+            count = min(len(samples), MOST_SAMPLES) if isinstance(samples, FixedSamples) else samples
+            drift = Drift(
+                layers,
+                reference,
+                maps=maps,
+                alarm=alarm,
+                on_alarm=on_alarm,
+                false_alarms=false_alarms,
+                samples=count,
+                details=details,
+            )
+            timeline = Timeline(feature_layers=layers)
         taken = DEFAULT_SAMPLES if samples is None else samples
-        super().__init__([drift, Timeline(feature_layers=layers), Flips()], taken, **options)
+        super().__init__([drift, timeline, Flips()], taken, **options)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.trainer.states import TrainerFn
 
+from lightning_cnnviz.arguments import integer
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.layers import ArgumentError
+from lightning_cnnviz.render.fonts import missing_glyphs_remark
 from lightning_cnnviz.samples import FixedSamples, SampleSource, same_samples
-from lightning_cnnviz.samples.checks import checked_count
 from lightning_cnnviz.training.batch_hooks import through_batch_hooks
 from lightning_cnnviz.views import View
 
@@ -143,9 +144,9 @@ class Sampling:
                 self._few = samples, known
         self.source.differ = False
         self._callback.memory.meet(samples)
-        note = samples.display_note()
-        if note is not None:
-            session.outlet.say(note)
+        for note in (samples.display_note(), missing_glyphs_remark(samples.class_names, self._callback.font)):
+            if note is not None:
+                session.outlet.say(note)
         self.tell(session)
         return samples
 
@@ -201,7 +202,7 @@ def counts_to_take(samples: int, views: Sequence[View] | None) -> tuple[int, int
         ValueError: it is below 1.
     """
     views = views or ()
-    least = max([checked_count("samples", samples), *(view.wanted_samples for view in views)])
+    least = max([integer("samples", samples, least=1), *(view.wanted_samples for view in views)])
     return least, max([least, *(view.most_samples for view in views)])
 
 

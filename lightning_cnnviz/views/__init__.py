@@ -16,6 +16,7 @@ from lightning_cnnviz.views.predictions import Predictions
 from lightning_cnnviz.views.prototypes import Prototypes
 from lightning_cnnviz.views.saliency import Saliency
 from lightning_cnnviz.views.sample_cards import SampleCards
+from lightning_cnnviz.views.top_patches import TopPatches
 from lightning_cnnviz.views.worst_mistakes import WorstMistakes
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Prototypes",
     "Saliency",
     "SampleCards",
+    "TopPatches",
     "View",
     "WorstMistakes",
     "default_views",

@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import count_or_indices, flag, integer, layer_names, number, one_of, positive
 from lightning_cnnviz.methods.activation_maximization import Maximized, Regularizers, maximize_activations
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
 from lightning_cnnviz.model.layers import Layer, LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Maps, Scale, SignedImages, Tiles, format_number
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, one_of, positive
+from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.common import most_varied, picture_of, to_numpy
 
 CLIPPED_FROM = 0.995  # the share of an image's pixels that are drawn unclipped
@@ -74,24 +75,19 @@ class ActivationMaximization(View):
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
         one_of("scale", scale, ("each", "shared"))
-        for name, value in (("jitter", jitter), ("blur", blur), ("total_variation", total_variation)):
-            if value < 0:
-                raise ValueError(f"{name} must not be negative, got {value!r}")
-        if rate <= 0:
-            raise ValueError(f"rate must be positive, got {rate!r}")
+        self.rate = number("rate", rate, above=0)
+        self.jitter = integer("jitter", jitter, least=0)
+        self.blur = number("blur", blur, least=0)
+        self.total_variation = number("total_variation", total_variation, least=0)
         if rate * total_variation > STABLE_SMOOTHING:
             raise ValueError(
                 f"total_variation must be at most {STABLE_SMOOTHING}/rate = {STABLE_SMOOTHING / rate:g}, "
                 f"got {total_variation!r}: stronger smoothing overshoots"
             )
-        self.layers = layers
-        self.channels = positive("channels", channels) if isinstance(channels, int) else tuple(channels)
+        self.layers = layer_names("layers", layers)
+        self.channels = count_or_indices("channels", channels)
         self.steps = positive("steps", steps)
-        self.rate = rate
-        self.jitter = jitter
-        self.blur = blur
-        self.total_variation = total_variation
-        self.decorrelated = decorrelated
+        self.decorrelated = flag("decorrelated", decorrelated)
         self.scale = scale
         self._channels: dict[str, list[int]] = {}
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import positive, text
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.overheard import Answered
 from lightning_cnnviz.output.artifacts import Artifact
+from lightning_cnnviz.render import lookup_table
+from lightning_cnnviz.render.fonts import load_font
 from lightning_cnnviz.samples import FixedSamples
 
 
@@ -116,49 +119,26 @@ class View(ABC):
         return f"{self.name}({arguments})"
 
 
-def positive(name: str, value: int) -> int:
-    """The value, if it is a positive integer.
+def color_map(value: str) -> str:
+    """An argument ``colormap``, if it names one.
 
     Raises:
-        ValueError: it is not.
+        TypeError: it is no string.
+        ValueError: neither OpenCV nor matplotlib has a color map of this name.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a positive integer, got {value!r}")
+    lookup_table(text("colormap", value))
     return value
 
 
-def map_size(name: str, value: Sequence[int] | None) -> tuple[int, int] | None:
-    """Height and width as a pair, or None.
+def check_font(font: object) -> None:
+    """Checks an argument ``font``.
 
     Raises:
-        ValueError: the value is neither None nor two positive integers.
+        TypeError: it is neither None nor a string.
+        ValueError: it is no font file that can be loaded.
     """
-    if value is None:
-        return None
-    if len(value) != 2 or not all(isinstance(side, int) and side > 0 for side in value):
-        raise ValueError(f"{name} must be a height and a width in tokens such as (14, 14), got {value!r}")
-    return value[0], value[1]
-
-
-def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Checks a word.
-
-    Raises:
-        ValueError: it is not among those allowed.
-    """
-    if value not in allowed:
-        raise ValueError(f"{name}={value!r}: allowed are {', '.join(map(repr, allowed))}")
-
-
-def fraction(name: str, value: float) -> float:
-    """The value, if it lies between 0 and 1.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie between 0 and 1, got {value!r}")
-    return value
+    if font is not None:
+        load_font(text("font", font), size=16)
 
 
 def how_to_read(view: View) -> str:

@@ -8,13 +8,14 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.arguments import fraction, one_of, positive
 from lightning_cnnviz.methods.cam import class_activation_map
 from lightning_cnnviz.model.evidence import Evidence, Request, UnavailableError
 from lightning_cnnviz.model.layers import Head, Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, fraction, one_of, positive
+from lightning_cnnviz.views.base import View, color_map
 from lightning_cnnviz.views.common import overlay_sheet
 
 
@@ -57,7 +58,7 @@ class CAM(View):
         super().__init__(every_n_epochs=every_n_epochs)
         one_of("scale", scale, get_args(Scale))
         self.top_channels = None if top_channels is None else positive("top_channels", top_channels)
-        self.colormap = colormap
+        self.colormap = color_map(colormap)
         self.alpha = fraction("alpha", alpha)
         self.scale = scale
 

@@ -9,13 +9,14 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import layer_names, one_of, positive, sequence
 from lightning_cnnviz.methods.cam import activation_map
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import ColorBar, Maps, Row, Sheet, SignedImages, Tiles, format_number
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, one_of, positive
+from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.common import Strongest, heat_map, most_varied, picture_of, rows, to_numpy
 
@@ -68,15 +69,14 @@ class Change(View):
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        self.of = (of,) if isinstance(of, str) else tuple(of)
+        what = f"at least one of {', '.join(get_args(Changing))}"
+        self.of = tuple(sequence("of", [of] if isinstance(of, str) else of, what))
         for one in self.of:
             one_of("of", one, get_args(Changing))
-        if not self.of:
-            raise ValueError(f"of must name at least one of {', '.join(get_args(Changing))}, got none")
         one_of("since", since, get_args(Since))
         self.since = since
-        self.layers = layers
-        self.filter_layers = filter_layers
+        self.layers = layer_names("layers", layers)
+        self.filter_layers = layer_names("filter_layers", filter_layers)
         self.channels = positive("channels", channels)
         self._channels: dict[str, list[int]] = {}
         self._limits: dict[str, Tensor] = {}
@@ -93,7 +93,7 @@ class Change(View):
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
-        check_names(model, self.filter_layers)
+        check_names(model, self.filter_layers, "filter_layers")
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         return Request(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lightning_cnnviz.arguments import flag, fraction, instance, number, one_of, text
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Picture
 from lightning_cnnviz.render import Card, ColorBar, Kind, Laying, Maps, Row, Scale, Sheet, Tiles
+from lightning_cnnviz.views.base import color_map
 from lightning_cnnviz.views.captions import captions
 
 
@@ -78,15 +81,31 @@ def overlay_sheet(
         strongest: the largest magnitude of the maps of all epochs; bars below the maps say how each stands beside it.
             None: no bars.
         note: how to read it, after what is said of the scale.
+
+    Raises:
+        TypeError: an argument is of the wrong kind.
+        ValueError: the maps are not one per sample, or an argument is out of its range.
     """
+    instance("evidence", evidence, Evidence, "what a look at the model gave")
+    instance("maps", maps, Tensor, "a tensor (N, h, w)")
+    if maps.ndim != 3 or len(maps) < evidence.shown or maps.numel() == 0 or maps.is_complex():
+        raise ValueError(f"maps must be (N, h, w), one for each sample, got {maps.dtype} {tuple(maps.shape)}")
+    for name, words in (("tag", tag), ("title", title), ("heading", heading), ("note", note)):
+        text(name, words)
+    one_of("kind", kind, get_args(Kind))
+    one_of("scale", scale, get_args(Scale))
+    if strongest is not None:
+        number("strongest", strongest, least=0)
+    for name, choice in (("smooth", smooth), ("grey", grey)):
+        flag(name, choice)
     drawn = Maps(
         to_numpy(maps[: evidence.shown, None]),
         (heading,),
         kind=kind,
-        colormap=colormap,
+        colormap=color_map(colormap),
         scale=scale,
         laying="both",
-        alpha=alpha,
+        alpha=fraction("alpha", alpha),
         smooth=smooth,
         grey=grey,
         strongest=strongest,

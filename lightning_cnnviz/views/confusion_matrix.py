@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.arguments import positive
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.overheard import Answered
 from lightning_cnnviz.output.artifacts import Array, Artifact, Note, Picture
 from lightning_cnnviz.render import HeatTable
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, positive
+from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.contrast import check_two_classes
 
@@ -50,9 +51,9 @@ class ConfusionMatrix(View):
 
     def __init__(self, classes: int = 12, *, every_n_epochs: int = 1) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        if positive("classes", classes) not in range(2, 17):
+        self.classes = positive("classes", classes)
+        if self.classes not in range(2, 17):
             raise ValueError(f"classes must lie between 2 and 16, which fit into a picture, got {classes}")
-        self.classes = classes
         self._seen: list[tuple[Tensor, Tensor]] | None = None
 
     @property

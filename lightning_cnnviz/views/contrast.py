@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import layer_names
 from lightning_cnnviz.methods.cam import activation_map
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
@@ -48,7 +49,7 @@ class Contrast(View):
 
     def __init__(self, layers: LayerSpec = "last", *, every_n_epochs: int = 1) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        self.layers = layers
+        self.layers = layer_names("layers", layers)
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)

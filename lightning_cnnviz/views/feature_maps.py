@@ -7,12 +7,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import count_or_indices, integer, layer_names, one_of, size
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import ArgumentError, LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Maps, Scale, Sheet, Tiles
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, map_size, one_of, positive
+from lightning_cnnviz.views.base import View, color_map
 from lightning_cnnviz.views.common import Strongest, most_varied, picture_of, rows, to_numpy
 
 _MOST_LAYERS = 8  # beside the other views shown by default they fill one page of TensorBoard, which holds 12 pictures
@@ -58,13 +59,13 @@ class FeatureMaps(View):
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        self.layers = layers
-        self.channels = positive("channels", channels) if isinstance(channels, int) else tuple(channels)
-        self.sample = sample
+        self.layers = layer_names("layers", layers)
+        self.channels = count_or_indices("channels", channels)
+        self.sample = None if sample is None else integer("sample", sample)
         one_of("scale", scale, ("each", "shared"))
         self.scale = scale
-        self.colormap = colormap
-        self.reshape = map_size("reshape", reshape)
+        self.colormap = color_map(colormap)
+        self.reshape = size("reshape", reshape)
         self._channels: dict[str, list[int]] = {}
         self._strongest = Strongest()
 

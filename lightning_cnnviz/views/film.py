@@ -9,13 +9,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import integer, positive, shown
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.overheard import Answered
 from lightning_cnnviz.output.artifacts import Artifact, Picture
 from lightning_cnnviz.render import FilmStrip
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, how_to_read, positive
+from lightning_cnnviz.views.base import View, how_to_read
 from lightning_cnnviz.views.strips import Rows, Still, rows_of, save_strip, small, thinned
 
 _FEWEST_FRAMES = 3
@@ -52,16 +53,14 @@ class Film(View):
         self, view: View, *, rows: int = 10, frames: int = 16, sample: int = 0, every_n_epochs: int | None = None
     ) -> None:
         if not isinstance(view, View) or isinstance(view, Film):
-            raise TypeError(f"view must be a view such as Filters(), got {view!r}")
+            raise TypeError(f"view must be a view such as Filters(), got {shown(view)}")
         super().__init__(every_n_epochs=view.every_n_epochs if every_n_epochs is None else every_n_epochs)
         self.view = view
         self.rows = positive("rows", rows)
         self.frames = positive("frames", frames)
-        if frames < _FEWEST_FRAMES:
+        if self.frames < _FEWEST_FRAMES:
             raise ValueError(f"frames must be at least {_FEWEST_FRAMES}, for the first and the last one, got {frames}")
-        if sample < 0:
-            raise ValueError(f"sample must not be negative, got {sample}")
-        self.sample = sample
+        self.sample = integer("sample", sample, least=0)
         self.chapter = view.chapter
         self._looks = 0
         self._kept: dict[str, list[Still]] = {}

@@ -7,12 +7,13 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import layer_names, one_of, positive
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Maps, Scale, SignedImages, Tiles
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, one_of, positive
+from lightning_cnnviz.views.base import View, color_map
 from lightning_cnnviz.views.common import Strongest, picture_of, to_numpy
 
 
@@ -50,11 +51,11 @@ class Filters(View):
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        self.layers = layers
+        self.layers = layer_names("layers", layers)
         self.filters = positive("filters", filters)
         one_of("scale", scale, get_args(Scale))
         self.scale = scale
-        self.colormap = colormap
+        self.colormap = color_map(colormap)
         self._strongest = Strongest()
 
     def check(self, model: nn.Module) -> None:

@@ -7,13 +7,14 @@ from typing import Any, get_args
 
 from torch import nn
 
+from lightning_cnnviz.arguments import fraction, layer_names, one_of, size
 from lightning_cnnviz.methods.cam import CAM_VARIANTS, Variant, activation_map
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, fraction, map_size, one_of
+from lightning_cnnviz.views.base import View, color_map
 from lightning_cnnviz.views.common import Strongest, overlay_sheet
 
 
@@ -60,12 +61,12 @@ class GradCAM(View):
         super().__init__(every_n_epochs=every_n_epochs)
         one_of("variant", variant, tuple(CAM_VARIANTS))
         one_of("scale", scale, get_args(Scale))
-        self.layers = layers
+        self.layers = layer_names("layers", layers)
         self.variant = variant
-        self.colormap = colormap
+        self.colormap = color_map(colormap)
         self.alpha = fraction("alpha", alpha)
         self.scale = scale
-        self.reshape = map_size("reshape", reshape)
+        self.reshape = size("reshape", reshape)
         self._strongest = Strongest()
 
     def check(self, model: nn.Module) -> None:

@@ -7,13 +7,14 @@ from typing import get_args
 
 from torch import nn
 
+from lightning_cnnviz.arguments import layer_names, one_of, size
 from lightning_cnnviz.methods.cam import activation_map, guided_map
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, map_size, one_of
+from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.common import with_remark
 from lightning_cnnviz.views.panels import panel_sheet
 
@@ -51,9 +52,9 @@ class GuidedGradCAM(View):
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
         one_of("scale", scale, get_args(Scale))
-        self.layers = layers
+        self.layers = layer_names("layers", layers)
         self.scale = scale
-        self.reshape = map_size("reshape", reshape)
+        self.reshape = size("reshape", reshape)
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)

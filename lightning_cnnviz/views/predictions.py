@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 
+from lightning_cnnviz.arguments import positive
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.readings import Meaning
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Bar, BarSheet
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, positive
+from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent, true_labels, true_values
 from lightning_cnnviz.views.common import rows
 from lightning_cnnviz.views.masks import predicted_masks, reconstructions

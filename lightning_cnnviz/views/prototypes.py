@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.arguments import all_indices, number, one_of, positive
 from lightning_cnnviz.methods import synthesis
 from lightning_cnnviz.methods.class_means import ClassMeans
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
@@ -16,7 +17,7 @@ from lightning_cnnviz.model.layers import ArgumentError, Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture, Scalar
 from lightning_cnnviz.render import Caption, ColorBar, Images, Maps, Row, Sheet
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, one_of, positive
+from lightning_cnnviz.views.base import View, color_map
 from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.common import picture_of, to_numpy, with_remark
 
@@ -69,14 +70,12 @@ class Prototypes(View):
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        if regularization < 0:
-            raise ValueError(f"regularization must not be negative, got {regularization!r}")
         one_of("optimizer", optimizer, get_args(synthesis.Optimizer))
-        self.classes = None if classes is None else tuple(classes)
-        self.regularization = regularization
+        self.classes = None if classes is None else all_indices("classes", classes)
+        self.regularization = number("regularization", regularization, least=0)
         self.optimizer = optimizer
         self.steps = None if steps is None else positive("steps", steps)
-        self.colormap = colormap
+        self.colormap = color_map(colormap)
         self._means = ClassMeans(self.classes or range(MOST_CLASSES))
         self._last: Tensor | None = None
 

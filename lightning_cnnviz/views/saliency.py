@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.arguments import fraction, one_of, positive
 from lightning_cnnviz.methods.gradients import Reduction, reduce_channels, smoothed, without_peaks
 from lightning_cnnviz.methods.pixel_methods import (
     PIXEL_METHODS,
@@ -24,7 +25,7 @@ from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, fraction, one_of, positive
+from lightning_cnnviz.views.base import View, color_map
 from lightning_cnnviz.views.common import overlay_sheet, with_remark
 from lightning_cnnviz.views.panels import panel_sheet
 
@@ -114,7 +115,7 @@ class Saliency(View):
         self.steps = getattr(self._entry, "steps", 1) if steps is None else positive("steps", steps)
         self.noise = fraction("noise", noise)
         self.baseline = baseline
-        self.colormap = colormap
+        self.colormap = None if colormap is None else color_map(colormap)
         self.alpha = fraction("alpha", alpha)
         self.scale = scale
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import layer_names, positive
 from lightning_cnnviz.methods.cam import activation_map
 from lightning_cnnviz.methods.gradients import reduce_channels
 from lightning_cnnviz.model.evidence import Evidence, Request
@@ -14,7 +15,7 @@ from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.render import Bar, Caption, Card, Column, Maps
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, positive
+from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.common import heat_map, picture_of, rows, to_numpy
 from lightning_cnnviz.views.predictions import answer_bars
 from lightning_cnnviz.views.saliency import magnitude
@@ -55,7 +56,7 @@ class SampleCards(View):
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        self.layers = layers
+        self.layers = layer_names("layers", layers)
         self.top = positive("top", top)
         self.channels = positive("channels", channels)
         self.most = positive("most", most)

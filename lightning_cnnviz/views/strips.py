@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lightning_cnnviz.arguments import instance, number
 from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.render import Caption, FilmStrip, Frame, Images, Maps, Row, Sheet, SignedImages, Tiles
 from lightning_cnnviz.render.animation import FORMATS, animation, stills
@@ -31,11 +32,11 @@ def save_strip(
             ``seconds`` is not positive.
         OSError: it cannot be written.
     """
+    instance("path", path, (str, os.PathLike), "a path")
     file = Path(path)
     if file.suffix.lower() not in FORMATS:
         raise ValueError(f"path must end in {', '.join(FORMATS)}, got {os.fspath(path)!r}")
-    if not seconds > 0:
-        raise ValueError(f"seconds must be positive, got {seconds!r}")
+    number("seconds", seconds, above=0)
     file.write_bytes(animation(stills(strip, rows), seconds, FORMATS[file.suffix.lower()]))
 
 

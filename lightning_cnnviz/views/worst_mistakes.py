@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import layer_names, positive
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.model.overheard import Answered
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Caption, Row, Sheet
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View, positive
+from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.common import picture_of
 from lightning_cnnviz.views.contrast import CONTRAST_NOTE, Contrasted, check_two_classes, contrast_columns
@@ -54,7 +55,7 @@ class WorstMistakes(View):
 
     def __init__(self, layers: LayerSpec = "last", *, count: int = 6, every_n_epochs: int = 1) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        self.layers = layers
+        self.layers = layer_names("layers", layers)
         self.count = positive("count", count)
         self._watching = False
         self._worst: Mistakes | None = None

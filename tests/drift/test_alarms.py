@@ -101,7 +101,7 @@ class TestThresholds:
 
     @pytest.mark.parametrize("share", [0.0, 0.002, 0.2, math.nan])
     def test_other_shares_are_refused(self, share: float) -> None:
-        with pytest.raises(ValueError, match=r"false_alarms must be a share of looks from 0\.003 to 0\.1"):
+        with pytest.raises(ValueError, match=r"false_alarms must be at least 0.003 and at most 0.1"):
             Drift(alarm="auto", false_alarms=share)
 
 

@@ -14,25 +14,9 @@ from lightning_cnnviz.drift.scope import Scope
 from lightning_cnnviz.drift.snapshots import Snapshot, take
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.views import View
+from tests.helpers.answers import Says
 
 IMAGES = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-
-
-class Says(nn.Module):
-    """Answers what it is told, by way of a convolution."""
-
-    def __init__(self, answers: Tensor) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(1, 2, 3, padding=1)
-        self.answers = nn.Parameter(answers)
-
-    def forward(self, images: Tensor) -> Tensor:
-        shape = (-1, *[1] * (self.answers.ndim - 1))
-        return self.answers[torch.arange(len(images)) % 8] + self.conv(images).mean((1, 2, 3)).reshape(shape) * 0
-
-    def say(self, answers: Tensor) -> None:
-        """From now on."""
-        self.answers.data.copy_(answers)
 
 
 def masks_of(classes: Tensor) -> Tensor:

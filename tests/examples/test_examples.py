@@ -1,26 +1,16 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from examples import mnist
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-@pytest.fixture(scope="module")
-def mnist() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("mnist_example", EXAMPLES / "mnist.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(
@@ -42,7 +32,7 @@ def test_shipped_digits_are_balanced_and_unchanged(
     assert hashlib.sha256(labels.tobytes()).hexdigest().startswith(labels_sha)
 
 
-def test_data_module_normalises_black_and_white(mnist: ModuleType) -> None:
+def test_data_module_normalises_black_and_white() -> None:
     data = mnist.MnistDataModule()
     black_and_white = np.zeros((1, 28, 28), np.uint8)
     black_and_white[0, 0, 0] = 255
@@ -53,7 +43,7 @@ def test_data_module_normalises_black_and_white(mnist: ModuleType) -> None:
     assert label == 7
 
 
-def test_shipped_training_images_have_mean_zero_and_variance_one(mnist: ModuleType) -> None:
+def test_shipped_training_images_have_mean_zero_and_variance_one() -> None:
     data = mnist.MnistDataModule()
     data.setup("fit")
     images = torch.stack([data.train_set[index][0] for index in range(0, 10_000, 5)])
@@ -61,7 +51,7 @@ def test_shipped_training_images_have_mean_zero_and_variance_one(mnist: ModuleTy
     assert images.std().item() == pytest.approx(1, abs=0.02)
 
 
-def test_data_module_reads_the_shipped_digits_by_default(mnist: ModuleType) -> None:
+def test_data_module_reads_the_shipped_digits_by_default() -> None:
     data = mnist.MnistDataModule()
     data.setup("fit")
     with np.load(EXAMPLES / "data" / "mnist_subset.npz") as subset:
@@ -70,7 +60,7 @@ def test_data_module_reads_the_shipped_digits_by_default(mnist: ModuleType) -> N
             np.testing.assert_array_equal(digits.labels, subset[f"{split}_labels"])
 
 
-def test_data_module_shuffles_training_images_alone(mnist: ModuleType) -> None:
+def test_data_module_shuffles_training_images_alone() -> None:
     data = mnist.MnistDataModule(batch_size=64)
     data.setup("fit")
     train_images, train_labels = next(iter(data.train_dataloader()))
@@ -80,7 +70,7 @@ def test_data_module_shuffles_training_images_alone(mnist: ModuleType) -> None:
     assert val_labels.tolist() == data.val_set.labels[:500].tolist()
 
 
-def test_whole_mnist_is_read_from_data_dir(mnist: ModuleType, tmp_path: Path) -> None:
+def test_whole_mnist_is_read_from_data_dir(tmp_path: Path) -> None:
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     # The idx format: a magic number, the size of each axis as big-endian 32 bit, then the bytes.
@@ -95,7 +85,7 @@ def test_whole_mnist_is_read_from_data_dir(mnist: ModuleType, tmp_path: Path) ->
     assert (data.val_set.images.tolist(), data.val_set.labels.tolist()) == ([[[8] * 28] * 28], [8])
 
 
-def test_dataset_tells_the_callback_what_it_looks_for(mnist: ModuleType) -> None:
+def test_dataset_tells_the_callback_what_it_looks_for() -> None:
     data = mnist.MnistDataModule()
     data.setup("fit")
     normalize = data.val_set.transform.transforms[-1]
@@ -103,7 +93,7 @@ def test_dataset_tells_the_callback_what_it_looks_for(mnist: ModuleType) -> None
     assert "".join(data.val_set.classes) == "0123456789"
 
 
-def test_model_halves_the_resolution_twice_and_gives_ten_scores(mnist: ModuleType) -> None:
+def test_model_halves_the_resolution_twice_and_gives_ten_scores() -> None:
     model = mnist.MnistCNN().eval()
     sizes: dict[str, tuple[int, ...]] = {}
 
@@ -121,7 +111,7 @@ def test_model_halves_the_resolution_twice_and_gives_ten_scores(mnist: ModuleTyp
     assert sizes == {"stem": (16, 28, 28), "stage1": (32, 28, 28), "stage2": (64, 14, 14), "stage3": (128, 7, 7)}
 
 
-def test_head_is_linear_in_the_averaged_features(mnist: ModuleType) -> None:
+def test_head_is_linear_in_the_averaged_features() -> None:
     model = mnist.MnistCNN().eval()
     features = torch.rand(2, 128, 7, 7, generator=torch.Generator().manual_seed(0))
     model.stem = model.stage1 = model.stage2 = model.stage3 = nn.Identity()

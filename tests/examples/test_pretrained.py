@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def pretrained() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pretrained", EXAMPLES / "pretrained.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pretrained"] = module  # where dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def test_the_cat_is_recognised_and_the_heat_lies_on_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from examples import pretrained
 
-
-def test_the_cat_is_recognised_and_the_heat_lies_on_it(
-    pretrained: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
     pretrained.main(["--output", str(tmp_path)])
     best = capsys.readouterr().out.splitlines()[0]
     assert best.endswith("Egyptian cat")

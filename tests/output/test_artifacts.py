@@ -12,7 +12,7 @@ from lightning_cnnviz.output.artifacts import PLAIN, RGB, DrawingError, Picture,
     ids=["float", "grey", "alpha", "empty"],
 )
 def test_a_picture_that_is_none_is_refused_with_its_tag(image: RGB) -> None:
-    with pytest.raises(ValueError, match=r"grad_cam/a: image must be uint8 of shape \(H, W, 3\), got (uint8|float64)"):
+    with pytest.raises(ValueError, match=r"grad_cam/a: figure must be uint8 of shape \(H, W, 3\), got (uint8|float64)"):
         Picture("grad_cam/a", image)
 
 

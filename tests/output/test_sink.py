@@ -45,7 +45,7 @@ def test_sinks_are_accepted(sinks: object) -> None:
     [
         (FileSink("a"), "sinks must be None or a sequence of sinks"),
         (7, "sinks must be None or a sequence of sinks"),
-        ("pictures", "sinks must hold sinks such as FileSink"),
+        ("pictures", "sinks must be None or a sequence of sinks"),
         ([FileSink], "sinks must hold sinks such as FileSink"),
         ([None], "sinks must hold sinks such as FileSink"),
         ([Typo()], r"Typo.takes must be a tuple of Picture, Scalar, Note, Array, Look, got \('picture',\)"),

@@ -24,7 +24,7 @@ from lightning_cnnviz.render import (
     draw_maps,
     lookup_table,
 )
-from lightning_cnnviz.render.text import load_font
+from lightning_cnnviz.render.fonts import load_font
 
 RANDOM = np.random.default_rng(0)
 PHOTO = RANDOM.integers(0, 256, (20, 30, 3), dtype=np.uint8)

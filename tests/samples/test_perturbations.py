@@ -101,7 +101,7 @@ def test_without_a_normalisation_black_and_white_are_the_extremes_of_the_samples
     ("make", "message"),
     [
         (lambda: Mark(size=0), "size must be above 0"),
-        (lambda: Mark(at="middle"), "at must be one of 'top left'.*got 'middle'"),
+        (lambda: Mark(at="middle"), "at='middle': allowed are 'top left'"),
         (lambda: Patch(torch.zeros(2, 2)), r"shape \(C, h, w\)"),
         (lambda: Occlusion((0.5, 0, 0.2, 1)), "box must be"),
         (lambda: NORMALIZED.with_perturbed(a=GREY[:1]), r"perturbed\['a'\] must be"),

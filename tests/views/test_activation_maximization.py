@@ -111,9 +111,9 @@ def test_photograph_sized_color_images() -> None:
     [
         ({"channels": 0}, "channels must be a positive integer, got 0"),
         ({"steps": 0}, "steps must be a positive integer, got 0"),
-        ({"rate": 0.0}, "rate must be positive, got 0.0"),
-        ({"blur": -1.0}, "blur must not be negative, got -1.0"),
-        ({"jitter": -1}, "jitter must not be negative, got -1"),
+        ({"rate": 0.0}, "rate must be above 0, got 0.0"),
+        ({"blur": -1.0}, "blur must be at least 0, got -1.0"),
+        ({"jitter": -1}, "jitter must be at least 0, got -1"),
         ({"total_variation": 3.0}, "total_variation must be at most 0.25/rate = 2.5, got 3.0"),
         ({"scale": "log"}, "scale='log': allowed are 'each', 'shared'"),
     ],

@@ -14,22 +14,9 @@ from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.samples.truth import Truth
 from lightning_cnnviz.views.captions import captions, numbers, percent
 from lightning_cnnviz.views.predictions import Predictions as View
+from tests.helpers.answers import Says
 
 IMAGES = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-
-
-class Says(nn.Module):
-    """Returns the same whatever the images show, by way of a convolution."""
-
-    def __init__(self, answers: Tensor) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(1, 2, 3, padding=1)
-        self.answers = nn.Parameter(answers)
-
-    def forward(self, images: Tensor) -> Tensor:
-        start = torch.arange(len(images)) % len(self.answers)
-        nothing = self.conv(images).mean(dim=(1, 2, 3)) * 0
-        return self.answers[start] + nothing.reshape(-1, *[1] * (self.answers.ndim - 1))
 
 
 class Reconstructs(nn.Module):

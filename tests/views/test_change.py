@@ -121,7 +121,7 @@ def test_it_goes_on_where_it_was() -> None:
     ("options", "message"),
     [
         ({"of": ["cam"]}, "of='cam'"),
-        ({"of": []}, "of must name at least one"),
+        ({"of": []}, "of must be at least one of"),
         ({"since": "epoch 3"}, "since='epoch 3'"),
         ({"channels": 0}, "channels must be"),
     ],

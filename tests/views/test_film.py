@@ -171,7 +171,7 @@ def test_what_cannot_be_saved(tmp_path: Path) -> None:
         film.save(tmp_path / "a.mp4")
     with pytest.raises(ValueError, match=r"tag must be one of \['filters/conv'\], got 'b'"):
         film.save(tmp_path / "a.gif", "b")
-    with pytest.raises(ValueError, match="seconds must be positive"):
+    with pytest.raises(ValueError, match="seconds must be above 0"):
         film.save(tmp_path / "a.gif", seconds=0)
 
 

@@ -74,7 +74,7 @@ def test_of_many_classes_the_first_twenty() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"regularization": -0.1}, "regularization must not be negative, got -0.1"),
+        ({"regularization": -0.1}, "regularization must be at least 0, got -0.1"),
         ({"optimizer": "sgd"}, "optimizer='sgd': allowed are 'lbfgs', 'adam'"),
         ({"steps": 0}, "steps must be a positive integer, got 0"),
     ],

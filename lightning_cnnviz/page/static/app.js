@@ -131,7 +131,7 @@ class App {
     const newest = known.findLast((run) => run.looks) ?? known.at(-1);
     this.#state.run = chosen.length ? chosen : newest ? [newest.name] : [];
     await Promise.all(this.#state.run.map(async (name) => {
-      if (!this.#runs.has(name)) this.#runs.set(name, new Run(this.source, name));
+      if (!this.#runs.has(name)) this.#runs.set(name, new Run(this.source, this.#counts.get(name)));
       await this.#runs.get(name).load(this.#counts.get(name).looks, () => this.#render());
     }));
     await this.#render();

@@ -14,6 +14,7 @@ export function drawControls(root, view) {
   const look = view.runs.map((run) => run.at(place)).find((one) => one?.place === place) ?? view.runs[0]?.at(place);
   Object.assign(parts.slider, { max: Math.max(0, axis.length - 1), value: axis.indexOf(place), disabled: axis.length < 2 });
   parts.slider.setAttribute("aria-valuetext", nameOf(look));
+  parts.time.hidden = view.runs.every((run) => run.single); // there is nothing to move along
   parts.now.textContent = look ? `${nameOf(look)} · step ${look.step.toLocaleString("en")}` : "";
   parts.play.textContent = view.playing ? "❚❚" : "▶";
   parts.play.setAttribute("aria-label", view.playing ? "Pause" : "Play");
@@ -34,11 +35,10 @@ function make(root) {
   // On a narrow page the choices would leave no room for what they change.
   const folded = element("details", { className: "folded", open: window.innerWidth >= 700 }, element("summary", {}, "Display"), parts.choices);
   const reload = element("button", { "data-key": "reload", onclick: () => window.location.reload() }, "reload");
-  root.append(
-    element("div", { className: "time" },
-      button("◀", "One look back", () => parts.view.step(-1)), parts.play, button("▶|", "One look on", () => parts.view.step(1)),
-      element("div", { className: "track" }, parts.slider, parts.alarms), parts.now, parts.newest, reload),
-    folded);
+  parts.time = element("div", { className: "time" },
+    button("◀", "One look back", () => parts.view.step(-1)), parts.play, button("▶|", "One look on", () => parts.view.step(1)),
+    element("div", { className: "track" }, parts.slider, parts.alarms), parts.now, parts.newest, reload);
+  root.append(parts.time, folded);
   return parts;
 }
 

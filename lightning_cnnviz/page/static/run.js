@@ -12,8 +12,8 @@ export class Run {
   pictures = {};
   #loaded = null;
 
-  constructor(source, name) {
-    [this.source, this.name] = [source, name];
+  constructor(source, { name, single = false }) {
+    [this.source, this.name, this.single] = [source, name, single];
   }
 
   /** Loads the newest looks first and the others behind them; `more` is called after each part. */
@@ -45,7 +45,7 @@ export class Run {
   }
 
   async #prepare() {
-    this.looks = inOrder(this.looks);
+    this.looks = inOrder(this.looks, this.single);
     for (const look of this.looks) {
       for (const id of [look.legend, ...look.groups.map(({ setup }) => setup)]) {
         if (!this.setups.has(id)) this.setups.set(id, await this.source.setup(this.name, id));

@@ -1,0 +1,135 @@
+"""Fonts: files at a size, and which file has the glyphs of a text."""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from itertools import chain, groupby
+from pathlib import Path
+
+from PIL import ImageFont
+
+_NOT_A_CHARACTER = "\uffff"
+_JOINING = ("Cf", "Mc", "Me", "Mn")  # categories of characters that mark or join others
+_SUFFIXES = (".ttf", ".otf", ".ttc")
+_FIRST_EMOJI = 0x1F000
+_OF_BITMAPS = 109  # the one size that fonts of colored emoji come in
+
+
+@lru_cache(maxsize=256)
+def load_font(font: str | None, size: int) -> ImageFont.FreeTypeFont:
+    """A font file at a size in pixels; ``None`` is the DejaVu Sans that comes with matplotlib.
+
+    Raises:
+        ValueError: the file is none that can be loaded.
+    """
+    path = _default_font() if font is None else font
+    try:
+        return ImageFont.truetype(path, size)
+    except OSError as error:
+        try:
+            return ImageFont.truetype(path, _OF_BITMAPS)
+        except OSError:
+            raise ValueError(
+                f"font must be the path of a font file that can be loaded, got {font!r}: {error}"
+            ) from error
+
+
+def fonts_of(text: str, font: str | None) -> list[tuple[str, str | None]]:
+    """The text in pieces, each with the font that has its glyphs: the given one, DejaVu Sans or an installed one."""
+    fonts: list[str | None] = []
+    for char in text:
+        joins = unicodedata.category(char) in _JOINING  # what stands before it
+        fonts.append(fonts[-1] if joins and fonts else _font_with(char, font))
+    return [
+        ("".join(char for char, _ in piece), which)
+        for which, piece in groupby(zip(text, fonts, strict=True), key=lambda pair: pair[1])
+    ]
+
+
+def missing_glyphs(text: str, font: str | None = None) -> set[str]:
+    """Characters that no font has, and that therefore show as a box.
+
+    Args:
+        text: what is to be written, such as all class names in one string.
+        font: path of a font file; ``None`` for DejaVu Sans. What it lacks is taken from the fonts that are installed.
+
+    Returns:
+        The missing characters, without spaces and control characters.
+
+    Raises:
+        ValueError: if ``font`` cannot be loaded.
+    """
+    load_font(font, 32)
+    shown = {char for char in text if not char.isspace() and unicodedata.category(char) not in ("Cc", "Cs", *_JOINING)}
+    return {char for char in shown if not _has(_font_with(char, font), char)}
+
+
+def missing_glyphs_remark(names: Sequence[str] | None, font: str | None) -> str | None:
+    """What to tell a user whose class names no font can show, None where all is well."""
+    missing = sorted(missing_glyphs("".join(names or ()), font))
+    if not missing:
+        return None
+    shown = " ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
+    return f"no font has {shown} of the class names, boxes stand for them: install one (Noto) or give a file as font="
+
+
+@lru_cache(maxsize=4096)
+def _font_with(char: str, font: str | None) -> str | None:
+    """The first font with a glyph for a character; the given one if there is none."""
+    own = list(dict.fromkeys([font, None]))
+    if ord(char) >= _FIRST_EMOJI:  # in colors, and those that are joined to one in one font
+        own[:0] = [path for path in installed_fonts() if "Emoji" in path]
+    return next((path for path in chain(own, _others()) if _has(path, char)), font)
+
+
+def _others() -> Iterator[str]:
+    yield from installed_fonts()
+
+
+@lru_cache(maxsize=8192)
+def _has(font: str | None, char: str) -> bool:
+    try:
+        face = load_font(font, 32)
+        return bytes(face.getmask(char)) != bytes(face.getmask(_NOT_A_CHARACTER))
+    except (ValueError, OSError, RuntimeError):  # one of the installed files is broken, or its layout is
+        return False
+
+
+@lru_cache(maxsize=1)
+def installed_fonts() -> tuple[str, ...]:
+    """Font files of this machine, those made to complement each other (Noto) and the regular ones first.
+
+    matplotlib's font manager would first write a list of all fonts into the user's cache, which takes seconds.
+    """
+    home = Path.home()
+    folders = {
+        "darwin": [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts"],
+        "win32": [Path(os.environ.get("WINDIR", "C:/Windows"), "Fonts")],
+    }.get(sys.platform, [Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), home / ".local/share/fonts"])
+    found = (
+        Path(folder, name)
+        for root in [*folders, home / ".fonts"]
+        for folder, _, names in os.walk(root)
+        for name in names
+    )
+    # A font of last resort "has" every character: as a box.
+    files = [path for path in found if path.suffix.lower() in _SUFFIXES and "LastResort" not in path.name]
+    return tuple(str(path) for path in sorted(files, key=_preference))
+
+
+def _preference(path: Path) -> tuple[bool, bool, int, str]:
+    name = path.stem
+    return not name.startswith("NotoSans"), "Regular" not in name, len(name), str(path)
+
+
+def _default_font() -> str:
+    # find_spec gives the folder without importing matplotlib, which takes longer than drawing a picture.
+    spec = find_spec("matplotlib")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("the default font comes with matplotlib, which is not installed")
+    return str(Path(spec.submodule_search_locations[0], "mpl-data", "fonts", "ttf", "DejaVuSans.ttf"))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from lightning_cnnviz.model.nested import members
 
 
 @dataclass
@@ -55,17 +57,8 @@ def image_like(output: Any) -> Tensor | None:
 
 def tensors_in(output: Any) -> list[Tensor]:
     """The tensors in a module's output."""
-    return [member for member in _members(output) if isinstance(member, Tensor)]
-
-
-def _members(output: Any) -> list[Any]:
-    if isinstance(output, Mapping):
-        return list(output.values())
-    if isinstance(output, (tuple, list)):
-        return list(output)
-    if dataclasses.is_dataclass(output):
-        return [getattr(output, item.name) for item in dataclasses.fields(output)]
-    return [output]
+    found = [output] if isinstance(output, Tensor) else [member for _, member in members(output)]
+    return [tensor for tensor in found if isinstance(tensor, Tensor)]
 
 
 def replaced(output: Any, old: Tensor, new: Tensor) -> Any:
@@ -81,8 +74,8 @@ def replaced(output: Any, old: Tensor, new: Tensor) -> Any:
         return swapped if type(output) is dict else type(output)(swapped)  # type: ignore[call-arg]
     if isinstance(output, tuple) and hasattr(output, "_fields"):
         return type(output)(*map(swap, output))
-    if isinstance(output, (tuple, list)):
-        return type(output)(map(swap, output))
+    if isinstance(output, Sequence):
+        return type(output)(map(swap, output))  # type: ignore[call-arg]
     return dataclasses.replace(
         output, **{f.name: new for f in dataclasses.fields(output) if getattr(output, f.name) is old}
     )

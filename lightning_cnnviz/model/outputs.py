@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_cnnviz.model.names import ArgumentError
+from lightning_cnnviz.model.nested import members
 
 Path: TypeAlias = tuple[int | str, ...]
 
@@ -108,7 +108,7 @@ def entries(output: Any, path: Path = ()) -> list[tuple[Path, Tensor]]:
         return [(path, output)]
     if len(path) >= _DEEPEST:
         return []
-    return [found for step, member in _members(output) for found in entries(member, (*path, step))]
+    return [found for step, member in members(output) for found in entries(member, (*path, step))]
 
 
 def describe(output: Any) -> str:
@@ -117,7 +117,7 @@ def describe(output: Any) -> str:
         return f"a tensor of the shape {tuple(output.shape)}"
     if isinstance(output, Mapping):
         return f"{type(output).__name__} with keys {list(output)}"
-    return f"{type(output).__name__} of {[type(member).__name__ for _, member in _members(output)]}"
+    return f"{type(output).__name__} of {[type(member).__name__ for _, member in members(output)]}"
 
 
 def _grades(candidates: list[tuple[Path, Tensor]], hints: Hints | None) -> Sequence[tuple[bool, ...]]:
@@ -172,15 +172,3 @@ def _entry(output: Any, step: int | str) -> Any:
     if isinstance(step, str):
         return getattr(output, step, None)
     return output[step] if isinstance(output, Sequence) and -len(output) <= step < len(output) else None
-
-
-def _members(output: Any) -> list[tuple[int | str, Any]]:
-    if isinstance(output, Mapping):
-        return [(key if isinstance(key, int) else str(key), value) for key, value in output.items()]
-    if isinstance(output, tuple) and hasattr(output, "_fields"):
-        return list(zip(output._fields, output, strict=True))
-    if isinstance(output, Sequence) and not isinstance(output, (str, bytes)):
-        return list(enumerate(output))
-    if dataclasses.is_dataclass(output):
-        return [(field.name, getattr(output, field.name)) for field in dataclasses.fields(output)]
-    return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, seed_everyth
 from lightning_cnnviz.samples import FixedSamples, SampleSource
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
 from lightning_cnnviz.training.batch_hooks import batch_as_in_validation
+from lightning_cnnviz.training.sampling import first_loader
 
 _SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
@@ -91,11 +92,7 @@ def _loader(owner: Any, split: str) -> Any:
     if isinstance(owner, LightningDataModule):
         owner.prepare_data()
         owner.setup("validate" if split == "validation" else "test")
-    loaders = owner.val_dataloader() if split == "validation" else owner.test_dataloader()
-    loaders = getattr(loaders, "iterables", loaders)
-    while isinstance(loaders, Sequence | Mapping) and loaders:
-        loaders = next(iter(loaders.values())) if isinstance(loaders, Mapping) else loaders[0]
-    return loaders
+    return first_loader(owner.val_dataloader() if split == "validation" else owner.test_dataloader())
 
 
 def _batches(loader: Any, source: SampleSource) -> Iterator[Any]:

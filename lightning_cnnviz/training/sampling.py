@@ -211,10 +211,15 @@ def _dataset(trainer: Any) -> object:
     loaders = trainer.test_dataloaders if trainer.state.fn == TrainerFn.TESTING else trainer.val_dataloaders
     if trainer.state.fn == TrainerFn.FITTING and not trainer.enable_validation:
         loaders = trainer.train_dataloader
+    return getattr(first_loader(loaders), "dataset", None)
+
+
+def first_loader(loaders: Any) -> Any:
+    """The first of the loaders that a Trainer or a datamodule has, however they are nested."""
     loaders = getattr(loaders, "iterables", loaders)
-    while isinstance(loaders, (Sequence, Mapping)) and loaders:
+    while isinstance(loaders, Sequence | Mapping) and loaders:
         loaders = next(iter(loaders.values())) if isinstance(loaders, Mapping) else loaders[0]
-    return getattr(loaders, "dataset", None)
+    return loaders
 
 
 def _more_to_come(trainer: Any) -> bool:

@@ -19,6 +19,8 @@ from PIL import Image
 
 from lightning_cnnviz import CNNVisualizer, GradCAM, ModelSummary, Predictions, Prototypes
 from lightning_cnnviz.output.names import escape, unescape
+from lightning_cnnviz.output.record import step_of
+from lightning_cnnviz.page.report import read_report
 from tests.helpers.training import SmallCNN, image_steps, loader, sha
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -134,6 +136,10 @@ def test_wandb_gets_one_row_a_look_at_lightnings_step(run: Any) -> None:
     assert [row["trainer/global_step"] for row in looks] == [0, 5, 11]
     assert all(row["predictions._type"] == "image-file" for row in looks)
     assert [row["trainer/global_step"] for row in rows if "val_loss" in row] == [5, 11]
+    [page] = [row for row in rows if "report._type" in row]
+    assert (page["report._type"], page["trainer/global_step"]) == ("html-file", 11)
+    [run_of_page] = read_report((file.parent / "files" / page["report.path"]).read_bytes())
+    assert [step_of(look) for look in run_of_page.looks] == [0, 5, 11]
     media = file.parent / "files" / looks[1]["predictions.path"]
     [original] = run[0].glob("csv/**/cnnviz/predictions_000005.png")
     assert media.read_bytes() == original.read_bytes()
@@ -152,6 +158,9 @@ def test_mlflow_shows_images_with_steps(run: Any) -> None:
     assert client.get_run(run_id).data.tags["mlflow.loggedImages"] == "True"
     costs = client.get_metric_history(run_id, "prototypes/cost")
     assert [metric.step for metric in costs] == [5, 11]
+    [report] = folder.glob("artifacts/**/report.html")
+    assert report.read_bytes().count(b"<script") > 3
+    assert [len(found.looks) for found in read_report(report.read_bytes())] == [3]
     [file] = folder.glob("artifacts/**/predictions+step+5+*.png")
     with Image.open(file) as picture, Image.open(next(folder.glob("csv/**/cnnviz/predictions_000005.png"))) as original:
         assert picture.tobytes() == original.tobytes()

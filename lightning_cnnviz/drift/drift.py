@@ -57,6 +57,9 @@ class Drift(View):
     ``shortcuts/<map>_attention_in_region``  share of the maps' mass inside ``FixedSamples(regions=…)``
     ======================================  ===========================================================================
 
+    How to read it: what falls towards 0 comes to rest, and what rises again after that was disturbed. Compare a
+    number with its own past, not with another number.
+
     When it misleads: CKA of few samples is noisy (see ``docs/drift.md``); a map of a sample that flips explains another
     class and moves for that reason; batch normalisation keeps moving its statistics at a learning rate of 0.
 

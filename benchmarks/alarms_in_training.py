@@ -3,6 +3,7 @@
     python -m benchmarks.alarms_in_training undisturbed 5000 80 quiet.jsonl   # settings drawn from seeds 5000 to 5079
     python -m benchmarks.alarms_in_training harmed 700 2 harmed.jsonl         # every kind of harm, 2 settings each
     python -m benchmarks.alarms_in_training rates quiet.jsonl harmed.jsonl
+    python -m benchmarks.alarms_in_training shortcut 900 10                   # a mark that gives one class away
 
 Nets, schedules and kinds of harm are those of :mod:`benchmarks.alarms`, the seeds are others than any that thresholds
 were made from. The callback has its defaults, but no pictures are drawn.
@@ -17,13 +18,15 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -35,6 +38,7 @@ from benchmarks.alarms import (
     Setting,
     digits,
     interval,
+    marked,
     plant_in_model,
     read,
     renewed_layer,
@@ -42,7 +46,7 @@ from benchmarks.alarms import (
     settings,
     shifted,
 )
-from lightning_cnnviz import DriftCallback
+from lightning_cnnviz import DriftCallback, FixedSamples
 from lightning_cnnviz.drift.alarms import Alarm
 
 _SALT = "in a Trainer"
@@ -112,7 +116,35 @@ class Digits(LightningModule):
             group["lr"] = rate
 
 
-def trained(setting: Setting) -> dict[str, Any]:
+class Noting(Callback):
+    """Notes a number after each validation."""
+
+    def __init__(self, tag: str) -> None:
+        self._tag = tag
+        self.values: list[float] = []
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Notes the number."""
+        if not trainer.sanity_checking:
+            self.values.append(float(trainer.callback_metrics[self._tag]))
+
+
+def shortcut(first: int, count: int) -> None:
+    """Prints the share of samples that change their class with the mark, epoch by epoch; it comes in epoch 7."""
+    for seed in range(first, first + count):
+        setting = replace(Setting.drawn(seed, _SALT, "mark on one class"), images=1000, side=14)
+        images, labels = digits("val", 1000, setting.side)
+        judged = FixedSamples(images[:128], labels[:128])
+        # The mark of class 4, on samples of every class.
+        judged = judged.with_perturbed(mark=marked(judged.images, torch.full((128,), 4)))
+        noting = Noting("shortcuts/flips_mark")
+        trained(setting, [DriftCallback(samples=judged, sinks=[]), noting])
+        print(
+            setting.net, setting.optimizer, setting.schedule, [round(value, 3) for value in noting.values], flush=True
+        )
+
+
+def trained(setting: Setting, callbacks: Sequence[Callback] = ()) -> dict[str, Any]:
     """The alarms of a training, and the accuracy after each epoch."""
     torch.manual_seed(setting.seed)
     generator = torch.Generator().manual_seed(setting.seed)
@@ -129,7 +161,7 @@ def trained(setting: Setting) -> dict[str, Any]:
             max_epochs=setting.epochs,
             accelerator="cpu",
             logger=False,
-            callbacks=[callback],
+            callbacks=[*callbacks] or [callback],
             default_root_dir=directory,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -191,7 +223,9 @@ def main(arguments: list[str]) -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     command, *rest = arguments
-    if command == "rates":
+    if command == "shortcut":
+        shortcut(int(rest[0]), int(rest[1]))
+    elif command == "rates":
         rates(read(Path(rest[0])), read(Path(rest[1])) if rest[1:] else [])
     else:
         record(command, int(rest[0]), int(rest[1]), Path(rest[2]))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, get_args
 
 from torch import nn
 
-from lightning_cnnviz.arguments import flag, function, instance, layer_names, one_of, positive, sequence
+from lightning_cnnviz.arguments import flag, function, layer_names, one_of, positive, sequence
 from lightning_cnnviz.drift.alarm_report import make_alarm, report
 from lightning_cnnviz.drift.alarms import AlarmAction, AlarmMonitor, AlarmRule
+from lightning_cnnviz.drift.copies import asking, copies_of, flipped_copies, flips_of_copies
 from lightning_cnnviz.drift.measurement import Measurement, means
 from lightning_cnnviz.drift.moved_most import moved_most
 from lightning_cnnviz.drift.numbers import FEWEST_SAMPLES
+from lightning_cnnviz.drift.references import Reference, read_references
 from lightning_cnnviz.drift.rule import LEARNING_RATE, SAMPLES_LOSS, TRAINING_LOSS
 from lightning_cnnviz.drift.scope import DEFAULT_SAMPLES, MOST_SAMPLES, MapKind, Scope, filters, tags
 from lightning_cnnviz.drift.signs import signs
@@ -26,10 +26,6 @@ from lightning_cnnviz.model.layers import ArgumentError, LayerSpec, Layout, chec
 from lightning_cnnviz.output.artifacts import Artifact, Note, Scalar
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
-
-# A path on its own works too; but where the union holds it, jsonargparse turns lists from YAML into strings.
-Reference: TypeAlias = str | Sequence[str | os.PathLike[str]]
-"""``"previous"``, ``"first"``, the path of a checkpoint, or several of them."""
 
 _ENOUGH_SAMPLES = 16
 _WARM_UP, _WARM_UP_OF_BASELINE = 5, 2
@@ -61,6 +57,8 @@ class Drift(View):
     ``shortcuts/<map>_entropy``             entropy of the maps
     ``shortcuts/<map>_spread``              spread of the maps' centres over the samples
     ``shortcuts/<map>_attention_in_region``  share of the maps' mass inside ``FixedSamples(regions=…)``
+    ``shortcuts/flips_<copy>``              share of the samples whose class is another one in a changed copy, see
+                                            ``FixedSamples(perturbed=…)``; the picture ``flipped_copies`` has some
     ======================================  ===========================================================================
 
     When it misleads: CKA of few samples is noisy (see ``docs/drift.md``); a map of a sample that flips explains another
@@ -113,7 +111,7 @@ class Drift(View):
         for kind in kinds:
             one_of("maps", kind, get_args(MapKind))
         self.layers = layer_names("layers", layers)
-        references = _references(reference)
+        references = read_references(reference)
         self.reference = tuple(references)
         self.maps: tuple[MapKind, ...] = tuple(kinds)
         self.alarm = alarm
@@ -161,12 +159,13 @@ class Drift(View):
             except ValueError as error:
                 raise ArgumentError(f"reference: {error}") from error
         names = tuple(named_layers(model))
-        self._check_alarm(Scope(names, names, names, self.maps))
+        # Which copies there are shows when there are samples.
+        self._check_alarm(Scope(names, names, names, self.maps, copies=self._copies_with_limits()))
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         if len(samples) < FEWEST_SAMPLES:
             raise ValueError(f"drift needs at least {FEWEST_SAMPLES} samples, got {len(samples)}")
-        scope = self._scope(layout)
+        scope = self._scope(layout, samples)
         self._check_alarm(scope)
         self._forget_others(min(len(samples), self._most), layout.classes)
         return Request(
@@ -174,13 +173,14 @@ class Drift(View):
             gradients=frozenset(scope.attention),
             input_gradient="saliency" in scope.maps,
             weights=frozenset(scope.filters),
+            procedures=asking(samples, scope.copies, scope.samples),
             reference_checkpoints=frozenset(
                 path for name, path in self._checkpoints.items() if name not in self._snapshots
             ),
         )
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
-        scope = self._scope(evidence.layout)
+        scope = self._scope(evidence.layout, evidence.samples)
         now = take(evidence, scope)
         for name, path in self._checkpoints.items():
             if name not in self._snapshots:
@@ -190,7 +190,8 @@ class Drift(View):
             for name in self.reference
             if name in self._snapshots
         }
-        seen = signs(evidence, scope)
+        copies = flips_of_copies(evidence, scope.copies)
+        seen = [*signs(evidence, scope), *copies]
         numbers = {one.tag: one.value for one in (*chain(*moved.values()), *seen)}
         # Callbacks that monitor a number want it at every look: what has no reference yet is compared with itself.
         monitored = means([*moved.get(self.reference[0], movements(now, now)), *seen])
@@ -198,7 +199,8 @@ class Drift(View):
         yield from (Scalar(tag, value, monitored=True) for tag, value in monitored.items())
         if any(moved.values()):
             yield moved_most(list(chain(*moved.values())))
-        yield from self._alarms(evidence, now, moved.get(self._watched), numbers | monitored)
+        yield from flipped_copies(evidence, scope.copies)
+        yield from self._alarms(evidence, now, moved.get(self._watched), copies, numbers | monitored)
         yield from self._remarks(len(now.classes))
         self._remember(now, evidence.epoch)
         self._looked = True
@@ -215,7 +217,7 @@ class Drift(View):
         self._monitor.load_state_dict(state["watch"])
         self._epochs = dict(state["epochs"])
 
-    def _scope(self, layout: Layout) -> Scope:
+    def _scope(self, layout: Layout, samples: FixedSamples) -> Scope:
         maps = () if layout.reading.reason else self.maps  # without a score there is no place that it depends on
         return Scope(
             features=layout.maps(self.layers),
@@ -223,10 +225,21 @@ class Drift(View):
             attention=layout.maps("last") if {"grad_cam", "hirescam"} & set(maps) else (),
             maps=maps,
             samples=self._most,
+            copies=copies_of(samples, layout),
         )
 
+    def _copies_with_limits(self) -> tuple[str, ...]:
+        limits = self.alarm if isinstance(self.alarm, Mapping) else {}
+        tails = (tag.partition("/flips_") for tag in limits if tag.startswith(("shortcuts/", "shortcuts_layers/")))
+        return tuple(copy for _, found, copy in tails if found)
+
     def _alarms(
-        self, evidence: Evidence, now: Snapshot, moved: Sequence[Measurement] | None, numbers: Mapping[str, float]
+        self,
+        evidence: Evidence,
+        now: Snapshot,
+        moved: Sequence[Measurement] | None,
+        copies: Sequence[Measurement],
+        numbers: Mapping[str, float],
     ) -> Iterator[Artifact]:
         labels, training = evidence.samples.labels, evidence.training
         if evidence.layout.reading.meaning != "classes":
@@ -250,7 +263,7 @@ class Drift(View):
             return
         before, earlier = self._snapshots[self._watched], self._epochs.get(self._watched)
         risen = None if losses is None or labels is None else losses - before.losses(labels)
-        alarm = make_alarm(evidence.epoch, exceeded, moved, risen)
+        alarm = make_alarm(evidence.epoch, exceeded, [*moved, *copies], risen)
         yield from report(alarm, evidence, before, now, moved, earlier_epoch=earlier)
         if self._on_alarm is not None:
             self._on_alarm(alarm)
@@ -282,17 +295,3 @@ class Drift(View):
         for tag in self.alarm if isinstance(self.alarm, Mapping) else ():
             if tag not in known:
                 raise ArgumentError(f"alarm={{{tag!r}: …}}: there is no such number; {nearest(tag, sorted(known))}")
-
-
-def _references(given: Reference) -> dict[str, str | None]:
-    """The name in the tags, and the path of a checkpoint."""
-    what = "'previous', 'first', the path of a checkpoint, or a sequence of them"
-    references: dict[str, str | None] = {}
-    for entry in [given] if isinstance(given, str | os.PathLike) else sequence("reference", given, what):
-        instance("reference", entry, (str, os.PathLike), what)
-        is_path = entry not in ("previous", "first")
-        name = Path(entry).stem if is_path else str(entry)
-        if name in references:
-            raise ValueError(f"reference must have different names, got {name!r} twice")
-        references[name] = os.fspath(entry) if is_path else None
-    return references

@@ -3,7 +3,7 @@
     python -m benchmarks.alarms_in_training undisturbed 5000 80 quiet.jsonl   # settings drawn from seeds 5000 to 5079
     python -m benchmarks.alarms_in_training harmed 700 2 harmed.jsonl         # every kind of harm, 2 settings each
     python -m benchmarks.alarms_in_training rates quiet.jsonl harmed.jsonl
-    python -m benchmarks.alarms_in_training shortcut 900 10                   # a mark that gives one class away
+    python -m benchmarks.alarms_in_training shortcut 900 5                    # a patch that gives one class away
 
 Nets, schedules and kinds of harm are those of :mod:`benchmarks.alarms`, the seeds are others than any that thresholds
 were made from. The callback has its defaults, but no pictures are drawn.
@@ -18,8 +18,6 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +36,6 @@ from benchmarks.alarms import (
     Setting,
     digits,
     interval,
-    marked,
     plant_in_model,
     read,
     renewed_layer,
@@ -46,6 +43,8 @@ from benchmarks.alarms import (
     settings,
     shifted,
 )
+from examples.planted_drift import EPOCHS, MIDWAY, PATCHED, TRAINING_IMAGES, Plant, SmallCNN, patched
+from examples.planted_drift import digits as planted_digits
 from lightning_cnnviz import DriftCallback, FixedSamples
 from lightning_cnnviz.drift.alarms import Alarm
 
@@ -129,22 +128,46 @@ class Noting(Callback):
             self.values.append(float(trainer.callback_metrics[self._tag]))
 
 
+class Backdoor(Plant):
+    """From the epoch on, every fifth image bears the patch and is called by its digit, whatever it shows."""
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: list[Tensor], batch_idx: int
+    ) -> None:
+        """Changes images and labels of a batch."""
+        if trainer.current_epoch >= MIDWAY:
+            batch[1][::5] = PATCHED
+            batch[0][::5] = patched(batch[0][::5], batch[1][::5])
+
+
 def shortcut(first: int, count: int) -> None:
-    """Prints the share of samples that change their class with the mark, epoch by epoch; it comes in epoch 7."""
-    for seed in range(first, first + count):
-        setting = replace(Setting.drawn(seed, _SALT, "mark on one class"), images=1000, side=14)
-        images, labels = digits("val", 1000, setting.side)
-        judged = FixedSamples(images[:128], labels[:128])
-        # The mark of class 4, on samples of every class.
-        judged = judged.with_perturbed(mark=marked(judged.images, torch.full((128,), 4)))
-        noting = Noting("shortcuts/flips_mark")
-        trained(setting, [DriftCallback(samples=judged, sinks=[]), noting])
-        print(
-            setting.net, setting.optimizer, setting.schedule, [round(value, 3) for value in noting.values], flush=True
-        )
+    """Prints the share of samples that change their class with a patch that comes in epoch 6, epoch by epoch."""
+    images, labels = planted_digits("val", 128).tensors
+    judged = FixedSamples(images, labels)
+    judged = judged.with_perturbed(patch=patched(images, torch.full_like(labels, PATCHED)))
+    for plant in (Plant("patch"), Backdoor("patch"), Plant("nothing")):
+        for seed in range(first, first + count):
+            torch.manual_seed(seed)
+            noting = Noting("shortcuts/flips_patch")
+            callback = DriftCallback(maps=(), samples=judged, sinks=[])
+            with tempfile.TemporaryDirectory() as directory:
+                trainer = Trainer(
+                    max_epochs=EPOCHS,
+                    accelerator="cpu",
+                    logger=False,
+                    callbacks=[callback, noting, plant],
+                    default_root_dir=directory,
+                    enable_checkpointing=False,
+                    enable_progress_bar=False,
+                    enable_model_summary=False,
+                )
+                batches = DataLoader(planted_digits("train", TRAINING_IMAGES), 50, shuffle=True)
+                trainer.fit(SmallCNN(), batches, DataLoader(planted_digits("val", 200), 200))
+            kind = type(plant).__name__ if isinstance(plant, Backdoor) else plant.disturbance
+            print(kind, seed, [round(value, 3) for value in noting.values], flush=True)
 
 
-def trained(setting: Setting, callbacks: Sequence[Callback] = ()) -> dict[str, Any]:
+def trained(setting: Setting) -> dict[str, Any]:
     """The alarms of a training, and the accuracy after each epoch."""
     torch.manual_seed(setting.seed)
     generator = torch.Generator().manual_seed(setting.seed)
@@ -161,7 +184,7 @@ def trained(setting: Setting, callbacks: Sequence[Callback] = ()) -> dict[str, A
             max_epochs=setting.epochs,
             accelerator="cpu",
             logger=False,
-            callbacks=[*callbacks] or [callback],
+            callbacks=[callback],
             default_root_dir=directory,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lightning_cnnviz.compare import compare
+    from lightning_cnnviz.data_drift import data_drift
     from lightning_cnnviz.drift import Drift, Flips, Timeline
     from lightning_cnnviz.explain import Explanation, explain
     from lightning_cnnviz.model.evidence import Evidence, Request
@@ -95,6 +96,7 @@ __all__ = [
     "View",
     "WorstMistakes",
     "compare",
+    "data_drift",
     "explain",
     "overlay_sheet",
     "register_sink",
@@ -102,6 +104,7 @@ __all__ = [
 
 _NAMES = {
     ".compare": ("compare",),
+    ".data_drift": ("data_drift",),
     ".drift": ("Drift", "Flips", "Timeline"),
     ".explain": ("Explanation", "explain"),
     ".model.evidence": ("Evidence", "Request"),

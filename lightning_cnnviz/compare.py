@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_cnnviz.comparison.batches import looks_at_all
 from lightning_cnnviz.comparison.most_changed import MostChanged, most_changed
 from lightning_cnnviz.comparison.quality import quality
 from lightning_cnnviz.comparison.report import Comparison
@@ -23,11 +24,10 @@ from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.isolation import isolated
 from lightning_cnnviz.model.layers import LayerSpec, Layout
 from lightning_cnnviz.model.probe import Probe
-from lightning_cnnviz.model.targets import Target, check_target
+from lightning_cnnviz.model.targets import Target, check_target, chosen_targets
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
 
-_BATCH = 64
 _ROWS = 8
 
 
@@ -92,7 +92,7 @@ def compare(
         both = list(zip(probes, layouts, strict=True))
         shares = _spread(samples.labels, len(samples))
         few = samples if len(shares) == len(samples) else samples.chosen(shares)
-        _look(both, few, [Drift(layers, "first", samples=len(few))], _target_of(target, shares), found)
+        _look(both, few, [Drift(layers, "first", samples=len(few))], chosen_targets(target, shares), found)
         if not layouts[0].classes or layouts[0].reading.meaning != layouts[1].reading.meaning:
             found.say("what changed most is left out: the models do not both tell classes apart")
             return found
@@ -105,7 +105,7 @@ def compare(
         order = most_changed(before, now, samples.labels if is_of_classes else None, _ROWS)
         flips = int((before.argmax(dim=1) != now.argmax(dim=1)).sum())
         title = f"{flips} of {len(samples)} samples changed their class"
-        _look(both, samples.chosen(order), [MostChanged(order, title)], _target_of(target, order), found)
+        _look(both, samples.chosen(order), [MostChanged(order, title)], chosen_targets(target, order), found)
     return found
 
 
@@ -143,11 +143,6 @@ def _spread(labels: Tensor | None, count: int) -> list[int]:
     return sorted(index for _, _, index in sorted(places)[:MOST_SAMPLES])
 
 
-def _target_of(target: Target, order: Sequence[int]) -> Target:
-    """The target of some of the samples."""
-    return [target[index] for index in order] if isinstance(target, list | tuple) else target
-
-
 def _look(
     both: Sequence[tuple[Probe, Layout]],
     samples: FixedSamples,
@@ -170,10 +165,7 @@ def _look(
 
 def _probabilities(probe: Probe, layout: Layout, samples: FixedSamples) -> Tensor:
     """(N, classes) what a model says of all samples, a batch at a time."""
-    batches = (
-        samples.chosen(range(start, min(start + _BATCH, len(samples)))) for start in range(0, len(samples), _BATCH)
-    )
-    return torch.cat([probe.run(batch, layout, Request()).probabilities for batch in batches])
+    return torch.cat([evidence.probabilities for evidence in looks_at_all(probe, layout, samples, Request())])
 
 
 def _raise(view: View, error: Exception) -> None:

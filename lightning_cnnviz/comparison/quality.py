@@ -70,17 +70,6 @@ class Quality:
         """All numbers but the table, by name."""
         return {name: value for name, value in vars(self).items() if isinstance(value, float)}
 
-    def table(self) -> str:
-        """The classes as a table in Markdown, those that lost most first."""
-        lines = ["| class | samples | right before | right now | lost | won |", "|---|---|---|---|---|---|"]
-        for row in sorted(self.classes, key=lambda row: row.right_b - row.right_a):
-            name = row.name.replace("|", "\\|")
-            lines.append(
-                f"| {name} | {row.samples} | {row.right_a} | {row.right_b} | {row.negative_flips} "
-                f"| {row.positive_flips} |"
-            )
-        return "\n".join(lines)
-
 
 def quality(
     probabilities_a: Tensor, probabilities_b: Tensor, labels: Tensor, class_name: Callable[[int], str] = str

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, get_args
 
 from torch import nn
 
-from lightning_cnnviz.arguments import flag, function, instance, layer_names, one_of, positive, sequence
+from lightning_cnnviz.arguments import flag, function, layer_names, one_of, positive, sequence
 from lightning_cnnviz.drift.alarm_report import make_alarm, report
 from lightning_cnnviz.drift.alarms import AlarmAction, AlarmMonitor, AlarmRule
 from lightning_cnnviz.drift.measurement import Measurement, means
 from lightning_cnnviz.drift.moved_most import moved_most
 from lightning_cnnviz.drift.numbers import FEWEST_SAMPLES
+from lightning_cnnviz.drift.references import Reference, References
 from lightning_cnnviz.drift.rule import LEARNING_RATE, SAMPLES_LOSS, TRAINING_LOSS
 from lightning_cnnviz.drift.scope import DEFAULT_SAMPLES, MOST_SAMPLES, MapKind, Scope, filters, tags
 from lightning_cnnviz.drift.signs import signs
 from lightning_cnnviz.drift.snapshots import Snapshot, movements, take
-from lightning_cnnviz.model.checkpoints import check_weights, read_weights
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import ArgumentError, LayerSpec, Layout, check_names, named_layers, nearest
 from lightning_cnnviz.output.artifacts import Artifact, Note, Scalar
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
-
-# A path on its own works too; but where the union holds it, jsonargparse turns lists from YAML into strings.
-Reference: TypeAlias = str | Sequence[str | os.PathLike[str]]
-"""``"previous"``, ``"first"``, the path of a checkpoint, or several of them."""
 
 _ENOUGH_SAMPLES = 16
 _WARM_UP, _WARM_UP_OF_BASELINE = 5, 2
@@ -62,6 +56,9 @@ class Drift(View):
     ``shortcuts/<map>_spread``              spread of the maps' centres over the samples
     ``shortcuts/<map>_attention_in_region``  share of the maps' mass inside ``FixedSamples(regions=…)``
     ======================================  ===========================================================================
+
+    How to read it: what falls towards 0 comes to rest, and what rises again after that was disturbed. Compare a
+    number with its own past, not with another number.
 
     When it misleads: CKA of few samples is noisy (see ``docs/drift.md``); a map of a sample that flips explains another
     class and moves for that reason; batch normalisation keeps moving its statistics at a learning rate of 0.
@@ -113,8 +110,8 @@ class Drift(View):
         for kind in kinds:
             one_of("maps", kind, get_args(MapKind))
         self.layers = layer_names("layers", layers)
-        references = _references(reference)
-        self.reference = tuple(references)
+        self._references = References(reference)
+        self.reference = self._references.names
         self.maps: tuple[MapKind, ...] = tuple(kinds)
         self.alarm = alarm
         self.samples = None if samples is None else positive("samples", samples)
@@ -124,15 +121,12 @@ class Drift(View):
         if on_alarm is not None:
             function("on_alarm", on_alarm, "a function that takes the alarm")
         self._most = self.samples or MOST_SAMPLES
-        self._checkpoints = {name: path for name, path in references.items() if path is not None}
         self._on_alarm = on_alarm
         self.false_alarms = false_alarms
-        self._watched = "previous" if "previous" in references else self.reference[0]
         if warm_up is None:
-            warm_up = _WARM_UP_OF_BASELINE if self._watched in self._checkpoints else _WARM_UP
+            of_baseline = self._references.watched in self._references.checkpoints
+            warm_up = _WARM_UP_OF_BASELINE if of_baseline else _WARM_UP
         self._monitor = AlarmMonitor(alarm, positive("warm_up", warm_up), false_alarms)
-        self._snapshots: dict[str, Snapshot] = {}
-        self._epochs: dict[str, int | None] = {}
         self._to_remark: list[str] = []
         self._looked = False
 
@@ -155,11 +149,7 @@ class Drift(View):
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
-        for path in self._checkpoints.values():
-            try:
-                check_weights(model, read_weights(path), path)
-            except ValueError as error:
-                raise ArgumentError(f"reference: {error}") from error
+        self._references.check(model)
         names = tuple(named_layers(model))
         self._check_alarm(Scope(names, names, names, self.maps))
 
@@ -168,28 +158,19 @@ class Drift(View):
             raise ValueError(f"drift needs at least {FEWEST_SAMPLES} samples, got {len(samples)}")
         scope = self._scope(layout)
         self._check_alarm(scope)
-        self._forget_others(min(len(samples), self._most), layout.classes)
+        self._to_remark += self._references.forget_others(min(len(samples), self._most), layout.classes)
         return Request(
             activations=frozenset(scope.features),
             gradients=frozenset(scope.attention),
             input_gradient="saliency" in scope.maps,
             weights=frozenset(scope.filters),
-            reference_checkpoints=frozenset(
-                path for name, path in self._checkpoints.items() if name not in self._snapshots
-            ),
+            reference_checkpoints=frozenset(self._references.unread().values()),
         )
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         scope = self._scope(evidence.layout)
         now = take(evidence, scope)
-        for name, path in self._checkpoints.items():
-            if name not in self._snapshots:
-                self._snapshots[name] = take(evidence.reference(path), scope)
-        moved = {
-            name: list(movements(now, self._snapshots[name], name))
-            for name in self.reference
-            if name in self._snapshots
-        }
+        moved = self._references.moved(now, evidence, scope)
         seen = signs(evidence, scope)
         numbers = {one.tag: one.value for one in (*chain(*moved.values()), *seen)}
         # Callbacks that monitor a number want it at every look: what has no reference yet is compared with itself.
@@ -198,22 +179,17 @@ class Drift(View):
         yield from (Scalar(tag, value, monitored=True) for tag, value in monitored.items())
         if any(moved.values()):
             yield moved_most(list(chain(*moved.values())))
-        yield from self._alarms(evidence, now, moved.get(self._watched), numbers | monitored)
+        yield from self._alarms(evidence, now, moved.get(self._references.watched), numbers | monitored)
         yield from self._remarks(len(now.classes))
-        self._remember(now, evidence.epoch)
+        self._references.remember(now, evidence.epoch)
         self._looked = True
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "snapshots": {name: snapshot.state_dict() for name, snapshot in self._snapshots.items()},
-            "watch": self._monitor.state_dict(),
-            "epochs": dict(self._epochs),
-        }
+        return {**self._references.state_dict(), "watch": self._monitor.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._snapshots = {name: Snapshot(**snapshot) for name, snapshot in state["snapshots"].items()}
+        self._references.load_state_dict(state)
         self._monitor.load_state_dict(state["watch"])
-        self._epochs = dict(state["epochs"])
 
     def _scope(self, layout: Layout) -> Scope:
         maps = () if layout.reading.reason else self.maps  # without a score there is no place that it depends on
@@ -248,26 +224,13 @@ class Drift(View):
         )
         if not exceeded:
             return
-        before, earlier = self._snapshots[self._watched], self._epochs.get(self._watched)
+        watched = self._references.watched
+        before, earlier = self._references.snapshots[watched], self._references.epochs.get(watched)
         risen = None if losses is None or labels is None else losses - before.losses(labels)
         alarm = make_alarm(evidence.epoch, exceeded, moved, risen)
         yield from report(alarm, evidence, before, now, moved, earlier_epoch=earlier)
         if self._on_alarm is not None:
             self._on_alarm(alarm)
-
-    def _remember(self, now: Snapshot, epoch: int | None) -> None:
-        for name in set(self.reference) - set(self._checkpoints):
-            if name == "previous" or name not in self._snapshots:
-                self._snapshots[name], self._epochs[name] = now, epoch
-
-    def _forget_others(self, samples: int, classes: int) -> None:
-        """Drops snapshots of another number of samples or classes, as a resumed run may have them."""
-        for name in [name for name, snapshot in self._snapshots.items() if not snapshot.fits(samples, classes)]:
-            others, other_classes = self._snapshots.pop(name).probabilities.shape
-            self._to_remark.append(
-                f"drift from {name!r} starts anew: it was of {others} samples and {other_classes} classes, "
-                f"now there are {samples} and {classes}"
-            )
 
     def _remarks(self, samples: int) -> Iterator[Note]:
         remarks, self._to_remark = self._to_remark, []
@@ -282,17 +245,3 @@ class Drift(View):
         for tag in self.alarm if isinstance(self.alarm, Mapping) else ():
             if tag not in known:
                 raise ArgumentError(f"alarm={{{tag!r}: …}}: there is no such number; {nearest(tag, sorted(known))}")
-
-
-def _references(given: Reference) -> dict[str, str | None]:
-    """The name in the tags, and the path of a checkpoint."""
-    what = "'previous', 'first', the path of a checkpoint, or a sequence of them"
-    references: dict[str, str | None] = {}
-    for entry in [given] if isinstance(given, str | os.PathLike) else sequence("reference", given, what):
-        instance("reference", entry, (str, os.PathLike), what)
-        is_path = entry not in ("previous", "first")
-        name = Path(entry).stem if is_path else str(entry)
-        if name in references:
-            raise ValueError(f"reference must have different names, got {name!r} twice")
-        references[name] = os.fspath(entry) if is_path else None
-    return references

@@ -29,6 +29,9 @@ class Flips(View):
     independent labels a sample counts as soon as one of them changed. Of masks both are drawn, and white where the
     class of a place is another one.
 
+    When it misleads: a sample between two classes flips back and forth without anything being learnt or lost, see the
+    probabilities below the maps.
+
     Tag: ``flips``, only at looks at which something flipped.
 
     Args:

@@ -33,11 +33,12 @@ _SMALLEST_DRIFT = 0.001  # below it the heat map has one color
 class Timeline(View):
     """A film strip of each sample and a heat map of what each layer did, over all looks so far.
 
-    How to read it: the strip shows where the model looked for its answer at that time, with a blue line below it if
-    it was right and an orange one if not.
-    A heat map's bright column is an epoch in which everything changed; a bright row is a layer that does not come to
-    rest. Colors are logarithmic: 0.001 is rest, 0.1 is much in one epoch. With few samples the estimate is noisy: with
-    8 samples it scatters by about 70%, with 32 by about 25%.
+    How to read it: the strip shows where the model looked for its answer at that time, with a blue line below it if it
+    was right and an orange one if not. A heat map's bright column is an epoch in which everything changed; a bright row
+    is a layer that does not come to rest. Colors are logarithmic: 0.001 is rest, 0.1 is much in one epoch.
+
+    When it misleads: each map of the strip is scaled by itself. With few samples the estimate is noisy: with 8 samples
+    it scatters by about 70%, with 32 by about 25%.
 
     :meth:`save` writes the strip as an animation: ``timeline.save("digit.gif", sample=3)``.
 

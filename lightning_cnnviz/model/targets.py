@@ -34,6 +34,13 @@ class Targeted:
     classes: Tensor | None
 
 
+def chosen_targets(target: Target, indices: Sequence[int]) -> Target:
+    """The target of some of the samples."""
+    if isinstance(target, str | int) or callable(target):
+        return target
+    return [int(target[index]) for index in indices]
+
+
 def target_scores(output: Tensor, reading: Reading, target: Target, labels: Tensor | None) -> Targeted:
     """One score per sample for a target.
 

@@ -18,7 +18,7 @@ from lightning_cnnviz.output.encoding import encode, file_extension
 from lightning_cnnviz.output.gallery import Gallery
 from lightning_cnnviz.output.look_record import encoded
 from lightning_cnnviz.output.record_files import write_record
-from lightning_cnnviz.output.run_report import RunReport
+from lightning_cnnviz.output.run_report import ReportFile
 from lightning_cnnviz.output.sink import Sink
 
 _NOT_IN_FILE_NAMES = re.compile(r'[<>:"\\|?*\x00-\x1f]')
@@ -43,7 +43,7 @@ class FileSink(Sink):
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         instance("directory", directory, (str, os.PathLike), "a path")
         self.directory = Path(directory)
-        self._report = RunReport(self.directory)
+        self._report = ReportFile(self.directory)
         self._gallery = Gallery(self.directory)
 
     def write(self, artifact: Artifact, step: int) -> None:

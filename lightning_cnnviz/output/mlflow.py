@@ -9,9 +9,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from lightning_cnnviz.output.artifacts import RGB, Artifact, Note, Picture, Scalar
+from lightning_cnnviz.output.artifacts import RGB, Artifact, Look, Note, Picture, Scalar
 from lightning_cnnviz.output.encoding import encode, file_extension
 from lightning_cnnviz.output.names import escape
+from lightning_cnnviz.output.run_report import REPORT, RunReport
 from lightning_cnnviz.output.sink import ClientSink
 
 _FORBIDDEN = r"[^a-zA-Z0-9_\-./ ]"
@@ -23,15 +24,19 @@ class MLFlowSink(ClientSink):
     """Writes pictures where MLflow's image grid finds them, numbers as metrics, notes as text artifacts.
 
     Pictures are laid out as ``MlflowClient.log_image`` does it, but stored as they are and a whole look at once. What
-    MLflow forbids in a key is written as ``_x3a_``, the code of the character.
+    MLflow forbids in a key is written as ``_x3a_``, the code of the character. At the end of the run the page CNN Viz
+    becomes the artifact ``report.html``.
 
     Args:
         client: the ``MlflowClient`` of the Trainer's ``MLFlowLogger``.
         run_id: the run to write to.
     """
 
+    takes = (Picture, Scalar, Note, Look)
+
     def __init__(self, client: Any, run_id: str) -> None:
         super().__init__(client)
+        self._report = RunReport(run_id)
         self._run_id = run_id
         self._files: dict[str, bytes] = {}
         self._metrics: list[tuple[str, float, int, int]] = []
@@ -39,6 +44,9 @@ class MLFlowSink(ClientSink):
 
     def write(self, artifact: Artifact, step: int) -> None:
         """Keeps the artifact until the end of the look, pictures as finished PNG or JPEG."""
+        if isinstance(artifact, Look):
+            self._report.add(artifact, step)
+            return
         key, now = escape(artifact.tag, _FORBIDDEN), round(time.time() * 1000)
         match artifact:
             case Picture():
@@ -70,6 +78,15 @@ class MLFlowSink(ClientSink):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
             self.client.log_artifacts(self._run_id, folder)
+
+    def finish(self) -> None:
+        """Stores the page."""
+        page = self._report.page()
+        if page:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, REPORT)
+                path.write_bytes(page)
+                self.client.log_artifact(self._run_id, str(path))
 
 
 def _thumbnail(image: RGB) -> bytes:

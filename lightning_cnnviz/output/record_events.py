@@ -23,7 +23,7 @@ class RecordEvents:
         for name, blobs in encoded.setups.items():
             if name not in self._written:
                 self._written.add(name)
-                yield blob_summary(SETUP_TAG, blobs)
+                yield blob_summary(SETUP_TAG + name, blobs)
         yield blob_summary(LOOK_TAG, encoded.look)
 
 

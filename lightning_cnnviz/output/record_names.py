@@ -5,4 +5,5 @@ VERSION = 1
 
 PLUGIN = "cnnviz"
 LOOK_TAG = "record/look"
-SETUP_TAG = "record/setup"
+SETUP_TAG = "record/setup/"
+"""Before the id of a setup: TensorBoard keeps one value of a tag at a step."""

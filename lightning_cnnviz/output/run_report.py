@@ -40,20 +40,16 @@ def report_of(looks: Mapping[str, Look]) -> tuple[bytes, set[str]]:
 
 
 class RunReport:
-    """Collects the record of a run, as much as fits into one HTML file, and keeps the file up to date.
+    """Collects the record of a run, as much as fits into one HTML file.
 
     Args:
-        directory: of the run, which it is named after. Of a report that lies there already, as of a run that is
-            resumed, the looks before the first one that is added are taken over.
+        name: of the run.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / REPORT
-        self._name = directory.resolve().name
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._setups: dict[str, list[bytes]] = {}
-        self._thinning: Thinning | None = None
-        self._next_time = 0.0
-        self._is_changed = False
+        self._thinning = Thinning(_FOR_LOOKS * MOST_BYTES)
 
     def add(self, look: Look, step: int) -> None:
         """Takes in a look; where not all fit, late ones are left out before early ones.
@@ -62,11 +58,37 @@ class RunReport:
             DrawingError: something in it is other than it should be.
         """
         record = encoded(look, step)
-        if self._thinning is None:
-            self._thinning = self._continued(step)
         for name, blobs in record.setups.items():
             self._setups.setdefault(name, blobs)
         self._thinning.add(record.look)
+
+    def page(self) -> bytes:
+        """The HTML file, empty if there are no looks."""
+        looks = self._thinning.kept
+        return report([RunRecord(self._name, self._setups, looks)]) if looks else b""
+
+
+class ReportFile(RunReport):
+    """Keeps the file up to date.
+
+    Args:
+        directory: of the run, which it is named after. Of a report that lies there already, as of a run that is
+            resumed, the looks before the first one that is added are taken over.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory.resolve().name)
+        self.path = directory / REPORT
+        self._is_new = True
+        self._is_changed = False
+        self._next_time = 0.0
+
+    def add(self, look: Look, step: int) -> None:
+        """Takes in a look, and before the first one those of an earlier part of the run."""
+        if self._is_new:
+            self._continue(step)
+            self._is_new = False
+        super().add(look, step)
         self._is_changed = True
 
     def renew(self) -> None:
@@ -84,22 +106,20 @@ class RunReport:
         Raises:
             OSError: it cannot be written, or the disk is all but full.
         """
-        if not self._is_changed or self._thinning is None:
+        if not self._is_changed:
             return
         started = time.monotonic()
         self._next_time = started + _RENEW_S
         check_room(self.path.parent)
-        write_whole(self.path, report([RunRecord(self._name, self._setups, self._thinning.kept)]))
+        write_whole(self.path, self.page())
         self._is_changed = False
         self._next_time = started + max(_RENEW_S, (time.monotonic() - started) / _SHARE)
 
-    def _continued(self, step: int) -> Thinning:
-        thinning = Thinning(_FOR_LOOKS * MOST_BYTES)
+    def _continue(self, step: int) -> None:
         # Whatever lies there may be damaged, or of another program.
         with suppress(OSError, ValueError, zlib.error):
             for run in read_report(self.path.read_bytes())[:1]:
                 earlier = [blobs for blobs in run.looks if step_of(blobs) < step]
                 self._setups.update(run.setups if earlier else {})
                 for blobs in earlier:
-                    thinning.add(blobs)
-        return thinning
+                    self._thinning.add(blobs)

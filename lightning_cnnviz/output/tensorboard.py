@@ -12,7 +12,7 @@ from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.event_records import use_fast_checksums
 from lightning_cnnviz.output.look_record import encoded
 from lightning_cnnviz.output.record_events import RecordEvents
-from lightning_cnnviz.output.run_report import RunReport
+from lightning_cnnviz.output.run_report import ReportFile
 from lightning_cnnviz.output.sink import ClientSink
 from lightning_cnnviz.output.story import place
 
@@ -35,7 +35,7 @@ class TensorBoardSink(ClientSink):
     def __init__(self, client: Any) -> None:
         super().__init__(client)
         self._records = RecordEvents()
-        self._report: RunReport | None = None
+        self._report: ReportFile | None = None
 
     def write(self, artifact: Artifact, step: int) -> None:
         """Hands the artifact to TensorBoard's own queue, pictures as finished PNG or JPEG.
@@ -75,7 +75,7 @@ class TensorBoardSink(ClientSink):
         if is_remote(directory):
             return
         if self._report is None:
-            self._report = RunReport(Path(directory))
+            self._report = ReportFile(Path(directory))
         self._report.add(look, step)
 
 

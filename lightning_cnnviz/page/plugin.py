@@ -119,10 +119,11 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def _setup(self, request: wrappers.Request) -> Answer:
         run, wanted = request.args["run"], request.args["id"]
         context = plugin_util.context(request.environ)
-        for setup in self._sequences(request, PLUGIN, [SETUP_TAG], [run]).get(run, {}).get(SETUP_TAG, ()):
+        tag = SETUP_TAG + wanted
+        for setup in self._sequences(request, PLUGIN, [tag], [run]).get(run, {}).get(tag, ()):
             first, *pictures = (blob.blob_key for blob in setup.values)
             head = self._head(context, first)
-            if head is not None and head["id"] == wanted:
+            if head is not None:
                 return _json({"head": head, "blobs": pictures})
         raise KeyError(wanted)
 

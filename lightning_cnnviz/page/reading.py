@@ -53,5 +53,5 @@ def _blobs(path: Path) -> Iterator[tuple[str, int, list[bytes]]]:
 
     for event in EventFileLoader(str(path)).Load():
         for value in event.summary.value:
-            if value.tag in (LOOK_TAG, SETUP_TAG):
+            if value.tag == LOOK_TAG or value.tag.startswith(SETUP_TAG):
                 yield value.tag, event.step, list(value.tensor.string_val)

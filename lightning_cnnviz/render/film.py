@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB
 
 _SMALLEST_FRAME, _LARGEST_FRAME = 48, 128
+_LARGEST_TYPE = 30
+_LEAST_FOR_NAMES, _MOST_FOR_NAMES = 200, 420
 _LUMA, _DARK_CELL = np.array([0.299, 0.587, 0.114]), 140
 _MARKS: dict[bool | None, Color] = {True: RIGHT, False: WRONG, None: (200, 200, 200)}
 
@@ -111,9 +115,14 @@ def heat_table(
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    width = min(_LARGEST_FRAME, max(_SMALLEST_FRAME, (WIDTH - 200) // len(columns)))
+    longest = max(rows, key=len)
+    for_names = min(_MOST_FOR_NAMES, max(_LEAST_FOR_NAMES, int(text_width(longest, _LARGEST_TYPE * 4 // 5)) + GAP))
+    width = min(_LARGEST_FRAME, max(_SMALLEST_FRAME, (WIDTH - for_names) // len(columns)))
     height = min(width, 64)
-    size = max(13, width // 5)
+    # As large as there is room for: the table is read in a card, at a third of its size.
+    size = _largest(range(min(_LARGEST_TYPE, width * 2 // 5), 13, -1), rows, WIDTH - len(columns) * width - GAP) or 13
+    written = [[_number(value) for value in row] for row in values.tolist()]
+    inside = _largest(range(min(_LARGEST_TYPE, width * 2 // 5), 9, -1), list(chain(*written)), width - 4)
     names = max(int(text_width(name, size)) for name in rows) + GAP
     shown, ends = np.asarray(values, np.float64), np.asarray(limits, np.float64)
     if logarithmic:
@@ -122,18 +131,25 @@ def heat_table(
     colors = draw_maps(np.nan_to_num(shown, nan=low)[..., None, None], colormap=colormap, limits=(low, high)).cells
     lines = [[Mosaic((1, names)), *label_blocks(columns, width, size, DARK)]]
     for row, name in enumerate(rows):
-        texts = [format_number(round(value, 3)) if np.isfinite(value) else "" for value in values[row].tolist()]
-        cells = [_cell(colors[row, column, 0, 0], text, height, width) for column, text in enumerate(texts)]
+        cells = [
+            _cell(colors[row, column, 0, 0], text, height, width, inside) for column, text in enumerate(written[row])
+        ]
         lines.append([padded(text_block(name, size, DARK), height, names, across=0), *cells])
     body = stacked([beside(line) for line in lines])
-    bar = ColorBar(colormap, *limits, label=f"{label}, logarithmic" if logarithmic else label)
+    ends_written = (_number(float(limits[0])), _number(float(limits[1])))
+    bar = ColorBar(colormap, *limits, label=f"{label}, logarithmic" if logarithmic else label, words=ends_written)
     return framed(body, title, footer, bar)
 
 
-def _cell(color: NDArray[np.uint8], text: str, height: int, width: int) -> RGB:
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return ""
+    return f"{value:.0f}" if value.is_integer() else format_number(round(value, 3))
+
+
+def _cell(color: NDArray[np.uint8], text: str, height: int, width: int, size: int | None) -> RGB:
     cell = np.broadcast_to(color if text else np.array([255, 255, 255], np.uint8), (height, width, 3)).copy()
-    size = max(10, min(18, width // 4))
-    if not text or text_width(text, size) > width - 4:
+    if size is None or not text:
         return cell
     ink = text_block(text, size, DARK)
     top, left = (height - ink.shape[0]) // 2, (width - ink.shape[1]) // 2
@@ -143,3 +159,8 @@ def _cell(color: NDArray[np.uint8], text: str, height: int, width: int) -> RGB:
     else:
         np.minimum(place, ink, out=place)
     return cell
+
+
+def _largest(sizes: Iterable[int], texts: Sequence[str], room: int) -> int | None:
+    """The first size of type in which all texts fit into the room, None if in none of them."""
+    return next((size for size in sizes if all(text_width(text, size) <= room for text in texts)), None)

@@ -21,7 +21,6 @@ _COLORS: tuple[Color, ...] = (
 )
 _GOLDEN = 0.618034  # of a turn of the color circle: no few steps come close to each other
 _SMALLEST, _LARGEST = 192, 448  # sides of a picture on which borders are drawn
-_BLACK: Color = (0, 0, 0)
 
 
 @cache
@@ -108,17 +107,28 @@ def painted_classes(classes: NDArray[np.integer]) -> tuple[RGB, NDArray[np.float
 
 
 def painted_borders(classes: NDArray[np.integer]) -> tuple[RGB, NDArray[np.float32]]:
-    """The borders of regions (h, w) in the colors of their classes with black beside them, and where they are."""
-    colors, _ = painted_classes(classes)
-    thickness = max(1, round(max(classes.shape) / 110))
-    inside, beside_it = np.zeros(classes.shape, bool), np.zeros(classes.shape, bool)
+    """The borders of regions (h, w) in the colors of their classes, and where they are: 1 or 0.
+
+    They lie outside, so that thin regions stay to be seen, with a black line around them; between two classes inside.
+    """
+    grown = classes
+    for _ in range(max(1, round(max(classes.shape) / 110))):
+        grown = _grown(grown)
+    lines = (grown >= 0) & (classes < 0)
     for axis in (0, 1):
-        for step in range(-thickness, thickness + 1):
+        for step in (-1, 1):
             others = _neighbors(classes, step, axis)
-            inside |= (others != classes) & (classes >= 0)
-            beside_it |= (others >= 0) & (classes < 0)
-    colors[beside_it] = _BLACK
-    return colors, (inside | beside_it).astype(np.float32)
+            lines |= (others != classes) & (others >= 0) & (classes >= 0)
+    colors, _ = painted_classes(grown)
+    around = (_grown(grown) >= 0) & (grown < 0)
+    return colors, (lines | around).astype(np.float32)
+
+
+def _grown(classes: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Regions that have become larger by one place where there was no class."""
+    beside = [_neighbors(classes, step, axis) for axis in (0, 1) for step in (-1, 1)]
+    largest: NDArray[np.integer] = np.where(classes < 0, np.max(beside, axis=0), classes)
+    return largest
 
 
 def _neighbors(classes: NDArray[np.integer], step: int, axis: int) -> NDArray[np.integer]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from lightning_cnnviz.drift import Drift, Flips, Timeline
 from lightning_cnnviz.drift.alarms import AlarmAction, AlarmRule
-from lightning_cnnviz.drift.drift import Reference
+from lightning_cnnviz.drift.references import Reference
 from lightning_cnnviz.drift.scope import DEFAULT_SAMPLES, MOST_SAMPLES, MapKind
 from lightning_cnnviz.methods.cam import Variant
 from lightning_cnnviz.methods.synthesis import Optimizer

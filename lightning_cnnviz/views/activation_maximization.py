@@ -28,11 +28,12 @@ STABLE_SMOOTHING = 0.25  # what descent on squared differences may take away in 
 class ActivationMaximization(View):
     """Activation maximisation: for each channel an image, begun as faint noise, that makes the channel respond.
 
-    How to read it: first layers give edges and colors, later ones textures and parts of objects; what stays noise is
-    a channel that has learnt nothing or that nothing excites. Each picture shows only one of the many things that a
-    channel may respond to, and on a network that was trained without regularisation the strongest image looks like
-    noise to people: ``decorrelated``, ``jitter`` and ``total_variation`` trade activation for legibility. Mid-grey is
-    the mean of the samples.
+    How to read it: first layers give edges and colors, later ones textures and parts of objects; what stays noise is a
+    channel that has learnt nothing or that nothing excites. Mid-grey is the mean of the samples.
+
+    When it misleads: each picture shows only one of the many things that a channel may respond to, and on a network
+    that was trained without regularisation the strongest image looks like noise to people: ``decorrelated``, ``jitter``
+    and ``total_variation`` trade activation for legibility.
 
     Tags and arrays: ``activation_max/<layer>``, (K, C, H, W) in the model's input space, the strongest first.
 

@@ -27,7 +27,9 @@ class CAM(View):
     gradient is needed and nothing is approximated: the mean of the map, plus the classifier's bias, is the class score.
 
     How to read it: red speaks for the class, blue against it, white for neither: unlike Grad-CAM nothing is cut off at
-    zero. The map has the layer's resolution: a 7×7 map cannot outline anything.
+    zero.
+
+    When it misleads: the map has the layer's resolution: a 7×7 map cannot outline anything.
 
     Tags and arrays: ``cam/<layer>``, (N, h, w) signed, not normalised.
 

@@ -20,6 +20,7 @@ from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.contrast import check_two_classes
 
 _PAIRS = 10
+_LONGEST_HEADING = 6  # letters that can be read above a column
 
 
 class ConfusionMatrix(View):
@@ -92,19 +93,27 @@ class ConfusionMatrix(View):
         shown = sorted(mistakes.argsort(descending=True, stable=True)[: self.classes].tolist())
         title = f"What is taken for what: {int(counts.diag().sum()):,} of {total:,} right"
         footer = "rows: true, with the share that is right · columns: what the model says"
+        more = ""
         if count > len(shown):
-            footer += f" · the {len(shown)} classes with the most mistakes, of {count:,}"
+            more = f" · the {len(shown)} classes with the most mistakes, of {count:,}"
+        names = [samples.class_name(index) for index in shown]
+        shares = [_share_right(counts, index) for index in shown]
+        columns = tuple(names)
+        if max(map(len, names)) > _LONGEST_HEADING:
+            columns = tuple(str(number) for number in range(1, len(names) + 1))
+            names = [f"{number} {name}" for number, name in zip(columns, names, strict=True)]
+            footer += ", by the numbers of the rows"
         values = counts[shown][:, shown].double()
         table = HeatTable(
             values.where(values > 0, torch.nan).numpy(),
-            tuple(f"{samples.class_name(index)}  {_share_right(counts, index)}" for index in shown),
-            tuple(samples.class_name(index) for index in shown),
+            tuple(f"{name}  {share}" for name, share in zip(names, shares, strict=True)),
+            columns,
             limits=(1.0, max(2.0, float(np.nanmax(values)))),
             logarithmic=True,
             colormap="viridis",
             label="images",
             title=title,
-            footer=footer,
+            footer=footer + more,
         )
         return Picture("confusion_matrix", table)
 

@@ -23,9 +23,11 @@ class FeatureMaps(View):
     """Feature maps: the output of chosen channels of a layer, for every sample.
 
     How to read it: bright is a strong response. Early layers answer to edges and colors and keep the shape of the
-    image, late ones to parts and are coarse. With ``scale="each"`` a faint map looks as bright as a strong one: the bar
-    below it says how strong it is beside the strongest of its layer in the run so far. A channel that is dead for every
-    sample says so.
+    image, late ones to parts and are coarse.
+
+    When it misleads: with ``scale="each"`` a faint map looks as bright as a strong one: the bar below it says how
+    strong it is beside the strongest of its layer in the run so far. A channel that is dead for every sample says so;
+    perhaps none of these samples excites it.
 
     Tags and arrays: ``feature_maps/<layer>``, (N, K, h, w) for the K channels drawn.
 

@@ -21,8 +21,9 @@ class Filters(View):
     """Kernels of a convolution, symmetric about zero: mid-grey is no weight.
 
     How to read it: a first layer that learns shows edges, blobs and color opponents; noise that stays, or many copies
-    of one filter, says that the layer is too wide, the learning rate wrong or the training too short. Kernels of later
-    layers mix many channels and say little by themselves.
+    of one filter, says that the layer is too wide, the learning rate wrong or the training too short.
+
+    When it misleads: kernels of later layers mix many channels and say little by themselves.
 
     Tags and arrays: ``filters/<layer>``, (out, in, kh, kw). Kernels over three channels are drawn in color; of kernels
     over more channels the length over all of them is drawn, place by place. One scale holds for all filters of a layer

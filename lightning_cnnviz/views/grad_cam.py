@@ -22,11 +22,12 @@ class GradCAM(View):
     """Grad-CAM and its relatives: which places of a layer's output speak for the target class (Selvaraju et al., 2017).
 
     How to read it: red speaks for the class explained, blue does not; what speaks against it is cut off by the ReLU.
-    The map has the layer's resolution: a 7×7 map cannot outline anything. Each map has the whole range of colors; the
-    bar below it says how strong it is beside the strongest of the run. A blank map means that nothing in this layer
-    speaks for the class, which happens when the model is sure of another one. Grad-CAM averages gradients over the map
-    and can therefore point to places that the model does not use, except where only pooling and a linear layer follow;
-    ``"hirescam"`` does not.
+
+    When it misleads: the map has the layer's resolution: a 7×7 map cannot outline anything. Each map has the whole
+    range of colors; the bar below it says how strong it is beside the strongest of the run. A blank map means that
+    nothing in this layer speaks for the class, which happens when the model is sure of another one. Grad-CAM averages
+    gradients over the map and can therefore point to places that the model does not use, except where only pooling and
+    a linear layer follow; ``"hirescam"`` does not.
 
     Tags and arrays: ``grad_cam/<layer>`` (other variants ``<variant>/<layer>``), (N, h, w) after ReLU, not normalised.
 

@@ -24,9 +24,11 @@ class GuidedGradCAM(View):
 
     The enlarged Grad-CAM map times the guided gradient, pixel by pixel.
 
-    How to read it: fine structure in the places that speak for the class. The places are Grad-CAM's and depend on the
-    class; the structure is guided backpropagation's, which hardly depends on the class or on what was learnt: trust the
-    places, not the edges (Adebayo et al., 2018). Where Grad-CAM is zero, so is this.
+    How to read it: fine structure in the places that speak for the class.
+
+    When it misleads: the places are Grad-CAM's and depend on the class; the structure is guided backpropagation's,
+    which hardly depends on the class or on what was learnt: trust the places, not the edges (Adebayo et al., 2018).
+    Where Grad-CAM is zero, so is this.
 
     Tags and arrays: ``guided_grad_cam/<layer>``, (N, C, H, W) signed, in the model's input space.
 

@@ -22,12 +22,14 @@ class Predictions(View):
     """What the model answers for every sample, right or wrong.
 
     How to read it: blue with a tick is the true class, orange with a cross a wrong answer that came first. A true class
-    that is not among the most probable ones stands below them with its rank. Probabilities are those of the softmax,
-    which modern networks overstate. Of independent labels each has a probability of its own, and orange is what is over
-    one half and not true. Of values, predicted and true ones are bars of one scale. Of masks the class of each place
-    lies in its color over the sample, a background without color, with lines around the true regions. A picture that
-    the model makes of its input, as autoencoders do, stands beside it with their difference, blue where the output is
-    too small.
+    that is not among the most probable ones stands below them with its rank. Of independent labels each has a
+    probability of its own, and orange is what is over one half and not true. Of values, predicted and true ones are
+    bars of one scale. Of masks the class of each place lies in its color over the sample, a background without color,
+    with lines around the true regions. A picture that the model makes of its input, as autoencoders do, stands beside
+    it with their difference, blue where the output is too small.
+
+    When it misleads: probabilities are those of the softmax, which modern networks overstate; and a few samples that
+    are all right say little of the others.
 
     Tags and arrays: ``predictions``, (N, classes) probabilities; the values (N, ...), the classes of the places
     (N, h, w) or the pictures (N, C, H, W) where the model answers with those.

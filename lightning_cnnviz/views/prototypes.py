@@ -34,9 +34,10 @@ class Prototypes(View):
 
     How to read it: beside each class mean stands the prototype, their difference on one scale for all classes, and the
     probability that the model gives the prototype. What differs from a blurred average is what the model adds to be
-    sure. Texture without form says that it decides by texture. A prototype is the answer to an optimisation, not an
-    image that the model remembers, and on deep networks it may be adversarial noise around the mean: watch the cost,
-    too.
+    sure. Texture without form says that it decides by texture.
+
+    When it misleads: a prototype is the answer to an optimisation, not an image that the model remembers, and on deep
+    networks it may be adversarial noise around the mean: watch the cost, too.
 
     Tags and arrays: ``prototypes``, (classes, C, H, W) in the model's input space. Scalars, averaged over the classes:
     ``prototypes/cost``, ``prototypes/cross_entropy`` (nats), ``prototypes/regularizer`` (mean squared distance, without

@@ -50,8 +50,10 @@ class Saliency(View):
     """Saliency: which pixels the target score depends on, by its gradient (Simonyan et al., 2014) or a relative of it.
 
     How to read it: bright pixels are those whose smallest change would change the score most. Single pixels are noisy;
-    look for where they gather. It says what the score is sensitive to, not what the model sees there, and a saturated
-    network may depend on pixels whose gradient is zero.
+    look for where they gather.
+
+    When it misleads: it says what the score is sensitive to, not what the model sees there, and a saturated network may
+    depend on pixels whose gradient is zero.
 
     The methods:
 

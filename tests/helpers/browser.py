@@ -116,6 +116,18 @@ def read_pictures(driver: Any, wanted: int, timeout: float = 120.0) -> dict[str,
         time.sleep(0.5)
 
 
+def enter_frame(driver: Any, timeout: float = 120.0) -> None:
+    """Into the frame of a plugin."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        frame = driver.execute_script(ALL_NODES + "return deep(document).find((node) => node.tagName === 'IFRAME')")
+        if frame is not None:
+            driver.switch_to.frame(frame)
+            return
+        time.sleep(0.05)
+    raise TimeoutError("TensorBoard shows no frame")
+
+
 def _wait_for(address: str, timeout: float = 120.0) -> None:
     deadline = time.monotonic() + timeout
     while True:

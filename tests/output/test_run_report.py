@@ -11,7 +11,7 @@ from lightning_cnnviz.output.artifacts import Look, Picture, SampleSet, Seen
 from lightning_cnnviz.output.files import FileSink
 from lightning_cnnviz.output.look_record import encoded
 from lightning_cnnviz.output.record import step_of
-from lightning_cnnviz.output.run_report import RunReport
+from lightning_cnnviz.output.run_report import ReportFile
 from lightning_cnnviz.output.writer import BackgroundWriter
 from lightning_cnnviz.page.report import read_report
 from lightning_cnnviz.render import Maps, Row, Sheet
@@ -37,7 +37,7 @@ def test_the_first_look_is_there_at_once_and_the_others_after_a_while(
 ) -> None:
     now = 100.0
     monkeypatch.setattr(run_report.time, "monotonic", lambda: now)
-    report = RunReport(tmp_path)
+    report = ReportFile(tmp_path)
     report.add(look(0), 10)
     report.renew()
     assert steps(report.path) == [10]
@@ -55,7 +55,7 @@ def test_the_first_look_is_there_at_once_and_the_others_after_a_while(
 
 
 def test_what_did_not_change_is_not_written_again(tmp_path: Path) -> None:
-    report = RunReport(tmp_path)
+    report = ReportFile(tmp_path)
     report.complete()
     assert not report.path.exists(), "there is nothing to show"
     report.add(look(0), 10)
@@ -67,7 +67,7 @@ def test_what_did_not_change_is_not_written_again(tmp_path: Path) -> None:
 
 def test_a_resumed_run_goes_on_with_its_report_and_another_one_does_not(tmp_path: Path) -> None:
     for first, expected in ((0, [0, 1, 2]), (2, [0, 1, 2, 3, 4]), (0, [0, 1, 2])):
-        report = RunReport(tmp_path)
+        report = ReportFile(tmp_path)
         for step in range(first, first + 3):
             report.add(look(step), step)
         report.complete()
@@ -77,7 +77,7 @@ def test_a_resumed_run_goes_on_with_its_report_and_another_one_does_not(tmp_path
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"<html></html>", b'id="record-index">{"runs": [3]}</script>'])
 def test_what_lies_there_and_is_no_report_is_replaced(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "report.html").write_bytes(content)
-    report = RunReport(tmp_path)
+    report = ReportFile(tmp_path)
     report.add(look(0), 10)
     report.complete()
     assert steps(report.path) == [10]

@@ -8,13 +8,16 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
+import lightning_cnnviz
 from lightning_cnnviz import (
     CNNVisualizer,
     DriftCallback,
     FeatureMaps,
+    Film,
     FixedSamples,
     GradCAM,
     GuidedGradCAM,
+    ModelSummary,
     Predictions,
     PrototypeCallback,
     Saliency,
@@ -24,8 +27,11 @@ from lightning_cnnviz.output.artifacts import Picture
 from lightning_cnnviz.output.story import CHAPTERS, place, without_place
 from lightning_cnnviz.output.tensorboard import TensorBoardSink
 from lightning_cnnviz.views import View
+from lightning_cnnviz.views.base import how_to_read
 from tests.helpers.pictures import noise
 from tests.helpers.training import events, fit, image_tags, stripes
+
+PUBLIC = [getattr(lightning_cnnviz, name) for name in lightning_cnnviz.__all__]
 
 
 def test_the_pictures_of_a_run_are_one_group_that_tells_the_story(tmp_path: Path) -> None:
@@ -74,6 +80,19 @@ def test_every_picture_says_how_it_is_read(tmp_path: Path) -> None:
     for tag, metadata in described.items():
         assert metadata.display_name == tag
         assert metadata.summary_description.startswith("How to read it: "), tag
+        assert "When it misleads: " in metadata.summary_description, tag
+
+
+@pytest.mark.parametrize(
+    "view",
+    [one for one in PUBLIC if isinstance(one, type) and issubclass(one, View)],
+    ids=lambda view: view.__name__,
+)
+def test_every_view_says_how_it_is_read_and_when_it_misleads(view: type[View]) -> None:
+    if view in (View, ModelSummary):  # which draw no pictures
+        return
+    told = how_to_read(view(GradCAM()) if view is Film else view())  # type: ignore[call-arg]
+    assert [paragraph.partition(":")[0] for paragraph in told.split("\n\n")] == ["How to read it", "When it misleads"]
 
 
 def test_a_view_of_ones_own_comes_last_and_may_choose_its_chapter(tmp_path: Path) -> None:

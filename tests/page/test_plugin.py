@@ -16,7 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from lightning_cnnviz.page.plugin import Loader
-from tests.helpers.browser import chromium, needs_chromium, tensorboard
+from tests.helpers.browser import chromium, enter_frame, needs_chromium, tensorboard
 from tests.helpers.page import act, now, painted, pixels
 from tests.helpers.plugin import with_plugin
 from tests.helpers.records import write_run
@@ -74,7 +74,7 @@ def test_tensorboard_shows_the_page(tmp_path: Path, fast: str) -> None:
         listed = _get(address.partition("?")[0] + "data/plugins_listing")
         assert listed["cnnviz"]["enabled"] is True
         driver.get(f"{address}&p.cnnviz.run=version_0")
-        _enter(driver)
+        enter_frame(driver)
         painted(driver)
         assert now(driver) == "epoch 39 · step 4,000"
         body = driver.find_element(By.TAG_NAME, "body")
@@ -91,7 +91,7 @@ def test_tensorboard_shows_the_page(tmp_path: Path, fast: str) -> None:
         assert [line for line in driver.get_log("browser") if "plugin/cnnviz" in line["message"]] == []
         driver.get(f"{address}&p.cnnviz.run=before&p.cnnviz.view=pictures")
         driver.refresh()
-        _enter(driver)
+        enter_frame(driver)
         painted(driver)
         assert "pictures only" in driver.find_element(By.TAG_NAME, "main").text
         image = driver.find_element(By.CSS_SELECTOR, ".picture img")
@@ -145,17 +145,3 @@ def _until_loaded(address: str, expected: dict[str, tuple[int, int]], timeout: f
     while (found := {run["name"]: (run["looks"], run["pictures"]) for run in _get(address)}) != expected:
         assert time.monotonic() < deadline, found
         time.sleep(0.2)
-
-
-def _enter(driver: Any) -> None:
-    """Into the frame of the plugin."""
-    from tests.helpers.browser import ALL_NODES
-
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        frame = driver.execute_script(ALL_NODES + "return deep(document).find((node) => node.tagName === 'IFRAME')")
-        if frame is not None:
-            driver.switch_to.frame(frame)
-            return
-        time.sleep(0.2)
-    raise TimeoutError("TensorBoard shows no frame")

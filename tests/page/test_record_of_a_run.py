@@ -31,7 +31,7 @@ def test_a_run_leaves_a_record_of_every_look(tmp_path: Path) -> None:
     events = _events(tmp_path)
     blobs = [list(value.tensor.string_val) for _, value in events if value.tag == "record/look"]
     heads = [json.loads(zlib.decompress(look[0])) for look in blobs]
-    setups = [list(value.tensor.string_val) for _, value in events if value.tag == "record/setup"]
+    setups = [list(value.tensor.string_val) for _, value in events if value.tag.startswith("record/setup/")]
     assert [head["epoch"] for head in heads][:2] == [None, 0]
     assert [head["step"] for head in heads] == [step for step, value in events if value.tag == "record/look"]
     tags = {item["tag"] for item in heads[-1]["items"]}

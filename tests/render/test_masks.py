@@ -49,19 +49,24 @@ def test_masks_lie_where_the_model_saw_the_picture() -> None:
     assert (mirrored[:, 200:300] == class_color(2)).all()
 
 
-def test_borders_are_lines_in_the_color_of_their_class_with_black_outside() -> None:
+def test_borders_are_lines_around_a_region_in_its_color_with_black_outside() -> None:
     classes = np.full((100, 100), -1)
     classes[20:80, 20:80] = 3
     colors, weights = painted_borders(classes)
     drawn = weights > 0
-    assert not drawn[30:70, 30:70].any()
-    assert not drawn[:15].any()
-    assert (colors[50, 20] == class_color(3)).all()
-    assert drawn[50, 20]
-    assert (colors[50, 19] == 0).all()
-    assert drawn[50, 19]
+    assert not drawn[20:80, 20:80].any()  # thin regions stay to be seen
+    assert not drawn[:17].any()
+    assert drawn[50, 18:20].all()
+    assert colors[50, 18:20].tolist() == [[0, 0, 0], list(class_color(3))]
     _, nothing = painted_borders(np.full((50, 50), 1))
     assert not nothing.any()  # the edge of the picture is no border
+
+
+def test_borders_between_two_classes_lie_inside_of_both() -> None:
+    classes = np.repeat(np.array([[1, 2]]), 50, axis=0).repeat(50, axis=1)
+    colors, weights = painted_borders(classes)
+    assert np.flatnonzero(weights[10]).tolist() == [49, 50]
+    assert colors[10, 49:51].tolist() == [list(class_color(1)), list(class_color(2))]
 
 
 def test_outlines_are_drawn_over_the_predicted_classes() -> None:
@@ -70,9 +75,9 @@ def test_outlines_are_drawn_over_the_predicted_classes() -> None:
     [[plain]] = Masks(HALVES).cells([GREY])
     [[cell]] = Masks(HALVES, outlined=truth).cells([GREY])
     changed = (plain != cell).any(axis=2)
-    assert changed[50, 50:150].all()
-    assert not changed[60:140, 60:140].any()
-    assert (cell[50, 60:140] == class_color(1)).all()
+    assert changed[49, 50:150].all()
+    assert not changed[50:150, 50:150].any()
+    assert (cell[49, 50:150] == class_color(1)).all()
 
 
 def test_a_sheet_has_the_classes_in_their_colors_below() -> None:

@@ -168,6 +168,7 @@ class App {
     document.documentElement.style.setProperty("--opacity", view.state.opacity);
     document.title = `${title}, ${nameOf(view.runs[0]?.at(view.place))} · CNN Viz`;
     this.main.dataset.painted = String(turn);
+    if (!performance.getEntriesByName("painted").length) performance.mark("painted");
   }
 
   #link(name, text) {

@@ -36,9 +36,10 @@ class Targeted:
 
 def chosen_targets(target: Target, indices: Sequence[int]) -> Target:
     """The target of some of the samples."""
-    if isinstance(target, str | int) or callable(target):
+    if callable(target) or np.ndim(target) == 0:  # also a number of NumPy
         return target
-    return [int(target[index]) for index in indices]
+    classes: Any = target
+    return [int(classes[index]) for index in indices]
 
 
 def target_scores(output: Tensor, reading: Reading, target: Target, labels: Tensor | None) -> Targeted:

@@ -38,9 +38,9 @@ _END = """
 some characters in keys: they are written as their code, `_x3a_` for a colon. Aim's logger takes `val_` off names and
 gives them a context; pictures and notes are in that of validation, `subset=val`.
 
-Each sink has a thread of its own. A client that raises costs what it was given and one warning; one that is slow or
-hangs holds up a queue of 64 artifacts, for which the training waits five seconds in all, once, and then goes on
-without it.
+Each sink has a thread of its own. A client that raises costs what it was given and one warning. One that is slow or
+hangs fills a queue of 64 artifacts; the training waits for it five seconds in all, and ten at the end of the run, and
+then goes on without it, with one warning that names it.
 
 ## Through TensorBoard
 

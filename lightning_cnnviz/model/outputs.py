@@ -80,6 +80,9 @@ def select_output(output: Any, key: int | str | None = None, hints: Hints | None
         raise ValueError(f"the model's output holds no class scores: {describe(output)}; name them with output_key")
     grades = _grades(candidates, hints)
     best = grades.index(max(grades))
+    # Of several heads alike the first is the main one, whichever was called last.
+    alike = [grade[:5] == grades[best][:5] for grade in grades]
+    best = next(i for i, (_, other) in enumerate(candidates) if alike[i] and other.shape == candidates[best][1].shape)
     path, tensor = candidates[best]
     return Selected(tensor, path, _guessed(candidates, grades, best))
 

@@ -23,11 +23,13 @@ class Answered:
         images: (N, C, H, W) as the model took them; None where they were changed in place after that.
         labels: (N,) true classes.
         log_probabilities: (N, classes) logarithms of the class probabilities.
+        processes: on how many processes the model is validated; this is a batch of the first one.
     """
 
     images: Tensor | None
     labels: Tensor
     log_probabilities: Tensor
+    processes: int = 1
 
 
 class Overhearing:

@@ -31,4 +31,9 @@ def without_place(tag: str) -> str:
     >>> without_place("cnnviz/2 looks/grad_cam/layer4")
     'grad_cam/layer4'
     """
-    return _PLACE.sub("", tag, count=1) if _PLACE.match(tag) else tag
+    return _PLACE.sub("", tag, count=1) if has_place(tag) else tag
+
+
+def has_place(tag: str) -> bool:
+    """Whether a tag is one of :func:`place`, and its picture one of ours, whatever view it is of."""
+    return _PLACE.match(tag) is not None

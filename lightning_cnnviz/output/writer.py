@@ -34,6 +34,7 @@ class BackgroundWriter:
         last_steps: the last step of each tag (notes and arrays under a suffix of their own); put it into a checkpoint
             and set it again so that a resumed run continues its series.
         dropped: how many artifacts were lost because the sinks were too slow.
+        slow: the names of those sinks, and of those that were not done when they were closed.
 
     Raises:
         ValueError: if ``max_pending`` is below 1 or ``max_wait_s`` negative.
@@ -46,6 +47,7 @@ class BackgroundWriter:
             raise ValueError(f"max_wait_s must not be negative, got {max_wait_s}")
         self.last_steps: dict[str, int] = {}
         self.dropped = 0
+        self.slow: set[str] = set()
         self.sinks = tuple(sinks)
         self._workers = [SinkWorker(sink, max_pending, max_wait_s) for sink in sinks]
         self._open = False
@@ -65,6 +67,7 @@ class BackgroundWriter:
         artifact = encodable(artifact)
         accepted = [worker.put(artifact, step) for worker in takers]
         self.dropped += accepted.count(False)
+        self.slow.update(worker.sink.name for worker, taken in zip(takers, accepted, strict=True) if not taken)
         if any(accepted):
             self.last_steps[series] = step
 
@@ -104,6 +107,7 @@ class BackgroundWriter:
             worker.request_end()
         ended = [worker.stop(deadline) for worker in self._workers]
         self.dropped += sum(lost for _, lost in ended)
+        self.slow.update(worker.sink.name for worker, (done, _) in zip(self._workers, ended, strict=True) if not done)
         return all(in_time for in_time, _ in ended)
 
     def take_errors(self) -> list[WriterError]:

@@ -20,7 +20,7 @@ from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
 from lightning_cnnviz.output.record_names import LOOK_TAG, PLUGIN, SETUP_TAG
-from lightning_cnnviz.output.story import without_place
+from lightning_cnnviz.output.story import has_place, without_place
 from lightning_cnnviz.page.report import bundle
 
 _STATIC = Path(__file__).parent / "static"
@@ -32,7 +32,7 @@ _PICTURES = {
     *("predictions", "feature_maps", "filters", "saliency", "cam", "grad_cam", "guided_grad_cam", "gradcam++"),
     *("hirescam", "xgradcam", "layercam", "prototypes", "activation_max", "timeline", "flips", "alarms"),
 }
-"""One of these is a part of the tag of each of our pictures."""
+"""One of these is a part of the tag of each picture that was written before pictures had a place in the story."""
 
 _BEFORE_THE_PICTURE = 2  # width and height, as text
 
@@ -157,7 +157,10 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             plugin_name="images",
             run_tag_filter=_filter(runs, None),
         )
-        ours = {run: [tag for tag in tags if _PICTURES & set(tag.split("/"))] for run, tags in listed.items()}
+        ours = {
+            run: [tag for tag in tags if has_place(tag) or _PICTURES & set(tag.split("/"))]
+            for run, tags in listed.items()
+        }
         return {run: tags for run, tags in ours.items() if tags}
 
     def _sequences(

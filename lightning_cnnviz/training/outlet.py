@@ -84,9 +84,10 @@ class Outlet:
     def _report(self, writer: BackgroundWriter) -> None:
         for error in writer.take_errors():
             warn(str(error))
-        if writer.dropped and not self._said_slow:
+        if writer.slow and not self._said_slow:
             self._said_slow = True
+            names = ", ".join(sorted(writer.slow))
             warn(
-                "pictures or numbers are left out, because they are drawn faster than they can be written. Draw fewer, "
-                "or less often with every_n_epochs"
+                f"pictures or numbers are left out, because {names} did not take them in time. "
+                "Unless it hangs, draw fewer, or less often with every_n_epochs"
             )

@@ -34,6 +34,7 @@ class ValidationWatching:
         self._image_key, self._label_key = image_key, label_key
         self._overhearing = Overhearing()
         self._batch: tuple[Tensor, Tensor, int | None] | None = None
+        self._processes = 1
 
     def before_batch(
         self, trainer: Any, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int
@@ -50,6 +51,7 @@ class ValidationWatching:
             images, labels = unpack(batch, self._image_key, self._label_key)
             if labels is None:
                 raise ValueError(f"the validation batches have no class labels under label_key={self._label_key!r}")
+            self._processes = trainer.world_size
             # What is changed in place later on shows by its version, which inference tensors do not count.
             version = None if images.is_inference() else images._version
             self._batch = (images.clone() if version is None else images, labels.clone(), version)
@@ -76,7 +78,7 @@ class ValidationWatching:
                     "LightningModule, or a child of it with convolutions, with the images, outside of torch.compile"
                 )
             unchanged = version is None or images._version == version
-            answered = Answered(images if unchanged else None, labels.to(said.device), said.detach())
+            answered = Answered(images if unchanged else None, labels.to(said.device), said.detach(), self._processes)
             for view in views:
                 view.observe_validation(answered)
 

@@ -56,6 +56,7 @@ class ConfusionMatrix(View):
         if self.classes not in range(2, 17):
             raise ValueError(f"classes must lie between 2 and 16, which fit into a picture, got {classes}")
         self._seen: list[tuple[Tensor, Tensor]] | None = None
+        self._processes = 1
 
     @property
     def watches_validation(self) -> bool:
@@ -66,6 +67,7 @@ class ConfusionMatrix(View):
 
     def observe_validation(self, answered: Answered) -> None:
         if self._seen is not None:
+            self._processes = answered.processes
             self._seen.append((answered.labels, answered.log_probabilities.argmax(dim=1)))
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
@@ -93,9 +95,9 @@ class ConfusionMatrix(View):
         shown = sorted(mistakes.argsort(descending=True, stable=True)[: self.classes].tolist())
         title = f"What is taken for what: {int(counts.diag().sum()):,} of {total:,} right"
         footer = "rows: true, with the share that is right · columns: what the model says"
-        more = ""
+        more = "" if self._processes == 1 else f" · counted on the first of {self._processes} processes"
         if count > len(shown):
-            more = f" · the {len(shown)} classes with the most mistakes, of {count:,}"
+            more += f" · the {len(shown)} classes with the most mistakes, of {count:,}"
         names = [samples.class_name(index) for index in shown]
         shares = [_share_right(counts, index) for index in shown]
         columns = tuple(names)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
@@ -23,6 +24,14 @@ def center(images: torch.Tensor) -> torch.Tensor:
 
 
 def alarmed(alarm: Any) -> None: ...
+
+
+@dataclass(frozen=True)
+class Nested:
+    """A class as an argument of another one."""
+
+    name: str
+    arguments: dict[str, Any]
 
 
 HERE = __name__
@@ -49,6 +58,13 @@ COMMON: dict[str, Any] = {
 }
 
 VIEWS: dict[str, list[dict[str, Any]]] = {
+    "Change": [{"of": ["filters"], "since": "first", "layers": ["body"], "filter_layers": "stem.0", "channels": 3}],
+    "ConfusionMatrix": [{"classes": 5, "every_n_epochs": 2}],
+    "Contrast": [{"layers": ["body"], "every_n_epochs": 2}],
+    "Film": [{"view": Nested("GradCAM", {"layers": ["body"]}), "rows": 4, "frames": 8, "sample": 1}],
+    "SampleCards": [{"layers": "body", "top": 2, "channels": 3, "most": 2}],
+    "TopPatches": [{"layers": ["body"], "channels": [0, 2], "patches": 3, "share": 0.5}],
+    "WorstMistakes": [{"layers": "body", "count": 3}],
     "Predictions": [{"top": 3, "every_n_epochs": 2}],
     "FeatureMaps": [
         {
@@ -175,10 +191,19 @@ def written_out(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in {**defaults, **arguments}.items()}
 
 
+def plain(arguments: dict[str, Any], node: Callable[[str, dict[str, Any]], Any]) -> dict[str, Any]:
+    """As a configuration file says it, where a class stands as its node."""
+    return {
+        key: node(value.name, value.arguments) if isinstance(value, Nested) else value
+        for key, value in arguments.items()
+    }
+
+
 def in_python(name: str, arguments: dict[str, Any], functions: Mapping[str, Any] = FUNCTIONS) -> Any:
     """Built in Python; functions stand for the paths that a configuration has."""
+    given = plain(arguments, lambda name, inner: in_python(name, inner, functions))
     return getattr(lightning_cnnviz, name)(
-        **{key: functions.get(value, value) if isinstance(value, str) else value for key, value in arguments.items()}
+        **{key: functions.get(value, value) if isinstance(value, str) else value for key, value in given.items()}
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
-from lightning_cnnviz import CNNVisualizer, Evidence, FixedSamples, Request, View
+from lightning_cnnviz import CNNVisualizer, ConfusionMatrix, Evidence, FixedSamples, Request, View
 from lightning_cnnviz.model.layers import ArgumentError, Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact, Scalar
 from lightning_cnnviz.training import ranks
@@ -75,6 +75,22 @@ class FailsOn(View):
         if where == self.where and self.rank in (None, this_rank()):
             # Of what can go wrong before training, only an argument that does not fit may end it.
             raise (ArgumentError if where == "request" else ZeroDivisionError)(f"in {where}")
+
+
+class CountsMistakes(ConfusionMatrix):
+    """Saves how many images were counted in each validation."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__()
+        self.file = file
+        self._counts: list[int] = []
+
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        for artifact in super().draw(evidence):
+            if isinstance(artifact, Array) and evidence.epoch is not None:
+                self._counts.append(int(artifact.values.sum()))
+                torch.save(self._counts, self.file)
+        return iter(())
 
 
 class Kernels(View):

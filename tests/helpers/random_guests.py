@@ -13,10 +13,15 @@ from torch import Tensor
 
 from lightning_cnnviz import (
     CAM,
+    Change,
     CNNVisualizer,
+    ConfusionMatrix,
+    Contrast,
     Drift,
     DriftCallback,
     FeatureMapCallback,
+    FeatureMaps,
+    Film,
     FilterCallback,
     Filters,
     FixedSamples,
@@ -29,6 +34,9 @@ from lightning_cnnviz import (
     Prototypes,
     Saliency,
     SaliencyCallback,
+    SampleCards,
+    TopPatches,
+    WorstMistakes,
 )
 from tests.helpers.sabotage import STAGES, BadSink, BadView, OddView, action, raising
 from tests.helpers.training import stripes
@@ -70,6 +78,13 @@ def _views(draw: random.Random) -> list[Any]:
                 CAM,
                 ModelSummary,
                 lambda: Prototypes(steps=2),
+                Contrast,
+                ConfusionMatrix,
+                WorstMistakes,
+                Change,
+                SampleCards,
+                TopPatches,
+                lambda: Film(FeatureMaps("last")),
             ],
             draw.choice([1, 2]),
         )

@@ -105,6 +105,7 @@ IMAGE = torch.zeros(2, 1, 8, 8)
         ((OTHER, SCORES), Hints(2, labels=4), (0,)),
         ((SCORES, OTHER), Hints(2, labels=4), (1,)),
         ((OTHER, SCORES), Hints(2, last_linear=SCORES), (1,)),
+        ((SCORES + 1, SCORES), Hints(2, last_linear=SCORES), (0,)),  # a main head before an auxiliary one
         ((OTHER, SCORES), Hints(2), (0,)),
         ((torch.zeros(7, 3), SCORES), Hints(2), (1,)),  # of no two samples
         ((torch.zeros(2, 3).long(), SCORES), Hints(2), (1,)),

@@ -251,7 +251,7 @@ def test_a_sink_that_is_held_up_takes_nothing_from_the_others(held_sink: Recordi
         writer.submit(scalar(step, "a"), step)
         if step == 0:
             assert held_sink.entered.wait(20)
-    assert writer.dropped == 17
+    assert (writer.dropped, writer.slow) == (17, {"RecordingSink"})
     flushed = writer._workers[1].request_flush(time.monotonic() + 300)
     assert flushed is not None
     assert flushed.wait(300)

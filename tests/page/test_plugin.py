@@ -71,7 +71,7 @@ def test_tensorboard_shows_the_page(tmp_path: Path, fast: str) -> None:
     served = tensorboard(tmp_path / "logs", f"--load_fast={fast}", page="cnnviz", environment=environment, ready=READY)
     with served as address, chromium(tmp_path / "profile") as driver:
         plugin = address.partition("?")[0] + "data/plugin/cnnviz"
-        _until_loaded(f"{plugin}/runs", {"version_0": (41, 0), "version_1": (4, 0), "before": (0, 1)})
+        _until_loaded(f"{plugin}/runs", {"version_0": (41, 0), "version_1": (4, 0), "before": (0, 2)})
         listed = _get(address.partition("?")[0] + "data/plugins_listing")
         assert listed["cnnviz"]["enabled"] is True
         driver.get(f"{address}&p.cnnviz.run=version_0")
@@ -164,6 +164,7 @@ def _write_pictures_only(directory: Path) -> None:
 
     with SummaryWriter(str(directory)) as writer:
         writer.add_image("grad_cam/body", np.zeros((9, 9, 3), np.uint8), 5, dataformats="HWC")
+        writer.add_image("cnnviz/2 looks/of_a_view/of_ones_own", np.zeros((9, 9, 3), np.uint8), 5, dataformats="HWC")
         writer.add_image("of/another/tool", np.zeros((9, 9, 3), np.uint8), 5, dataformats="HWC")
 
 

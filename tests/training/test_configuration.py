@@ -12,7 +12,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import Callback
 
 from lightning_cnnviz import Sink, View
-from tests.helpers.configurations import CALLBACKS, SINKS, VIEWS, cases, described, in_python, public
+from tests.helpers.configurations import CALLBACKS, SINKS, VIEWS, cases, described, in_python, plain, public
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -25,7 +25,7 @@ def parser() -> ArgumentParser:
 
 
 def nested(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {"class_path": f"lightning_cnnviz.{name}", "init_args": arguments}
+    return {"class_path": f"lightning_cnnviz.{name}", "init_args": plain(arguments, nested)}
 
 
 def from_yaml(name: str, arguments: dict[str, Any]) -> Any:

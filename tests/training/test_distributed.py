@@ -11,9 +11,22 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
-from lightning_cnnviz import Filters, FixedSamples, GradCAM, Predictions, Prototypes, Saliency
+from lightning_cnnviz import (
+    Change,
+    ConfusionMatrix,
+    Contrast,
+    Filters,
+    FixedSamples,
+    GradCAM,
+    Predictions,
+    Prototypes,
+    Saliency,
+    SampleCards,
+    TopPatches,
+    WorstMistakes,
+)
 from tests.helpers import distributed_runs as runs
-from tests.helpers.distributed_runs import FailsInForward, FailsOn, Kernels, Worsens
+from tests.helpers.distributed_runs import CountsMistakes, FailsInForward, FailsOn, Kernels, Worsens
 from tests.helpers.processes import Ended, run_ranks, succeeded
 from tests.helpers.training import image_steps, stripes
 
@@ -85,6 +98,19 @@ def test_same_bits_with_and_without_us(way: str, tmp_path: Path, without_us: Out
     second = int((labels[::2] == 0).nonzero()[1]) * 2
     assert torch.equal(zero["samples"], images[[*first, second]])
     assert one["samples"] is None if way == "ddp" else torch.equal(one["samples"], zero["samples"])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_views_of_the_validation_set_and_of_chosen_images(way: str, tmp_path: Path, without_us: Outcomes) -> None:
+    views = [ConfusionMatrix(), WorstMistakes(), Contrast(), TopPatches(), Change(), SampleCards(most=1)]
+    counts = Path(tmp_path / "counts")
+    found = trained(tmp_path, way, {"views": [*views, CountsMistakes(str(counts))], "samples": 4})
+    assert_same_training(found, without_us[way])
+    steps = image_steps(tmp_path)
+    assert steps["confusion_matrix"] == steps["contrast/body"] == steps["top_patches/body"] == LOOKS
+    assert steps["change/grad_cam/body"] == LOOKS[1:]
+    assert "worst_mistakes/body" in steps
+    assert torch.load(counts) == [12, 12], "what passes through the first process, in each validation"
 
 
 @pytest.mark.parametrize("way", WAYS)

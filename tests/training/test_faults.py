@@ -247,7 +247,7 @@ def test_what_a_slow_sink_left_out_is_said_once_and_counted_at_the_end(
     weights, [warning] = trained(tmp_path, *callbacks, max_epochs=12)
     assert weights == without_us(tmp_path, max_epochs=12)
     assert warning.startswith(
-        "pictures or numbers are left out, because they are drawn faster than they can be written"
+        "pictures or numbers are left out, because Stuck did not take them in time. Unless it hangs, draw fewer"
     )
     [total] = [record.message for record in caplog.records if "left out in all" in record.message]
     each_look = 1 + len(COSTS)

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf
 
 from lightning_cnnviz import CNNVisualizer, DriftCallback, Sink, View
-from tests.helpers.configurations import CALLBACKS, FUNCTIONS, SINKS, VIEWS, alarmed, cases, described, in_python
+from tests.helpers.configurations import CALLBACKS, FUNCTIONS, SINKS, VIEWS, alarmed, cases, described, in_python, plain
 from tests.helpers.training import SmallCNN, fit, image_steps, loader, resuming, trainer
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def node(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         for key, value in arguments.items()
         if isinstance(value, str) and value in FUNCTIONS
     }
-    return {"_target_": f"lightning_cnnviz.{name}", **arguments, **functions}
+    return {"_target_": f"lightning_cnnviz.{name}", **plain(arguments, node), **functions}
 
 
 def made(configuration: dict[str, Any]) -> Any:

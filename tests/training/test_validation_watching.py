@@ -92,7 +92,9 @@ def expected(model: LightningModule) -> Tensor:
     return scores.log_softmax(dim=1)
 
 
-@pytest.mark.parametrize("kind", [SmallCNN, Wrapped, Mapping, InHalves, InPlace])
+@pytest.mark.parametrize(
+    "kind", [SmallCNN, Wrapped, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (Mapping, InHalves, InPlace))]
+)
 def test_answers_are_those_of_the_model(kind: type[SmallCNN], tmp_path: Path) -> None:
     watch = Watch()
     seed_everything(3, verbose=False)
@@ -110,7 +112,7 @@ def test_answers_are_those_of_the_model(kind: type[SmallCNN], tmp_path: Path) ->
     assert not any(module._forward_hooks for module in model.modules())
 
 
-@pytest.mark.parametrize("ends_in_sigmoid", [False, True])
+@pytest.mark.parametrize("ends_in_sigmoid", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_single_yes_or_no_is_read_as_two_classes(ends_in_sigmoid: bool, tmp_path: Path) -> None:
     class YesOrNo(SmallCNN):
         def forward(self, images: Tensor) -> Tensor:
@@ -134,6 +136,7 @@ def test_a_single_yes_or_no_is_read_as_two_classes(ends_in_sigmoid: bool, tmp_pa
     torch.testing.assert_close(said.sum(dim=1), torch.ones(24))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [SmallCNN, Wrapped])
 def test_the_model_is_called_as_often_as_without_us_and_trains_the_same(kind: type[SmallCNN], tmp_path: Path) -> None:
     calls: dict[str, int] = {}
@@ -161,7 +164,7 @@ def test_the_model_is_called_as_often_as_without_us_and_trains_the_same(kind: ty
     assert calls == {"without": 14, "with": 14}, "2 batches of the sanity check, 6 of each validation"
 
 
-@pytest.mark.parametrize("stage", ["validate", "test"])
+@pytest.mark.parametrize("stage", ["validate", pytest.param("test", marks=pytest.mark.slow)])
 def test_under_inference_mode_images_are_kept_before_a_step_changes_them(stage: str, tmp_path: Path) -> None:
     watch, model = Watch(), InPlace()
     model.test_step = model.validation_step  # type: ignore[method-assign]
@@ -172,6 +175,7 @@ def test_under_inference_mode_images_are_kept_before_a_step_changes_them(stage: 
     torch.testing.assert_close(torch.cat([a.log_probabilities for a in watch.seen[0]]), expected(model))
 
 
+@pytest.mark.slow
 def test_a_compiled_child_is_heard_without_another_compilation(tmp_path: Path) -> None:
     compilations = 0
 

@@ -131,6 +131,7 @@ def test_arguments_out_of_range(options: dict[str, Any], message: str) -> None:
         Change(**options)
 
 
+@pytest.mark.slow
 def test_in_training(tmp_path: Path) -> None:
     views = [Change(), Change(since="first")]
     model = fit(tmp_path / "with", [CNNVisualizer(views, on_error="raise")])

@@ -67,6 +67,7 @@ def test_values_have_no_two_classes() -> None:
         explain(model, torch.rand(2, 1, 6, 6), [Contrast()], output="regression")
 
 
+@pytest.mark.slow
 def test_in_training(tmp_path: Path) -> None:
     callback = CNNVisualizer([Contrast()], samples=4, on_error="raise")
     assert sha(fit(tmp_path / "a", [], max_epochs=1)) == sha(fit(tmp_path / "b", [callback], max_epochs=1))

@@ -175,6 +175,7 @@ def test_what_cannot_be_saved(tmp_path: Path) -> None:
         film.save(tmp_path / "a.gif", seconds=0)
 
 
+@pytest.mark.slow
 def test_a_timeline_of_one_sample_is_smaller_than_that_of_all(tmp_path: Path) -> None:
     timeline = Timeline()
     with pytest.raises(ValueError, match="nothing was drawn yet"):
@@ -226,6 +227,7 @@ def test_what_a_view_asks_for_passes_through_the_film() -> None:
     assert (film.chapter, film.name) == ("classes", "Film of Asking")
 
 
+@pytest.mark.slow
 def test_in_training(tmp_path: Path) -> None:
     films = [Film(Filters()), Film(Prototypes(steps=2)), Film(FeatureMaps("last"))]
     model = fit(tmp_path / "with", [CNNVisualizer(films, on_error="raise")])

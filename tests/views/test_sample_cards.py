@@ -76,6 +76,7 @@ def test_a_model_of_values_has_no_bars() -> None:
     assert view._cards[0].bars == ()
 
 
+@pytest.mark.slow
 def test_in_training(tmp_path: Path) -> None:
     view = SampleCards(most=2)
     model = fit(tmp_path / "with", [CNNVisualizer([view], on_error="raise")], max_epochs=1)

@@ -110,6 +110,7 @@ def test_the_channels_are_those_of_the_feature_maps_and_stay() -> None:
     assert other.state_dict() == view.state_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1"])
 def test_architectures(name: str) -> None:
     model, images = architecture(name)
@@ -139,6 +140,7 @@ def test_a_channel_that_the_layer_does_not_have() -> None:
         explain(Sums(), squares((2, 3)), [TopPatches("convs.0", [0, 2])])
 
 
+@pytest.mark.slow
 def test_in_training(tmp_path: Path) -> None:
     model = fit(tmp_path / "with", [CNNVisualizer([TopPatches()], on_error="raise")], max_epochs=1)
     assert sha(model) == sha(fit(tmp_path / "without", [], max_epochs=1))

@@ -46,7 +46,7 @@ function reel(view, run, set, looks, rows) {
   const head = looks.map((look) => element("th", { scope: "col", "aria-current": look === now ? "true" : null }, nameOf(look), alarmsOf(look).length ? element("span", { className: "alarm", title: alarmsOf(look)[0] }, "!") : null));
   const table = element("table", { className: "reel" }, element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "sample"), head)), element("tbody", {}, rows));
   const wide = element("div", { className: "wide film", tabIndex: 0, role: "group", "aria-label": `Film of ${run.name}, ${setTitle(set)}` }, table);
-  queueMicrotask(() => reveal(wide));
+  requestAnimationFrame(() => reveal(wide));
   return wide;
 }
 

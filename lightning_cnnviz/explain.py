@@ -200,7 +200,7 @@ def explain(
     chosen = []
     for view in default_views() if views is None else views:
         try:
-            view.check(model)
+            view.check(probe.model)
             chosen.append(view)
         except ValueError as error:
             failed(view, error)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import csv
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from lightning.fabric import Fabric
 from PIL import Image
 from torch import Tensor, nn
 
@@ -211,3 +213,21 @@ def test_of_a_model_without_convolutions_only_what_was_named_is_refused() -> Non
         "GradCAM is left out",
     ]
     assert explain(model, images(), [Saliency()]).pictures.keys() == {"saliency/gradient"}
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true"])
+def test_a_module_of_fabric(precision: str) -> None:
+    torch.manual_seed(0)
+    bare, shown = SmallCNN(), images()
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)  # type: ignore[arg-type]
+    model = fabric.setup(copy.deepcopy(bare))
+    expected = explain(bare.to(next(model.parameters()).dtype), shown)
+    before = sha(model)
+    found = explain(model, shown)
+    assert found.remarks == expected.remarks
+    assert set(found.pictures) == set(expected.pictures) >= {"grad_cam/body", "saliency/gradient"}
+    for tag, array in expected.arrays.items():
+        assert torch.equal(found.arrays[tag], array), tag
+    assert sha(model) == before
+    fabric.backward(model(shown.to(next(model.parameters()).dtype)).sum())  # which the wrapper still allows
+    assert all(parameter.grad is not None for parameter in model.parameters())

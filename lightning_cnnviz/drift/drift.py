@@ -11,6 +11,7 @@ from torch import nn
 from lightning_cnnviz.arguments import flag, function, layer_names, one_of, positive, sequence
 from lightning_cnnviz.drift.alarm_report import make_alarm, report
 from lightning_cnnviz.drift.alarms import AlarmAction, AlarmMonitor, AlarmRule
+from lightning_cnnviz.drift.copies import asking, copies_of, flipped_copies, flips_of_copies
 from lightning_cnnviz.drift.measurement import Measurement, means
 from lightning_cnnviz.drift.moved_most import moved_most
 from lightning_cnnviz.drift.numbers import FEWEST_SAMPLES
@@ -55,6 +56,8 @@ class Drift(View):
     ``shortcuts/<map>_entropy``             entropy of the maps
     ``shortcuts/<map>_spread``              spread of the maps' centres over the samples
     ``shortcuts/<map>_attention_in_region``  share of the maps' mass inside ``FixedSamples(regions=…)``
+    ``shortcuts/flips_<copy>``              share of the samples whose class is another one in a changed copy, see
+                                            ``FixedSamples(perturbed=…)``; the picture ``flipped_copies`` has some
     ======================================  ===========================================================================
 
     How to read it: what falls towards 0 comes to rest, and what rises again after that was disturbed. Compare a
@@ -151,12 +154,13 @@ class Drift(View):
         check_names(model, self.layers)
         self._references.check(model)
         names = tuple(named_layers(model))
-        self._check_alarm(Scope(names, names, names, self.maps))
+        # Which copies there are shows when there are samples.
+        self._check_alarm(Scope(names, names, names, self.maps, copies=self._copies_with_limits()))
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         if len(samples) < FEWEST_SAMPLES:
             raise ValueError(f"drift needs at least {FEWEST_SAMPLES} samples, got {len(samples)}")
-        scope = self._scope(layout)
+        scope = self._scope(layout, samples)
         self._check_alarm(scope)
         self._to_remark += self._references.forget_others(min(len(samples), self._most), layout.classes)
         return Request(
@@ -164,14 +168,16 @@ class Drift(View):
             gradients=frozenset(scope.attention),
             input_gradient="saliency" in scope.maps,
             weights=frozenset(scope.filters),
+            procedures=asking(samples, scope.copies, scope.samples),
             reference_checkpoints=frozenset(self._references.unread().values()),
         )
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
-        scope = self._scope(evidence.layout)
+        scope = self._scope(evidence.layout, evidence.samples)
         now = take(evidence, scope)
         moved = self._references.moved(now, evidence, scope)
-        seen = signs(evidence, scope)
+        copies = flips_of_copies(evidence, scope.copies)
+        seen = [*signs(evidence, scope), *copies]
         numbers = {one.tag: one.value for one in (*chain(*moved.values()), *seen)}
         # Callbacks that monitor a number want it at every look: what has no reference yet is compared with itself.
         monitored = means([*moved.get(self.reference[0], movements(now, now)), *seen])
@@ -179,7 +185,8 @@ class Drift(View):
         yield from (Scalar(tag, value, monitored=True) for tag, value in monitored.items())
         if any(moved.values()):
             yield moved_most(list(chain(*moved.values())))
-        yield from self._alarms(evidence, now, moved.get(self._references.watched), numbers | monitored)
+        yield from flipped_copies(evidence, scope.copies)
+        yield from self._alarms(evidence, now, moved.get(self._references.watched), copies, numbers | monitored)
         yield from self._remarks(len(now.classes))
         self._references.remember(now, evidence.epoch)
         self._looked = True
@@ -191,7 +198,7 @@ class Drift(View):
         self._references.load_state_dict(state)
         self._monitor.load_state_dict(state["watch"])
 
-    def _scope(self, layout: Layout) -> Scope:
+    def _scope(self, layout: Layout, samples: FixedSamples) -> Scope:
         maps = () if layout.reading.reason else self.maps  # without a score there is no place that it depends on
         return Scope(
             features=layout.maps(self.layers),
@@ -199,10 +206,21 @@ class Drift(View):
             attention=layout.maps("last") if {"grad_cam", "hirescam"} & set(maps) else (),
             maps=maps,
             samples=self._most,
+            copies=copies_of(samples, layout),
         )
 
+    def _copies_with_limits(self) -> tuple[str, ...]:
+        limits = self.alarm if isinstance(self.alarm, Mapping) else {}
+        tails = (tag.partition("/flips_") for tag in limits if tag.startswith(("shortcuts/", "shortcuts_layers/")))
+        return tuple(copy for _, found, copy in tails if found)
+
     def _alarms(
-        self, evidence: Evidence, now: Snapshot, moved: Sequence[Measurement] | None, numbers: Mapping[str, float]
+        self,
+        evidence: Evidence,
+        now: Snapshot,
+        moved: Sequence[Measurement] | None,
+        copies: Sequence[Measurement],
+        numbers: Mapping[str, float],
     ) -> Iterator[Artifact]:
         labels, training = evidence.samples.labels, evidence.training
         if evidence.layout.reading.meaning != "classes":
@@ -227,7 +245,7 @@ class Drift(View):
         watched = self._references.watched
         before, earlier = self._references.snapshots[watched], self._references.epochs.get(watched)
         risen = None if losses is None or labels is None else losses - before.losses(labels)
-        alarm = make_alarm(evidence.epoch, exceeded, moved, risen)
+        alarm = make_alarm(evidence.epoch, exceeded, [*moved, *copies], risen)
         yield from report(alarm, evidence, before, now, moved, earlier_epoch=earlier)
         if self._on_alarm is not None:
             self._on_alarm(alarm)

@@ -33,6 +33,7 @@ class Scope:
         attention: layers for whose output class activation maps are compared.
         maps: which kinds of maps are compared.
         samples: how many samples count, from the first.
+        copies: changed copies of the samples that the model is asked about.
     """
 
     features: Sequence[str] = ()
@@ -40,6 +41,12 @@ class Scope:
     attention: Sequence[str] = ()
     maps: Sequence[MapKind] = ("grad_cam",)
     samples: int = MOST_SAMPLES
+    copies: Sequence[str] = ()
+
+
+def flips_name(copy: str) -> str:
+    """What the share of the samples is called whose class is another one in a copy."""
+    return f"flips_{copy.replace('/', '_')}"
 
 
 def tags(scope: Scope, references: Sequence[str]) -> set[str]:
@@ -48,7 +55,10 @@ def tags(scope: Scope, references: Sequence[str]) -> set[str]:
     moved = {"features": scope.features, "filters": scope.filters, "predictions": (None,), "flips": (None,)}
     moved |= {f"{kind}{end}": layers for kind, layers in maps.items() for end in ("", "_focus_shift")}
     health = {"dead_channels": scope.features, "saturation": scope.features, "duplicate_filters": scope.filters}
-    shortcuts = {f"{kind}_{sign}": layers for kind, layers in maps.items() for sign in MAP_SIGNS}
+    shortcuts: dict[str, Sequence[str | None]] = {
+        f"{kind}_{sign}": layers for kind, layers in maps.items() for sign in MAP_SIGNS
+    }
+    shortcuts |= {flips_name(copy): (None,) for copy in scope.copies}
     every = [
         *(
             Measurement("drift", name, layer, 0.0, None, of)

@@ -17,6 +17,13 @@ Forward: TypeAlias = str | Callable[..., Any]
 model and the images."""
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module itself where Fabric wrapped it; the wrapper casts, and lets nobody but Fabric call a backward."""
+    is_fabrics = any(base.__name__ == "_FabricModule" for base in type(model).__mro__)
+    module: nn.Module = model.module if is_fabrics else model  # type: ignore[assignment]
+    return module
+
+
 def entries(model: nn.Module, forward: Forward | None = None) -> dict[str, Callable[[Tensor], Any]]:
     """What may be called with images, by the name of the module, in the order in which to try.
 

@@ -14,7 +14,7 @@ from lightning_cnnviz.arguments import optional_key
 from lightning_cnnviz.model.answers import Answers
 from lightning_cnnviz.model.backward import Pass, apply_rules, differentiate, recurrent_on_cuda
 from lightning_cnnviz.model.checkpoints import with_weights
-from lightning_cnnviz.model.entry import Forward, check_reading, entries, entry_point
+from lightning_cnnviz.model.entry import Forward, check_reading, entries, entry_point, unwrapped
 from lightning_cnnviz.model.evidence import THE_INPUT, Evidence, Request
 from lightning_cnnviz.model.hooks import Recorder, hooked
 from lightning_cnnviz.model.isolation import isolated
@@ -61,7 +61,7 @@ class Probe:
         progress: Progress | None = None,
     ) -> None:
         check_reading(output, forward)
-        self._model = model
+        self._model = model = unwrapped(model)
         self._entries = entries(model, forward)
         self._output_key, self._forward, self._output_kind = optional_key("output_key", output_key), forward, output
         self._progress = progress

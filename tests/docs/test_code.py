@@ -60,6 +60,8 @@ def known() -> dict[str, Any]:
         "images": data.images[:32],
         "samples": lightning_cnnviz.FixedSamples(data.images[:32]),
         "labels": torch.arange(32) % 10,
+        "reference": data.images[:20],
+        "current": data.images[20:],
         "boxes": torch.tensor([[4, 4, 20, 20]] * 32),
     }
 

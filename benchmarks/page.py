@@ -13,21 +13,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
 from benchmarks.report import Bar, Report
 from examples.mnist import MnistCNN
 from lightning_cnnviz import explain
 from lightning_cnnviz.output.encoding import encode
-from lightning_cnnviz.output.event_records import use_fast_checksums
 from lightning_cnnviz.output.look_record import encoded
 from lightning_cnnviz.output.record import EncodedLook, Group, Maps, Record, encode_look
-from lightning_cnnviz.output.record_events import RecordEvents
 from lightning_cnnviz.output.record_setup import Legend, Setup
 from lightning_cnnviz.page.report import RunRecord, report
 from tests.helpers.browser import chromium, enter_frame, tensorboard
 from tests.helpers.page import painted
 from tests.helpers.plugin import with_plugin
+from tests.helpers.records import write_run
 
 _SAMPLES = 8
 _STEPS = """
@@ -53,7 +51,7 @@ def measure(rounds: int, tiny: bool) -> Report:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for run in range(runs):
-            _write(folder / "logs" / f"version_{run}", looks)
+            write_run(folder / "logs" / f"version_{run}", ((100 * epoch, look) for epoch, look in enumerate(looks)))
         page = report([_record(looks)])
         (folder / "report.html").write_bytes(page)
         served = tensorboard(
@@ -111,15 +109,6 @@ def _looks(epochs: int) -> Iterator[EncodedLook]:
 def _record(looks: list[EncodedLook]) -> RunRecord:
     setups = {name: blobs for look in looks for name, blobs in look.setups.items()}
     return RunRecord("run", setups, [look.look for look in looks])
-
-
-def _write(directory: Path, looks: list[EncodedLook]) -> None:
-    events = RecordEvents()
-    with SummaryWriter(str(directory)) as writer:
-        use_fast_checksums(writer._get_file_writer())
-        for epoch, look in enumerate(looks):
-            for summary in events.summaries(look):
-                writer._get_file_writer().add_summary(summary, 100 * epoch)
 
 
 def _until_loaded(address: str, runs: int, looks: int) -> None:

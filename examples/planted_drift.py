@@ -168,7 +168,8 @@ def train(seed: int, disturbance: Disturbance, directory: Path) -> Run:
             details=True,
             tag_prefix=f"{group}/",
         )
-        film = CNNVisualizer([Predictions(), GradCAM(), Saliency()], samples, tag_prefix=f"{group}/")
+        views = [Predictions(), GradCAM(), Saliency()]
+        film = CNNVisualizer(views, samples, show=len(samples), tag_prefix=f"{group}/")
         callbacks += [drift, film]
     logger = TensorBoardLogger(directory, name=disturbance.replace(" ", "_"), version=f"seed_{seed}")
     trainer = Trainer(

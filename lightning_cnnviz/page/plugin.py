@@ -9,7 +9,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
@@ -21,9 +21,10 @@ from werkzeug import wrappers
 
 from lightning_cnnviz.output.record_names import LOOK_TAG, PLUGIN, SETUP_TAG
 from lightning_cnnviz.output.story import has_place, without_place
+from lightning_cnnviz.page.report import bundle
 
 _STATIC = Path(__file__).parent / "static"
-_TYPES = {".js": "application/javascript", ".css": "text/css"}
+_ENTRY = "index.js"
 _STEPS_KEPT = {PLUGIN: 5000, "images": 1000}
 _EVERYTHING = 10**6
 _PICTURE_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
@@ -78,14 +79,13 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def frontend_metadata(self) -> base_plugin.FrontendMetadata:
         """The page is a module of JavaScript in a frame of its own."""
-        return base_plugin.FrontendMetadata(es_module_path="/index.js", tab_name="CNN Viz", disable_reload=True)
+        return base_plugin.FrontendMetadata(es_module_path=f"/{_ENTRY}", tab_name="CNN Viz", disable_reload=True)
 
     def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
         """The routes, relative to the plugin."""
-        files: dict[str, Route] = {
-            f"/{path.name}": partial(_file, path) for path in _STATIC.iterdir() if path.suffix in _TYPES
-        }
-        data: dict[str, Route] = {
+        routes: dict[str, Route] = {
+            f"/{_ENTRY}": _page,
+            "/style.css": _style,
             "/runs": self._runs,
             "/looks": self._looks,
             "/setup": self._setup,
@@ -93,7 +93,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/pictures": self._pictures,
             "/picture": self._picture,
         }
-        return {path: _application(route) for path, route in {**files, **data}.items()}
+        return {path: _application(route) for path, route in routes.items()}
 
     def _runs(self, request: wrappers.Request) -> Answer:
         looks = self._sequences(request, PLUGIN, [LOOK_TAG])
@@ -198,8 +198,18 @@ def _address(values: Sequence[Any]) -> str:
     return "picture?" + urlencode({"key": values[_BEFORE_THE_PICTURE].blob_key})
 
 
-def _file(path: Path, request: wrappers.Request) -> Answer:
-    return path.read_bytes(), _TYPES[path.suffix]
+def _page(request: wrappers.Request) -> Answer:
+    """All modules at once: one after the other they would take a request each."""
+    return _script(), "application/javascript"
+
+
+@lru_cache(maxsize=1)
+def _script() -> str:
+    return f'{bundle(_ENTRY)}\nexport const render = modules["{_ENTRY}"].render;\n'
+
+
+def _style(request: wrappers.Request) -> Answer:
+    return (_STATIC / "style.css").read_bytes(), "text/css"
 
 
 def _json(value: object) -> Answer:

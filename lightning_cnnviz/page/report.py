@@ -150,10 +150,10 @@ def thinned(looks: Sequence[list[bytes]], most_bytes: float) -> list[list[bytes]
     return thinning.kept
 
 
-def bundle() -> str:
-    """All modules as one: each a function of its own that hands out what it exports."""
+def bundle(entry: str = _ENTRY) -> str:
+    """A module with all that it needs as one: each a function of its own that hands out what it exports."""
     parts = ["const modules = {};"]
-    for name in _in_order(_ENTRY, []):
+    for name in _in_order(entry, []):
         source = (_STATIC / name).read_text(encoding="utf-8")
         exported = [_NAME.match(source, match.end())[1] for match in _EXPORT.finditer(source)]  # type: ignore[index]
         body = _EXPORT.sub("", _IMPORT.sub(r'const \1 = modules["\2"];', source))

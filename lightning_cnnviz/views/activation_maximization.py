@@ -23,6 +23,8 @@ from lightning_cnnviz.views.common import most_varied, picture_of, to_numpy
 
 CLIPPED_FROM = 0.995  # the share of an image's pixels that are drawn unclipped
 STABLE_SMOOTHING = 0.25  # what descent on squared differences may take away in a step before it overshoots
+_SMALLEST_PHOTOGRAPH, _JITTERED = 64, 28
+_STEPS = {False: 20, True: 40}
 
 
 class ActivationMaximization(View):
@@ -42,12 +44,14 @@ class ActivationMaximization(View):
             forward and backward passes up to it.
         channels: how many, those that vary most over the samples at the first look, the same ones in every epoch; or
             indices. Drawn in ascending order of their index.
-        steps: of gradient ascent.
+        steps: of gradient ascent; None: 20, or 40 for photographs, which are images of three channels from 64 pixels.
         rate: root mean square of a step, in standard deviations of the samples.
-        jitter: most pixels by which the image is shifted at random before each step.
+        jitter: most pixels by which the image is shifted at random before each step; None: 0, or a 28th of the
+            side of photographs.
         blur: standard deviation in pixels of a Gaussian that smooths the image after each step.
         total_variation: factor of the descent on the squared differences of neighbouring pixels.
-        decorrelated: begin at noise with the spectrum and colors of photographs, and take steps along them.
+        decorrelated: begin at noise with the spectrum and colors of photographs, and take steps along them;
+            None: for photographs.
         scale: ``"shared"`` for all pictures, or ``"each"`` by itself.
         every_n_epochs: draw in every n-th epoch in which the callback looks.
 
@@ -65,19 +69,19 @@ class ActivationMaximization(View):
         layers: LayerSpec = "last",
         channels: int | Sequence[int] = 8,
         *,
-        steps: int = 20,
+        steps: int | None = None,
         rate: float = 0.1,
-        jitter: int = 0,
+        jitter: int | None = None,
         blur: float = 0.0,
         total_variation: float = 0.0,
-        decorrelated: bool = False,
+        decorrelated: bool | None = None,
         scale: Scale = "shared",
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
         one_of("scale", scale, ("each", "shared"))
         self.rate = number("rate", rate, above=0)
-        self.jitter = integer("jitter", jitter, least=0)
+        self.jitter = None if jitter is None else integer("jitter", jitter, least=0)
         self.blur = number("blur", blur, least=0)
         self.total_variation = number("total_variation", total_variation, least=0)
         if rate * total_variation > STABLE_SMOOTHING:
@@ -87,8 +91,8 @@ class ActivationMaximization(View):
             )
         self.layers = layer_names("layers", layers)
         self.channels = count_or_indices("channels", channels)
-        self.steps = positive("steps", steps)
-        self.decorrelated = flag("decorrelated", decorrelated)
+        self.steps = None if steps is None else positive("steps", steps)
+        self.decorrelated = None if decorrelated is None else flag("decorrelated", decorrelated)
         self.scale = scale
         self._channels: dict[str, list[int]] = {}
 
@@ -114,10 +118,24 @@ class ActivationMaximization(View):
             lambda inputs: layer.as_maps(model.output_of(layer.name, (mean + spread * inputs).to(images.dtype))),
             torch.tensor(self._chosen(layer, model), device=images.device),
             (images.shape[1], images.shape[2], images.shape[3]),
-            steps=self.steps,
+            steps=self._steps(images),
             rate=self.rate,
-            regularizers=Regularizers(self.jitter, self.blur, self.total_variation, self.decorrelated),
+            regularizers=self._regularizers(images),
             on_step=partial(model.progress, f"Activation maximisation of {layer.name}"),
+        )
+
+    def _steps(self, images: Tensor) -> int:
+        return self.steps or _STEPS[_is_photograph(images)]
+
+    def _regularizers(self, images: Tensor) -> Regularizers:
+        """Those given; for what is not, those without which large images are nothing but noise to people."""
+        large = _is_photograph(images)
+        jitter = min(images.shape[2:]) // _JITTERED if large else 0
+        return Regularizers(
+            jitter if self.jitter is None else self.jitter,
+            self.blur,
+            self.total_variation,
+            large if self.decorrelated is None else self.decorrelated,
         )
 
     def _chosen(self, layer: Layer, model: Model) -> list[int]:
@@ -156,7 +174,7 @@ class ActivationMaximization(View):
             )
         )
         title = f"What excites {layer.name}, {len(labels)} of {layer.channels} channels"
-        footer = f"{self.steps} steps from noise; channel: mean activation reached"
+        footer = f"{self._steps(found.images)} steps from noise; channel: mean activation reached"
         return picture_of(tag, Tiles(cells, labels, title, footer, smooth=min(found.images.shape[2:]) > 64))
 
 
@@ -171,3 +189,7 @@ def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     mean = images.double().mean(dim=(0, 2, 3), keepdim=True)
     spread = images.double().std(dim=(0, 2, 3), keepdim=True)
     return mean.float(), spread.where(spread > 0, 1).float()
+
+
+def _is_photograph(images: Tensor) -> bool:
+    return images.shape[1] == 3 and min(images.shape[2:]) >= _SMALLEST_PHOTOGRAPH

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from lightning_cnnviz import FixedSamples
 from lightning_cnnviz.samples import Truth
 from tests.helpers import model_shapes as shapes
+from tests.helpers.many_outputs import HUGGINGFACE, OUTPUTS, SEGMENTATION
 from tests.helpers.model_shapes import SIDE, ModelInside, ModelOutput, Net, OwnConvolution, PatchTransformer, Places
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
@@ -196,6 +197,14 @@ the callback.
 
 """
 
+_LIBRARIES = """
+## Networks of libraries
+
+With random weights, HuggingFace's from small configurations of their classes; the answers must be theirs, and nothing
+of them may change (`tests/model/test_many_outputs.py`).
+
+"""
+
 
 def page() -> str:
     """The whole page."""
@@ -211,8 +220,17 @@ def page() -> str:
             _table(("model", "caption", "the reader is told"), ((s.name, _caption(s), s.remark) for s in remarked)),
             "\n## Left out, with a true message\n\nThe other views are drawn.\n\n",
             _table(("model", "left out", "because"), ((shape.name, _left_out(shape), shape.why) for shape in refused)),
+            _LIBRARIES,
+            f"- torchvision, segmentation: {_names(SEGMENTATION)}\n",
+            f"- HuggingFace: {_names(HUGGINGFACE)}\n",
+            "\n## Several outputs\n\nThe same test looks at models that return several tensors. Explained is:\n\n",
+            _table(("returned", "the scores are at"), ((kind, f"`{key}`") for kind, (_, key, _) in OUTPUTS.items())),
         ]
     )
+
+
+def _names(table: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in table)
 
 
 def _caption(shape: Shape) -> str:

@@ -65,5 +65,14 @@ def now(driver: Any) -> str:
     return driver.find_element(By.CSS_SELECTOR, "output.now").text
 
 
+def until(condition: Callable[[], object], timeout: float = 120.0) -> None:
+    """Waits for what may take several paints, as while older epochs are read behind the newest ones."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("it did not come about")
+        time.sleep(0.05)
+
+
 def clean(driver: Any) -> bool:
     return driver.get_log("browser") == [] and driver.find_element(By.CSS_SELECTOR, ".problem").text == ""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from lightning_cnnviz.output.event_records import use_fast_checksums
 from lightning_cnnviz.output.record import EncodedLook, Group, Maps, Record, encode_look
 from lightning_cnnviz.output.record_events import RecordEvents
 from lightning_cnnviz.output.record_setup import Legend, Setup
@@ -110,12 +111,13 @@ def run_record(name: str, epochs: int) -> RunRecord:
     return run
 
 
-def write_run(directory: Path, epochs: int) -> None:
-    """The same run as an event file."""
+def write_run(directory: Path, looks: Iterable[tuple[int, EncodedLook]]) -> None:
+    """Steps and looks as an event file."""
     from torch.utils.tensorboard import SummaryWriter
 
     events = RecordEvents()
     with SummaryWriter(str(directory)) as writer:
-        for step, look in encoded_looks(epochs):
+        use_fast_checksums(writer._get_file_writer())
+        for step, look in looks:
             for summary in events.summaries(look):
                 writer._get_file_writer().add_summary(summary, step)

@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -17,9 +18,9 @@ from selenium.webdriver.common.keys import Keys
 
 from lightning_cnnviz.page.plugin import Loader
 from tests.helpers.browser import chromium, enter_frame, needs_chromium, tensorboard
-from tests.helpers.page import act, now, painted, pixels
+from tests.helpers.page import now, painted, pixels, until
 from tests.helpers.plugin import with_plugin
-from tests.helpers.records import write_run
+from tests.helpers.records import encoded_looks, write_run
 
 READY = "data/plugin/cnnviz/runs"
 
@@ -63,8 +64,8 @@ def test_a_tensorboard_without_data_provider_goes_without_us() -> None:
 @needs_chromium
 @pytest.mark.parametrize("fast", ["true", "false"])
 def test_tensorboard_shows_the_page(tmp_path: Path, fast: str) -> None:
-    write_run(tmp_path / "logs" / "version_0", 40)
-    write_run(tmp_path / "logs" / "version_1", 3)
+    write_run(tmp_path / "logs" / "version_0", encoded_looks(40))
+    write_run(tmp_path / "logs" / "version_1", encoded_looks(3))
     _write_pictures_only(tmp_path / "logs" / "before")
     environment = with_plugin(tmp_path / "entry")
     served = tensorboard(tmp_path / "logs", f"--load_fast={fast}", page="cnnviz", environment=environment, ready=READY)
@@ -78,8 +79,8 @@ def test_tensorboard_shows_the_page(tmp_path: Path, fast: str) -> None:
         painted(driver)
         assert now(driver) == "epoch 39 · step 4,000"
         body = driver.find_element(By.TAG_NAME, "body")
-        act(driver, lambda: body.send_keys(Keys.ARROW_LEFT))
-        assert now(driver) == "epoch 38 · step 3,900"
+        body.send_keys(Keys.ARROW_LEFT)
+        until(lambda: now(driver) == "epoch 38 · step 3,900")
         drawn = pixels(driver, "Feature maps of stem, sample 0")
         assert drawn.shape == (6, 8, 3)
         pictures = driver.execute_script(
@@ -99,8 +100,39 @@ def test_tensorboard_shows_the_page(tmp_path: Path, fast: str) -> None:
 
 
 @pytest.mark.slow
+@needs_chromium
+def test_of_many_long_runs_only_what_is_shown_is_read(tmp_path: Path) -> None:
+    runs, epochs = 20, 200
+    looks = list(encoded_looks(epochs))
+    for run in range(runs):
+        write_run(tmp_path / "logs" / f"version_{run}", looks)
+    environment = with_plugin(tmp_path / "entry")
+    served = tensorboard(tmp_path / "logs", "--load_fast=true", page="cnnviz", environment=environment, ready=READY)
+    with served as address, chromium(tmp_path / "profile") as driver:
+        plugin = address.partition("?")[0] + "data/plugin/cnnviz"
+        _until_loaded(f"{plugin}/runs", {f"version_{run}": (epochs + 1, 0) for run in range(runs)})
+        driver.get(f"{address}&p.cnnviz.run=version_7")
+        enter_frame(driver)
+        painted(driver)
+        assert now(driver) == "epoch 199 · step 20,000"
+        slider = driver.find_element(By.CSS_SELECTOR, "input[aria-label=Epoch]")
+        until(lambda: slider.get_attribute("max") == str(epochs))
+        body = driver.find_element(By.TAG_NAME, "body")
+        body.send_keys(Keys.HOME)
+        until(lambda: now(driver) == "untrained · step 0")
+        names = driver.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+        asked = [parse_qs(urlsplit(name).query) for name in names if "/looks?" in name]
+        assert {query["run"][0] for query in asked} == {"version_7"}
+        windows = [(int(query["from"][0]), int(query["to"][0])) for query in asked]
+        assert windows == [(191, 201), (141, 191), (91, 141), (41, 91), (0, 41)], "the newest ones first, then the rest"
+        blobs = sum("/blob?" in name for name in names)
+        assert 0 < blobs < 10 * 6, f"numbers of {blobs} items were read, of the epochs shown and of the next ones only"
+        assert [line for line in driver.get_log("browser") if "plugin/cnnviz" in line["message"]] == []
+
+
+@pytest.mark.slow
 def test_requests_that_fit_nothing_are_answered_not_found(tmp_path: Path) -> None:
-    write_run(tmp_path / "logs", 1)
+    write_run(tmp_path / "logs", encoded_looks(1))
     environment = with_plugin(tmp_path / "entry")
     with tensorboard(
         tmp_path / "logs", "--load_fast=false", page="cnnviz", environment=environment, ready=READY
@@ -112,6 +144,7 @@ def test_requests_that_fit_nothing_are_answered_not_found(tmp_path: Path) -> Non
             "setup?run=.&id=none",
             "static/../plugin.py",
             "plugin.py",
+            "app.js",
         ):
             with pytest.raises(urllib.error.HTTPError) as answer:
                 urllib.request.urlopen(plugin + route)

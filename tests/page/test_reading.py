@@ -7,14 +7,14 @@ import pytest
 from lightning_cnnviz.__main__ import main
 from lightning_cnnviz.page.reading import read_runs
 from lightning_cnnviz.page.report import read_report
-from tests.helpers.records import run_record, write_run
+from tests.helpers.records import encoded_looks, run_record, write_run
 
 
 def test_event_files_become_the_report_that_the_record_would(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_run(tmp_path / "version_0", 3)
-    write_run(tmp_path / "version_1", 5)
+    write_run(tmp_path / "version_0", encoded_looks(3))
+    write_run(tmp_path / "version_1", encoded_looks(5))
     main(["report", str(tmp_path)])
     path = Path(capsys.readouterr().out.strip())
     assert path == tmp_path / "report.html"
@@ -22,7 +22,7 @@ def test_event_files_become_the_report_that_the_record_would(
 
 
 def test_a_run_that_was_killed_is_read_up_to_its_end(tmp_path: Path) -> None:
-    write_run(tmp_path / "run", 3)
+    write_run(tmp_path / "run", encoded_looks(3))
     (events,) = (tmp_path / "run").iterdir()
     events.write_bytes(events.read_bytes()[:-50])
     (run,) = read_runs(tmp_path)

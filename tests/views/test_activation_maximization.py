@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz import ActivationMaximization, FixedSamples, explain
+from lightning_cnnviz.methods.activation_maximization import Regularizers
 from tests.helpers.training import SmallCNN, sha
 
 
@@ -97,6 +98,20 @@ def test_the_model_is_left_as_it_was_and_looks_repeat() -> None:
     assert all(parameter.grad is None for parameter in model.parameters())
     assert model.training
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("channels", "side", "expected"),
+    [(3, 224, (40, 8, True)), (3, 64, (40, 2, True)), (3, 63, (20, 0, False)), (1, 224, (20, 0, False))],
+)
+def test_photographs_are_begun_and_moved_so_that_people_can_read_them(
+    channels: int, side: int, expected: tuple[int, int, bool]
+) -> None:
+    images, view = torch.zeros(1, channels, side, side), ActivationMaximization()
+    chosen = view._regularizers(images)
+    assert (view._steps(images), chosen.jitter, chosen.decorrelated) == expected
+    given = ActivationMaximization(steps=3, jitter=0, decorrelated=False)
+    assert (given._steps(images), given._regularizers(images)) == (3, Regularizers())
 
 
 @pytest.mark.slow

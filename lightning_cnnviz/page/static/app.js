@@ -24,6 +24,8 @@ export const VIEWS = {
 
 const ASK_AGAIN_MS = 15000;
 const FRAME_MS = 500;
+const REST_MS = 60;
+const AHEAD = 3;
 
 /** Fills a page with what a source has; answers when the first look is painted. */
 export async function start(source, body) {
@@ -38,6 +40,8 @@ class App {
   #counts = new Map();
   #turn = 0;
   #timer = null;
+  #rest = null;
+  #last = 0;
 
   constructor(source, body) {
     this.source = source;
@@ -130,11 +134,14 @@ class App {
     const chosen = this.#state.run.filter((name) => this.#counts.has(name));
     const newest = known.findLast((run) => run.looks) ?? known.at(-1);
     this.#state.run = chosen.length ? chosen : newest ? [newest.name] : [];
-    await Promise.all(this.#state.run.map(async (name) => {
+    const runs = this.#state.run.map((name) => {
       if (!this.#runs.has(name)) this.#runs.set(name, new Run(this.source, this.#counts.get(name)));
-      await this.#runs.get(name).load(this.#counts.get(name).looks, () => this.#render());
-    }));
+      return this.#runs.get(name);
+    });
+    await Promise.all(runs.map((run) => run.load(this.#counts.get(run.name).looks)));
     await this.#render();
+    // Behind what is to be seen already.
+    this.#guard(() => Promise.all(runs.map((run) => run.loadOlder(() => this.#render()))));
   }
 
   async #askAgain() {
@@ -168,7 +175,22 @@ class App {
     document.documentElement.style.setProperty("--opacity", view.state.opacity);
     document.title = `${title}, ${nameOf(view.runs[0]?.at(view.place))} · CNN Viz`;
     this.main.dataset.painted = String(turn);
+    this.#readAhead(view);
     if (!performance.getEntriesByName("painted").length) performance.mark("painted");
+  }
+
+  /** While the page rests, reads what comes next in the direction of the last step. */
+  #readAhead({ runs, axis, place }) {
+    clearTimeout(this.#rest);
+    const at = axis.indexOf(place);
+    const direction = at < this.#last || at === axis.length - 1 ? -1 : 1;
+    this.#last = at;
+    this.#rest = setTimeout(async () => {
+      for (let step = 1; step <= AHEAD; step++) {
+        const next = axis[at + direction * step];
+        if (next !== undefined) await Promise.all(runs.map((run) => run.prepare(next))).catch(() => null);
+      }
+    }, REST_MS);
   }
 
   #link(name, text) {

@@ -46,6 +46,11 @@ export function captioned(picture, name, answer) {
   return element("figure", { className: "cell sample" }, element("div", { className: "frame" }, image), element("figcaption", {}, captionLines(answer)));
 }
 
+/** The name of a run above what is shown of it, to be seen where it stands beside others. */
+export function runTitle(view, run) {
+  return element("h2", { className: view.runs.length > 1 ? "" : "unseen" }, run.name);
+}
+
 /** The question mark with how a view is read. */
 export function help(run, look, view) {
   const text = run.description(look, view);

@@ -72,7 +72,7 @@ function tableOf(view, run, item) {
 /** A figure with the map; `side` is the longest side in pixels of maps that are enlarged smoothly. */
 export async function figure(view, run, tag, sample, column, { side = 128, caption = "", place = view.place } = {}) {
   const cell = await readCell(view, run, tag, sample, column, place);
-  if (!cell) return element("figure", { className: "cell missing" }, element("figcaption", {}, caption || "not recorded"));
+  if (!cell) return withoutMap(run, tag, sample, caption, place);
   const setup = cell.item.over && cell.item.group !== null ? run.setupOf(cell.look, cell.item.group) : null;
   const picture = setup?.urls[sample];
   const canvas = paintedCanvas(cell, side, Boolean(picture));
@@ -84,6 +84,16 @@ export async function figure(view, run, tag, sample, column, { side = 128, capti
   const defect = defectOf(cell.maps, cell.range);
   if (defect) frame.append(element("span", { className: "defect" }, defect));
   return element("figure", { className: "cell" }, frame, caption ? element("figcaption", {}, caption) : null);
+}
+
+/** The picture alone, where of this sample no map was recorded. */
+function withoutMap(run, tag, sample, caption, place) {
+  const look = run.lookWith(tag, place);
+  const group = run.item(look, tag)?.group ?? null;
+  const picture = group === null ? null : run.setupOf(look, group)?.urls[sample];
+  if (!picture) return element("figure", { className: "cell missing" }, element("figcaption", {}, caption || "not recorded"));
+  const image = element("img", { src: picture, alt: "", className: "pixels" });
+  return element("figure", { className: "cell" }, element("div", { className: "frame" }, image, element("span", { className: "defect" }, "no map")), caption ? element("figcaption", {}, caption) : null);
 }
 
 /** Where in the picture lies what the model saw: edges in shares of it, left beyond right where it is mirrored. */

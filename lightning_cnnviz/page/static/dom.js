@@ -16,7 +16,7 @@ export function element(tag, properties = {}, ...children) {
 
 /** A tag or a layer that may be broken after each of its parts. */
 export function breakable(name) {
-  return name.split(/(?<=[/.])/).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
+  return name.split(/(?<=[/._])/).flatMap((part, i) => (i ? [element("wbr"), part] : [part]));
 }
 
 /** A labelled drop-down list; `choices` are pairs of value and text. */

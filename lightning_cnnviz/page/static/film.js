@@ -1,7 +1,7 @@
 // The same sample over all epochs.
 
 import { nameOf } from "./axis.js";
-import { answerOf, captionLines, sampleTitle } from "./captions.js";
+import { answerOf, captionLines, runTitle, sampleTitle } from "./captions.js";
 import { columnsOf, figure } from "./cells.js";
 import { element, select } from "./dom.js";
 import { tagsOf } from "./samples.js";
@@ -37,7 +37,7 @@ function films(view, run, name, column) {
     const title = run.sets.length > 1 ? element("h3", {}, setTitle(set)) : null;
     return element("section", { className: "view" }, title, reel(view, run, set, looks, rows));
   });
-  return element("section", { className: "run wide-run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, reels);
+  return element("section", { className: "run wide-run", "aria-label": run.name }, runTitle(view, run), reels);
 }
 
 /** All films of a set of samples below each other, so that they are moved together. */
@@ -46,7 +46,7 @@ function reel(view, run, set, looks, rows) {
   const head = looks.map((look) => element("th", { scope: "col", "aria-current": look === now ? "true" : null }, nameOf(look), alarmsOf(look).length ? element("span", { className: "alarm", title: alarmsOf(look)[0] }, "!") : null));
   const table = element("table", { className: "reel" }, element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "sample"), head)), element("tbody", {}, rows));
   const wide = element("div", { className: "wide film", tabIndex: 0, role: "group", "aria-label": `Film of ${run.name}, ${setTitle(set)}` }, table);
-  queueMicrotask(() => reveal(wide));
+  requestAnimationFrame(() => reveal(wide));
   return wide;
 }
 
@@ -55,8 +55,10 @@ function reveal(wide) {
   const chosen = wide.querySelector("thead [aria-current]");
   if (!chosen) return;
   const [box, cell, first] = [wide, chosen, wide.querySelector("th")].map((node) => node.getBoundingClientRect());
-  if (cell.left < first.right) wide.scrollLeft -= first.right - cell.left;
-  else if (cell.right > box.right) wide.scrollLeft += cell.right - box.right;
+  // With a neighbor on each side, for that is what one compares it with.
+  const beside = cell.width;
+  if (cell.left - beside < first.right) wide.scrollLeft -= first.right - cell.left + beside;
+  else if (cell.right + beside > box.right) wide.scrollLeft += cell.right + beside - box.right;
 }
 
 /** So many that they can be told apart; early ones, late ones and the one chosen stay. */

@@ -2,6 +2,7 @@
 
 import { nameOf } from "./axis.js";
 import { COLORMAPS } from "./colormaps.js";
+import { runTitle } from "./captions.js";
 import { element, select, short } from "./dom.js";
 import { colorTable } from "./paint.js";
 import { tiles } from "./others.js";
@@ -18,7 +19,7 @@ export async function showLayers(view) {
   const family = families.includes(view.state.family) ? view.state.family : families[0];
   return [
     element("div", { className: "bar" }, select("Drift of", families.map((name) => [name, name]), family, (chosen) => view.set({ family: chosen })), legend()),
-    ...(await Promise.all(view.runs.map(async (run) => element("section", { className: "run wide-run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, grid(view, run, family), await ofLayer(view, run))))),
+    ...(await Promise.all(view.runs.map(async (run) => element("section", { className: "run wide-run", "aria-label": run.name }, runTitle(view, run), grid(view, run, family), await ofLayer(view, run))))),
   ];
 }
 

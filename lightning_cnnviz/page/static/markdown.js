@@ -1,6 +1,6 @@
 // The little Markdown that our notes are written in: tables, lists, bold. Everything else stays the text that it is.
 
-import { element } from "./dom.js";
+import { breakable, element } from "./dom.js";
 
 export function markdown(text) {
   const blocks = text.split(/\n\s*\n/).map((block) => block.split("\n").filter((line) => line.trim()));
@@ -14,7 +14,7 @@ function block(lines) {
 }
 
 function table([head, , ...rows]) {
-  const line = (row, tag, scope) => element("tr", {}, cells(row).map((text) => element(tag, scope ? { scope } : {}, inline(text))));
+  const line = (row, tag, scope) => element("tr", {}, cells(row).map((text) => element(tag, scope ? { scope } : {}, scope ? breakable(text) : inline(text))));
   return element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": "Table" }, element("table", {}, element("thead", {}, line(head, "th", "col")), element("tbody", {}, rows.map((row) => line(row, "td")))));
 }
 

@@ -1,7 +1,7 @@
 // What was written and what changed: alarms with the samples that moved most, flips, the table of the model.
 
 import { nameOf } from "./axis.js";
-import { sampleFigure, sampleTitle } from "./captions.js";
+import { runTitle, sampleFigure } from "./captions.js";
 import { columnsOf, figure } from "./cells.js";
 import { element } from "./dom.js";
 import { markdown } from "./markdown.js";
@@ -16,7 +16,7 @@ export async function showNotes(view) {
     tags.sort((one, other) => rank(one) - rank(other));
     const parts = (await Promise.all(tags.map((tag) => part(view, run, tag)))).filter((one) => one);
     const none = tags.length ? "Nothing was written up to this epoch." : "No notes were written.";
-    return element("section", { className: "run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, element("div", { className: "parts" }, parts.length ? parts : element("p", {}, none)));
+    return element("section", { className: "run", "aria-label": run.name }, runTitle(view, run), element("div", { className: "parts notes" }, parts.length ? parts : element("p", {}, none)));
   }));
 }
 
@@ -30,7 +30,9 @@ async function part(view, run, tag) {
   if (!look) return null;
   const item = run.item(look, tag);
   const heading = element("h3", { className: look.place === view.place ? "" : "past" }, tag, element("span", { className: "note" }, look.place === view.place ? nameOf(look) : `last at ${nameOf(look)}`));
-  return element("section", { className: "view" }, heading, tag in look.notes ? markdown(look.notes[tag]) : null, item?.rows ? await sheet(view, run, look, item) : null);
+  // What is to be seen comes before the tables of its numbers.
+  const [first, ...others] = (look.notes[tag] ?? "").split(/\n\s*\n/);
+  return element("section", { className: "view" }, heading, markdown(first), item?.rows ? await sheet(view, run, look, item) : null, markdown(others.join("\n\n")));
 }
 
 /** Chosen samples with their maps before and after. */

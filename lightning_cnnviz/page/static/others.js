@@ -1,7 +1,7 @@
 // Filters and prototypes, answers, and pictures without numbers.
 
 import { nameOf } from "./axis.js";
-import { className, help, sampleFigure } from "./captions.js";
+import { className, help, runTitle, sampleFigure } from "./captions.js";
 import { columnsOf, figure } from "./cells.js";
 import { element, percent } from "./dom.js";
 import { tagsOf } from "./samples.js";
@@ -13,7 +13,7 @@ const MOST_CLASSES = 30;
 const MOST_MISTAKES = 12;
 
 function section(view, run, ...children) {
-  return element("section", { className: "run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, element("div", { className: "parts" }, ...children));
+  return element("section", { className: "run", "aria-label": run.name }, runTitle(view, run), element("div", { className: "parts" }, ...children));
 }
 
 /** What belongs to no sample: filters, prototypes, activation maximization. */

@@ -4,34 +4,56 @@ import { inOrder } from "./axis.js";
 import { sampleSets } from "./sets.js";
 
 const WINDOW = 50;
+const FIRST_WINDOW = 10; // enough to see something
 
 export class Run {
   looks = [];
   setups = new Map();
   sets = [];
   pictures = {};
-  #loaded = null;
+  #loaded = 0;
+  #first = null;
+  #others = null;
 
   constructor(source, { name, single = false }) {
     [this.source, this.name, this.single] = [source, name, single];
   }
 
-  /** Loads the newest looks first and the others behind them; `more` is called after each part. */
-  async load(count, more) {
-    if (this.#loaded === null) {
-      this.#loaded = Math.max(0, count - WINDOW);
-      this.looks = await this.source.looks(this.name, this.#loaded, count);
-      await this.#prepare();
-      this.pictures = await this.source.pictures(this.name);
-      more();
-    }
+  /** Loads the newest looks, once. */
+  load(count) {
+    this.#first ??= this.#loadNewest(count).catch((error) => {
+      this.#first = null;
+      throw error;
+    });
+    return this.#first;
+  }
+
+  /** Loads the older ones and the pictures, once; `more` is called after each part. */
+  loadOlder(more) {
+    this.#others ??= this.#loadOlder(more).catch((error) => {
+      this.#others = null;
+      throw error;
+    });
+    return this.#others;
+  }
+
+  async #loadNewest(count) {
+    this.#loaded = Math.max(0, count - FIRST_WINDOW);
+    this.looks = await this.source.looks(this.name, this.#loaded, count);
+    await this.#prepare();
+  }
+
+  async #loadOlder(more) {
     while (this.#loaded > 0) {
       const from = Math.max(0, this.#loaded - WINDOW);
-      this.looks = [...(await this.source.looks(this.name, from, this.#loaded)), ...this.looks];
+      const older = await this.source.looks(this.name, from, this.#loaded);
+      this.looks = [...older, ...this.looks];
       this.#loaded = from;
       await this.#prepare();
-      more();
+      await more();
     }
+    this.pictures = await this.source.pictures(this.name);
+    if (Object.keys(this.pictures).length) await more();
   }
 
   /** Loads what is new since. */
@@ -46,11 +68,10 @@ export class Run {
 
   async #prepare() {
     this.looks = inOrder(this.looks, this.single);
-    for (const look of this.looks) {
-      for (const id of [look.legend, ...look.groups.map(({ setup }) => setup)]) {
-        if (!this.setups.has(id)) this.setups.set(id, await this.source.setup(this.name, id));
-      }
-    }
+    const ids = new Set(this.looks.flatMap((look) => [look.legend, ...look.groups.map(({ setup }) => setup)]));
+    const missing = [...ids].filter((id) => !this.setups.has(id));
+    const found = await Promise.all(missing.map((id) => this.source.setup(this.name, id)));
+    missing.forEach((id, i) => this.setups.set(id, found[i]));
     this.sets = sampleSets(this.looks, this.setups);
   }
 
@@ -71,6 +92,12 @@ export class Run {
 
   stack(look, item) {
     return this.source.stack(this.name, look, item);
+  }
+
+  /** Reads the numbers of a place before they are asked for. */
+  prepare(place) {
+    const look = this.at(place);
+    return Promise.all(look?.items.map((item) => this.stack(look, item)) ?? []);
   }
 
   /** Which set of samples a group of a look is about; -1 where it is about others. */

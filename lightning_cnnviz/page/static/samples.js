@@ -1,7 +1,7 @@
 // Samples × views: each sample with its maps at the chosen epoch.
 
 import { nameOf } from "./axis.js";
-import { help, sampleFigure } from "./captions.js";
+import { help, runTitle, sampleFigure } from "./captions.js";
 import { columnsOf, figure } from "./cells.js";
 import { breakable, element } from "./dom.js";
 import { readSample, sampleName, setTitle, tagWithin } from "./sets.js";
@@ -28,7 +28,7 @@ export function tagsOf(run, ofSamples, set = null) {
 }
 
 function section(view, run, ...children) {
-  return element("section", { className: "run", "aria-label": run.name }, view.runs.length > 1 ? element("h2", {}, run.name) : null, element("div", { className: "parts" }, ...children));
+  return element("section", { className: "run", "aria-label": run.name }, runTitle(view, run), element("div", { className: "parts" }, ...children));
 }
 
 async function tables(view, run) {

@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from lightning_cnnviz.arguments import instance, layer_names, number
 from lightning_cnnviz.comparison.batches import looks_at_all
 from lightning_cnnviz.comparison.data_report import ClassDrift, DataDrift
 from lightning_cnnviz.comparison.two_samples import (
@@ -18,6 +19,7 @@ from lightning_cnnviz.comparison.two_samples import (
     maximum_mean_discrepancy,
     scipy_stats,
 )
+from lightning_cnnviz.explain import as_samples
 from lightning_cnnviz.look import run_views
 from lightning_cnnviz.model.evidence import Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
@@ -71,15 +73,16 @@ def data_drift(
     """
     scipy_stats()
     check_target(target)
-    if not _RAREST <= false_alarms <= 0.5:
-        raise ValueError(f"false_alarms must be from {_RAREST} to 0.5, got {false_alarms!r}")
+    instance("model", model, nn.Module, "a torch.nn.Module")
+    number("false_alarms", false_alarms, least=_RAREST, most=0.5)
+    layer = layer_names("layer", layer)
     before, now = _checked("reference", reference), _checked("current", current)
     if before.images.shape[1:] != now.images.shape[1:]:
         raise ValueError(
             f"current must be images of {tuple(before.images.shape[1:])} as the reference, "
             f"got {tuple(now.images.shape[1:])}"
         )
-    check_names(model, layer)
+    check_names(model, layer, "layer")
     probe = Probe(model)
     layout = probe.survey(before)
     name = layout.maps(layer)[-1]
@@ -117,10 +120,7 @@ def data_drift(
 
 
 def _checked(name: str, samples: FixedSamples | Tensor) -> FixedSamples:
-    if isinstance(samples, Tensor):
-        samples = FixedSamples(samples)
-    if not isinstance(samples, FixedSamples):
-        raise TypeError(f"{name} must be FixedSamples or a tensor of images, got {type(samples).__name__}")
+    samples = as_samples(samples, name)
     if len(samples) < _FEWEST:
         raise ValueError(f"{name} must be at least {_FEWEST} images, got {len(samples)}")
     return samples if len(samples) <= _MOST else samples.chosen(range(_MOST))

@@ -219,7 +219,7 @@ def explain(
     return explanation
 
 
-def as_samples(samples: FixedSamples | Tensor) -> FixedSamples:
+def as_samples(samples: FixedSamples | Tensor, name: str = "samples") -> FixedSamples:
     """Samples, also of images without anything else.
 
     Raises:
@@ -228,11 +228,11 @@ def as_samples(samples: FixedSamples | Tensor) -> FixedSamples:
     """
     if isinstance(samples, FixedSamples):
         return samples
-    instance("samples", samples, Tensor, "FixedSamples or a tensor of images (N, C, H, W)")
+    instance(name, samples, Tensor, "FixedSamples or a tensor of images (N, C, H, W)")
     try:
         return FixedSamples(samples)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"samples: {error}") from None
+        raise type(error)(f"{name}: {error}") from None
 
 
 def _framed(page: bytes) -> str:

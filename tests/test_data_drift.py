@@ -118,10 +118,10 @@ def test_a_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"false_alarms": 0}, ValueError, "false_alarms must be from 0.0001 to 0.5, got 0"),
+        ({"false_alarms": 0}, ValueError, "false_alarms must be at least 0.0001 and at most 0.5, got 0"),
         ({"reference": torch.rand(19, 1, 8, 8)}, ValueError, "reference must be at least 20 images, got 19"),
         ({"current": torch.rand(30, 1, 9, 8)}, ValueError, r"current must be images of \(1, 8, 8\)"),
-        ({"current": [1]}, TypeError, "current must be FixedSamples or a tensor of images, got list"),
+        ({"current": [1]}, TypeError, "current must be FixedSamples or a tensor of images .*got .1."),
         ({"layer": "nothing"}, ValueError, "nothing"),
         ({"target": 7}, ValueError, "7"),
     ],

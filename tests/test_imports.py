@@ -25,7 +25,7 @@ ALLOWED = {
     "look.py": {"guard", "views", "drift", "model", "samples", "output.artifacts"},
     "explain.py": {"look", "views", "drift", "model", "samples", "output", "render"},
     "comparison": {"comparison", "explain", "views", "drift", "model", "samples", "output", "render", "methods"},
-    "data_drift.py": {"comparison", "look", "views", "model", "samples", "output.artifacts"},
+    "data_drift.py": {"comparison", "explain", "look", "views", "model", "samples", "output.artifacts"},
     "compare.py": {"comparison", "explain", "look", "views", "drift", "model", "samples"},
     "page/report.py": set(),
     "page": {"page", "output"},

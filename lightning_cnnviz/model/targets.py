@@ -35,10 +35,17 @@ class Targeted:
 
 
 def chosen_targets(target: Target, indices: Sequence[int]) -> Target:
-    """The target of some of the samples."""
-    if isinstance(target, str | int) or callable(target):
+    """The target of some of the samples.
+
+    Raises:
+        ValueError: it has fewer classes than there are samples.
+    """
+    if callable(target) or np.ndim(target) == 0:  # also a number of NumPy
         return target
-    return [int(target[index]) for index in indices]
+    classes: Any = target
+    if max(indices, default=-1) >= len(classes):
+        raise ValueError(f"target={shown(target)}: there must be one class per sample, got {len(classes)}")
+    return [int(classes[index]) for index in indices]
 
 
 def target_scores(output: Tensor, reading: Reading, target: Target, labels: Tensor | None) -> Targeted:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_cnnviz.output.artifacts import Artifact, Note, Picture
+from lightning_cnnviz.output.environment import opencv_problem
 from lightning_cnnviz.output.sink import Sink
 from lightning_cnnviz.output.writer import BackgroundWriter
 from lightning_cnnviz.training.destinations import Destinations
@@ -30,7 +31,7 @@ class Outlet:
         self._destinations = Destinations(trainer, self.say)
         self._said: set[str] = set()
         self._writers: dict[tuple[int, ...] | None, BackgroundWriter] = {}
-        self._said_slow = False
+        self._said_slow = self._said_problem = False
 
     def open(self, sinks: Sinks = None) -> bool:
         """Opens the sinks, or those of the loggers, at the first call, and says so if there are none.
@@ -78,8 +79,17 @@ class Outlet:
     def _writer(self, sinks: Sinks) -> BackgroundWriter:
         key = None if sinks is None else tuple(map(id, sinks))
         if key not in self._writers:
-            self._writers[key] = BackgroundWriter(self._destinations.sinks() if sinks is None else sinks)
+            found = self._destinations.sinks() if sinks is None else sinks
+            self._writers[key] = BackgroundWriter(found if found and self._can_draw() else ())
         return self._writers[key]
+
+    def _can_draw(self) -> bool:
+        """Whether pictures can be drawn on this machine; said here, once, instead of by every picture."""
+        problem = opencv_problem()
+        if problem is not None and not self._said_problem:
+            self._said_problem = True
+            warn(f"nothing will be drawn: {problem}")
+        return problem is None
 
     def _report(self, writer: BackgroundWriter) -> None:
         for error in writer.take_errors():

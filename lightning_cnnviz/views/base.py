@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from torch import Tensor, nn
@@ -126,7 +127,9 @@ def color_map(value: str) -> str:
         TypeError: it is no string.
         ValueError: neither OpenCV nor matplotlib has a color map of this name.
     """
-    lookup_table(text("colormap", value))
+    name = text("colormap", value)
+    with suppress(ImportError):  # an OpenCV that cannot be imported is said once, when something is to be drawn
+        lookup_table(name)
     return value
 
 

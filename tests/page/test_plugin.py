@@ -94,6 +94,7 @@ def test_tensorboard_shows_the_page(tmp_path: Path, fast: str) -> None:
         driver.refresh()
         enter_frame(driver)
         painted(driver)
+        until(lambda: driver.find_elements(By.CSS_SELECTOR, ".picture img"))
         assert "pictures only" in driver.find_element(By.TAG_NAME, "main").text
         image = driver.find_element(By.CSS_SELECTOR, ".picture img")
         assert driver.execute_script("return arguments[0].decode().then(() => arguments[0].naturalWidth)", image) == 9

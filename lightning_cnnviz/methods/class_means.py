@@ -29,13 +29,13 @@ class ClassMeans:
         """Adds images (N, C, H, W) with labels (N,)."""
         device, known = images.device, len(self._classes)
         if self._sums is None or self._counts is None:
-            self._sums = torch.zeros(known + 1, *images.shape[1:], device=device)
-            self._counts = torch.zeros(known + 1, device=device)
+            self._sums = torch.zeros(known + 1, *images.shape[1:], dtype=torch.float32, device=device)
+            self._counts = torch.zeros(known + 1, dtype=torch.float32, device=device)
         self._sums, self._counts = self._sums.to(device), self._counts.to(device)
         matches = labels.to(device)[:, None] == self._classes.to(device)
         rows = torch.where(matches.any(dim=1), matches.float().argmax(dim=1), known)
         self._sums.index_add_(0, rows, images.detach().float())
-        self._counts.index_add_(0, rows, torch.ones(len(rows), device=device))
+        self._counts.index_add_(0, rows, torch.ones_like(rows, dtype=torch.float32))
 
     def fill(self, means: Tensor, count: int) -> Tensor:
         """A copy of ``means`` (K, C, H, W) with the means of those of the first ``count`` classes that were seen."""
@@ -43,7 +43,7 @@ class ClassMeans:
         if self._sums is not None and self._counts is not None:
             seen = (self._counts[:-1] > 0).cpu()[:count]
             found = (self._sums[:-1] / self._counts[:-1, None, None, None]).cpu()[:count]
-            means[seen] = found[seen]
+            means[seen] = found[seen].to(means.dtype)
         return means
 
     def state_dict(self) -> dict[str, Any]:

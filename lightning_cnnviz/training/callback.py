@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -16,14 +15,12 @@ from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import PictureFormat
 from lightning_cnnviz.output.sink import Sink, check_sinks
-from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples, SampleSource
-from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
+from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples
 from lightning_cnnviz.training.checks import check_distinct, check_share, check_views, refusing
 from lightning_cnnviz.training.failures import Failures, OnError, batch_entry, entry
-from lightning_cnnviz.training.looks import look
 from lightning_cnnviz.training.memory import Memory, restore, saved
-from lightning_cnnviz.training.rehearsal import check_views_on, prepare
-from lightning_cnnviz.training.sampling import Sampling, counts_to_take
+from lightning_cnnviz.training.rehearsal import check_views_on
+from lightning_cnnviz.training.sampling import Sampling
 from lightning_cnnviz.training.schedule import Schedule
 from lightning_cnnviz.training.session import Session
 from lightning_cnnviz.training.validation_watching import ValidationWatching
@@ -122,28 +119,11 @@ class CNNVisualizer(Callback):
             check_views(views)
             check_distinct(views)
             check_sinks(sinks)
-            # Numbers may want more samples than are to be drawn.
-            one_class = callable(target) or np.ndim(target) == 0
-            wanting = views if one_class else None  # else a class for each sample
-            taken, most = (samples, None) if isinstance(samples, FixedSamples) else counts_to_take(samples, wanting)
+            display = {"class_names": class_names, "mean": mean, "std": std, "bands": bands}
+            # A class for each sample leaves no room for the further ones that numbers want.
+            wanting = views if callable(target) or np.ndim(target) == 0 else None
+            self.sampling = Sampling(self, samples, wanting, keys=(image_key, label_key), display=display)
             self.show = show if isinstance(samples, FixedSamples) else min(show, int(samples))
-            self.sampling = Sampling(
-                self,
-                partial(
-                    SampleSource,
-                    taken,
-                    image_key=image_key,
-                    label_key=label_key,
-                    class_names=class_names,
-                    mean=mean,
-                    std=std,
-                    bands=bands,
-                    most=most,
-                ),
-                drawn=None if isinstance(samples, FixedSamples) else samples,
-                has_keys=image_key != DEFAULT_IMAGE_KEY or label_key not in (DEFAULT_LABEL_KEY, None),
-                has_display=any(given is not None for given in (class_names, mean, std, bands)),
-            )
         self.views = default_views() if views is None else list(views)
         self.target = target
         self.log_untrained = log_untrained
@@ -186,11 +166,13 @@ class CNNVisualizer(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Joins the other callbacks of this package on the Trainer, and checks the views against the model."""
         peers = [callback for callback in trainer.callbacks if isinstance(callback, CNNVisualizer)]  # type: ignore[attr-defined]
-        session = peers[0]._session
-        if session is None or session.trainer is not trainer:
-            session = Session(trainer)
-        session.callbacks = peers
-        self._join(session)
+        before, session = self._session, Session.of(trainer, peers, peers[0]._session)
+        self._session, self._position = session, session.position_of(self)
+        self.memory.begin()
+        if before is not None and before is not session:  # another Trainer: it starts afresh
+            self.memory.forget()
+            self.sampling.forget()
+            self.monitored.clear()
         if stage == "test":
             self.memory.set_aside()
         self.failures.reset()
@@ -227,12 +209,9 @@ class CNNVisualizer(Callback):
         self.schedule.start()
         session = self._led_session()
         if session is not None:
-            session.costs.start()
-            session.steps.start()
-            for callback in session.callbacks:
-                session.ranks.run_and_share_errors(partial(prepare, session, callback, pl_module))
+            session.start(pl_module)
             if trainer.global_step == 0:
-                self._look(pl_module, untrained=True)
+                session.look(pl_module, untrained=True)
 
     @batch_entry
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -283,31 +262,11 @@ class CNNVisualizer(Callback):
             self.memory.take_back()
         self._close()
 
-    def _join(self, session: Session) -> None:
-        """Takes part in what happens on a Trainer, and starts afresh if it is another one than before."""
-        self.memory.begin()
-        if self._session is not None and self._session is not session:
-            self.memory.forget()
-            self.sampling.forget()
-            self.monitored.clear()
-        self._session = session
-        same = [callback for callback in session.callbacks if callback.tag_prefix == self.tag_prefix]
-        self._position = [callback for callback in same if type(callback) is type(self)].index(self)
-
-    def _look(self, pl_module: LightningModule, *, untrained: bool = False) -> None:
+    def _look(self, pl_module: LightningModule) -> None:
         """One look for all callbacks of this package, led by the first; the others find it done."""
         session = self._led_session()
-        if session is None:
-            return
-        monitored: dict[str, float] = {}
-        if session.ranks.calls_model:
-            try:
-                monitored = look(session, pl_module, untrained=untrained)
-            except Exception as error:  # here, because the other ranks wait for what comes next
-                for callback in session.callbacks:
-                    callback.failures.give_up_all(error)
-        if not untrained:
-            session.log(pl_module, monitored)
+        if session is not None:
+            session.look(pl_module)
 
     def _close(self) -> None:
         session = self._led_session()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.trainer.states import TrainerFn
@@ -12,6 +13,7 @@ from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.render.fonts import missing_glyphs_remark
 from lightning_cnnviz.samples import FixedSamples, SampleSource, same_samples
+from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
 from lightning_cnnviz.training.batch_hooks import through_batch_hooks
 from lightning_cnnviz.views import View
 
@@ -30,26 +32,32 @@ class Sampling:
 
     Args:
         callback: whose samples they are.
-        make_source: says where they come from.
-        drawn: how many of them views see that do without the samples taken for numbers; None: all.
-        has_keys: whether the user said where images and labels are in a batch.
-        has_display: whether the user gave class names or a normalisation.
+        samples: given, or how many are to be drawn. Views that want no more for their numbers see no others.
+        views: for whose numbers more of them may be taken.
+        keys: where images and labels are in a batch.
+        display: class names, normalisation and bands, each None where the user gave none.
+
+    Raises:
+        TypeError: an argument is of the wrong kind.
+        ValueError: an argument is out of its range or does not fit the given samples.
     """
 
     def __init__(
         self,
         callback: CNNVisualizer,
-        make_source: Callable[[], SampleSource],
+        samples: FixedSamples | int,
+        views: Sequence[View] | None,
         *,
-        has_keys: bool,
-        has_display: bool,
-        drawn: int | None = None,
+        keys: tuple[int | str, int | str | None],
+        display: Mapping[str, Any],
     ) -> None:
         self._callback = callback
-        self._make_source = make_source
-        self._has_keys, self._has_display = has_keys, has_display
-        self._sources = {"fit": make_source()}
-        self._drawn = drawn
+        taken, most = (samples, None) if isinstance(samples, FixedSamples) else counts_to_take(samples, views)
+        self._make_source = partial(SampleSource, taken, image_key=keys[0], label_key=keys[1], most=most, **display)
+        self._has_keys = keys[0] != DEFAULT_IMAGE_KEY or keys[1] not in (DEFAULT_LABEL_KEY, None)
+        self._has_display = any(given is not None for given in display.values())
+        self._sources = {"fit": self._make_source()}
+        self._drawn = None if isinstance(samples, FixedSamples) else samples
         self._few: tuple[FixedSamples, FixedSamples] | None = None
         self._stage = "fit"
         self._chosen = False

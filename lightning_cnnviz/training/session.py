@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import LightningModule
@@ -16,9 +17,11 @@ from lightning_cnnviz.model.sharded import ProbeInStep
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.costs import Costs
 from lightning_cnnviz.training.failures import described, warn
+from lightning_cnnviz.training.looks import look
 from lightning_cnnviz.training.outlet import Outlet
 from lightning_cnnviz.training.pace import Pace
 from lightning_cnnviz.training.ranks import Ranks
+from lightning_cnnviz.training.rehearsal import prepare
 from lightning_cnnviz.training.steps import Steps
 from lightning_cnnviz.training.tags import Tags
 from lightning_cnnviz.views import View
@@ -60,6 +63,18 @@ class Session:
         self._monitoring: dict[int, bool] = {}
         self._layouts: dict[tuple[object, ...], tuple[_Layers, Layout]] = {}
 
+    @classmethod
+    def of(cls, trainer: Any, callbacks: Sequence[CNNVisualizer], known: Session | None) -> Session:
+        """The session of a Trainer with these callbacks on it; a new one if the known one is of another Trainer."""
+        session = cls(trainer) if known is None or known.trainer is not trainer else known
+        session.callbacks = callbacks
+        return session
+
+    def position_of(self, callback: CNNVisualizer) -> int:
+        """Its place among the callbacks of its class and its tag prefix."""
+        same = [one for one in self.callbacks if one.tag_prefix == callback.tag_prefix]
+        return [one for one in same if type(one) is type(callback)].index(callback)
+
     def probe(self, model: nn.Module, callback: CNNVisualizer, progress: Progress | None = None) -> Probe:
         """Looks at the model as the callback wants it called."""
         if self.ranks.sharded:
@@ -79,6 +94,25 @@ class Session:
         """How the model's output is read, None before anybody looked."""
         known = None if callback.samples is None else self._layouts.get(_layout_key(callback, callback.samples))
         return None if known is None else known[1].reading
+
+    def start(self, pl_module: LightningModule) -> None:
+        """Training starts: says what cannot work before the first step."""
+        self.costs.start()
+        self.steps.start()
+        for callback in self.callbacks:
+            self.ranks.run_and_share_errors(partial(prepare, self, callback, pl_module))
+
+    def look(self, pl_module: LightningModule, *, untrained: bool = False) -> None:
+        """One look for all callbacks, on all ranks; what fails in it costs the callbacks."""
+        monitored: dict[str, float] = {}
+        if self.ranks.calls_model:
+            try:
+                monitored = look(self, pl_module, untrained=untrained)
+            except Exception as error:  # here, because the other ranks wait for what comes next
+                for callback in self.callbacks:
+                    callback.failures.give_up_all(error)
+        if not untrained:
+            self.log(pl_module, monitored)
 
     def log(self, pl_module: LightningModule, monitored: Mapping[str, float]) -> None:
         """Lets Lightning log the numbers of rank 0, for other callbacks to monitor. All ranks must meet here."""

@@ -76,7 +76,7 @@ class SampleCards(View):
         layer = evidence.layout.maps(self.layers)[-1]
         activations = evidence.activation(layer).float()
         attention = activation_map(activations, evidence.gradient(layer)).float()
-        pixels, _ = magnitude(reduce_channels(evidence.image_gradient().float(), "absolute"))
+        pixels, _ = magnitude(reduce_channels(evidence.image_gradient().float().cpu(), "absolute"))
         for index, row in enumerate(rows(evidence)[: self.most]):
             chosen = self._chosen(index, activations[index], keep=evidence.epoch is not None)
             columns: tuple[Column, ...] = (

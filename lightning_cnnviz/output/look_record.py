@@ -116,7 +116,7 @@ def _of_its_own(picture: Picture, figure: Sheet) -> Group:
     captions = [((), None) if row.caption is None else (row.caption.lines, row.caption.correct) for row in figure.rows]
     boxes = [row.box for row in figure.rows] if any(row.box for row in figure.rows) else None
     setup = Setup([row.picture for row in figure.rows], boxes=boxes, picture_format=picture.format)
-    return Group(setup, captions=captions, name=picture.tag, is_own=True)
+    return Group(setup, captions=captions, name=picture.tag, is_own=True, heading=figure.first)
 
 
 def _sheet(figure: Sheet, tag: str, common: Mapping[str, Any], rows: list[int] | None) -> Iterator[Maps]:

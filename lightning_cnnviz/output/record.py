@@ -69,6 +69,7 @@ class Group:
         captions: for each sample lines of text about another kind of answer, and whether it was right.
         name: of the samples, to tell them from others of the same run.
         shown: how many of them are drawn, counted from the first; None: all.
+        heading: what they are, such as class means, where they are no samples.
         is_own: whether these are no samples that stay the same, but what one sheet of this look shows.
     """
 
@@ -79,6 +80,7 @@ class Group:
     name: str = ""
     shown: int | None = None
     is_own: bool = False
+    heading: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,7 @@ def _group(group: Group) -> dict[str, Any]:
         "explained": None if group.explained is None else [int(index) for index in group.explained],
         "captions": None,
         "own": group.is_own,
+        "heading": text(group.heading),
     }
     if group.probabilities is not None:
         values = np.nan_to_num(np.asarray(group.probabilities, np.float64))

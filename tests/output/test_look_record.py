@@ -61,11 +61,12 @@ def test_rows_that_are_no_samples_are_pictures_of_their_own() -> None:
         tuple(Row(mean, Caption((f"class {index}", "97%"), index == 0), index) for index, mean in enumerate(means)),
         (Images(shown, "prototype"), DrawnMaps(ramp(2), ("difference",))),
         "Classes",
+        first="class mean",
     )
     recorded = record(Picture("prototypes", sheet))
     samples, own = recorded.groups
     assert not samples.is_own
-    assert (own.is_own, own.name) == (True, "prototypes")
+    assert (own.is_own, own.name, own.heading) == (True, "prototypes", "class mean")
     assert list(own.setup.pictures) == means
     assert own.captions == [(("class 0", "97%"), True), (("class 1", "97%"), False)]
     pictures, difference = recorded.maps

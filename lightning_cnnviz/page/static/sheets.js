@@ -23,7 +23,7 @@ export async function ownSheet(view, run, tag) {
     const answer = look.groups[group].captions[row];
     return element("tr", {}, element("th", { scope: "row" }, captioned(url, answer.lines[0] ?? `Row ${row}`, answer)), cells.map((cell) => element("td", {}, cell)));
   }));
-  const head = element("tr", {}, element("td", {}), columns.map(({ name }) => element("th", { scope: "col" }, name)));
+  const head = element("tr", {}, look.groups[group].heading ? element("th", { scope: "col" }, look.groups[group].heading) : element("td", {}), columns.map(({ name }) => element("th", { scope: "col" }, name)));
   const table = element("table", { className: "sheet" }, element("thead", {}, head), element("tbody", {}, rows));
   const title = element("h3", {}, items[0]?.title || tag, element("span", { className: "note" }, `as of ${nameOf(look)}`), help(run, look, items[0]?.view));
   return element("section", { className: "view" }, title, element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": `${tag} of ${run.name}` }, table));

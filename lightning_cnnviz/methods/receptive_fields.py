@@ -20,7 +20,7 @@ def field_box(gradient: Tensor, share: float = 1.0) -> tuple[int, int, int, int]
 
     >>> field_box(torch.tensor([[[0.0, 0.0, 0.0], [0.0, 3.0, 1.0]]]))
     (1, 1, 3, 2)
-    >>> field_box(torch.tensor([[[0.0, 0.0, 0.0], [0.0, 3.0, 1.0]]]), share=0.8)
+    >>> field_box(torch.tensor([[[0.0, 0.0, 0.0], [0.0, 3.0, 1.0]]]), share=0.7)
     (1, 1, 2, 2)
     """
     energy = gradient.double().nan_to_num(0, 0, 0).square().sum(dim=0)

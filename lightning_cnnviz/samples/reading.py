@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -206,7 +207,7 @@ def _checked_indices(indices: Sequence[int], length: int) -> list[int]:
 
 def _read_picture(path: str | os.PathLike[str]) -> Image.Image:
     try:
-        with Image.open(path) as file:
+        with Image.open(Path(path)) as file:
             return ImageOps.exif_transpose(file).convert("RGB")
     except OSError as error:
         raise ValueError(f"paths: cannot read {os.fspath(path)!r} as a picture: {error}") from error

@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import (
     EarlyStopping,
-    EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
     StochasticWeightAveraging,
@@ -30,7 +29,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from tests.helpers.quirks import CHANNELS, QUIRKS
-from tests.helpers.training import CLASSES, stripes
+from tests.helpers.training import CLASSES, averaging, stripes
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "lbfgs", "sam", "schedule_free", "manual")
 
@@ -397,7 +396,7 @@ def _callback(name: str, directory: Path) -> Callback:
         case "checkpoint":
             return ModelCheckpoint(directory / "best", monitor="val_loss")
         case "ema":
-            return EMAWeightAveraging(decay=0.5)
+            return averaging()
         case "swa":
             return StochasticWeightAveraging(0.01, swa_epoch_start=1, annealing_epochs=1)
     return LearningRateMonitor()

@@ -164,5 +164,5 @@ def test_reshape_says_the_grid() -> None:
 
 @pytest.mark.parametrize("reshape", [(4,), (0, 4), (4, 4, 4), (2.0, 8)])
 def test_reshape_is_a_height_and_a_width(reshape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="reshape must be a height and a width"):
+    with pytest.raises(ValueError, match="reshape must be"):
         GradCAM(reshape=reshape)

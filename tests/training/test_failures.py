@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from lightning.pytorch.utilities.exceptions import _TunerExitException
 
-from lightning_cnnviz import CNNVisualizer
+from lightning_cnnviz import CNNVisualizer, PrototypeCallback
 from lightning_cnnviz.model.layers import ArgumentError
+from lightning_cnnviz.training.pace import Pace
 from tests.helpers.sabotage import ERRORS, MISCHIEF
 
 HOOKS = sorted(
@@ -108,3 +110,37 @@ def test_a_refused_name_ends_the_run_in_lightnings_words(hook: str) -> None:
 def test_for_debugging_it_is_raised(hook: str) -> None:
     with pytest.raises(ZeroDivisionError):
         called(hook, Hostile(ZeroDivisionError), on_error="raise")
+
+
+class HostileOutputs(dict[str, Any]):
+    """What a training step may return."""
+
+    def get(self, *_: Any) -> Any:
+        return Hostile(ZeroDivisionError, MISCHIEF)._act()
+
+
+def test_batches_that_meddle_leave_the_process_as_it_was() -> None:
+    trainer = SimpleNamespace(is_global_zero=True, current_epoch=0, optimizers=[])
+    callback = PrototypeCallback()
+    callback._watching.start(0)
+    before = state_of_the_process()
+    with pytest.warns(UserWarning, match="goes on without Prototypes"):
+        callback.on_train_batch_start(trainer, None, Hostile(ZeroDivisionError, MISCHIEF), 0)  # type: ignore[arg-type]
+    assert state_of_the_process() == before
+
+
+def test_outputs_that_meddle_leave_the_process_as_it_was() -> None:
+    callback = CNNVisualizer()
+    callback._session = SimpleNamespace(callbacks=[callback], pace=Pace())  # type: ignore[assignment]
+    before = state_of_the_process()
+    with pytest.warns(UserWarning, match="training goes on without CNNVisualizer: ZeroDivisionError"):
+        callback.on_train_batch_end(None, None, HostileOutputs(), None, 0)  # type: ignore[arg-type]
+    assert state_of_the_process() == before
+
+
+def test_a_dataset_that_meddles_leaves_the_process_as_it_was() -> None:
+    callback = CNNVisualizer()
+    before = state_of_the_process()
+    callback.sampling._add(Hostile(ZeroDivisionError, MISCHIEF), object())
+    assert isinstance(callback.sampling._unreadable, ZeroDivisionError)
+    assert state_of_the_process() == before

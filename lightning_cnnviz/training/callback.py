@@ -222,7 +222,7 @@ class CNNVisualizer(Callback):
         if session is not None:
             session.pace.before_batch(trainer.optimizers)
 
-    @entry
+    @batch_entry
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.evidence import Training
 
 
@@ -26,6 +27,13 @@ class Pace:
 
     def after_batch(self, outputs: Tensor | Mapping[str, object] | None) -> None:
         """Notes the loss in what ``training_step`` returned; a tensor is not waited for."""
+        if outputs is None or type(outputs) in (dict, Tensor):
+            self._note(outputs)
+        else:  # a kind of the user's own, whose methods may do anything
+            with process_state_preserved():
+                self._note(outputs)
+
+    def _note(self, outputs: Tensor | Mapping[str, object] | None) -> None:
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if isinstance(loss, Tensor) and loss.numel() == 1:
             self._losses = loss.detach().float().reshape(()) + self._losses

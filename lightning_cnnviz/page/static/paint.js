@@ -44,11 +44,17 @@ export function defectOf(maps, range) {
   return [some, flat].filter(Boolean).join(", ");
 }
 
-/** The row of the color table for a value, from 0 to 255. */
-export function level(value, [low, high], symmetric) {
-  const flat = isFlat([low, high]);
-  const unit = flat ? (high === 0 && !symmetric ? 0 : 0.5) : (value - low) / (high - low);
-  return Math.floor(Math.min(1, Math.max(0, unit)) * 255 + 0.5);
+/** A function from values to rows of the color table, 0 to 255. */
+function levels([low, high], symmetric) {
+  if (isFlat([low, high])) {
+    const row = high === 0 && !symmetric ? 0 : 128;
+    return () => row;
+  }
+  const step = 255 / (high - low);
+  return (value) => {
+    const row = (value - low) * step;
+    return row <= 0 ? 0 : row >= 255 ? 255 : Math.floor(row + 0.5);
+  };
 }
 
 /** Paints one map (values, height, width) in its own resolution, or enlarged by interpolating the numbers.
@@ -56,18 +62,20 @@ export function level(value, [low, high], symmetric) {
 export function paintMap(canvas, map, limits, table, { symmetric = false, size = null, over = false } = {}) {
   const shown = size ? enlarged(map, size[0], size[1]) : map;
   const colors = packed(table, over && !isFlat(limits) ? (at) => (symmetric ? Math.abs(2 * at - 255) : at) : () => 255);
+  const level = levels(limits, symmetric);
   fill(canvas, shown, (i) => {
     const value = shown.values[i];
-    return value !== value ? MAGENTA : colors[level(value, limits, symmetric)]; // NaN alone differs from itself
+    return value !== value ? MAGENTA : colors[level(value)]; // NaN alone differs from itself
   });
 }
 
 /** Paints three maps as red, green and blue. */
 export function paintColors(canvas, [red, green, blue], limits, symmetric) {
+  const level = levels(limits, symmetric);
   fill(canvas, red, (i) => {
     const [r, g, b] = [red.values[i], green.values[i], blue.values[i]];
     if (Number.isNaN(r + g + b)) return MAGENTA;
-    return pack(level(r, limits, symmetric), level(g, limits, symmetric), level(b, limits, symmetric));
+    return pack(level(r), level(g), level(b));
   });
 }
 

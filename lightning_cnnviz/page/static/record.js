@@ -28,6 +28,7 @@ export class Stack {
     this.ranges = new Float32Array(bytes.slice(0, ranges).buffer);
     const levels = bytes.slice(ranges);
     this.levels = item.bits === 16 ? new Uint16Array(levels.buffer) : levels;
+    this.strengths = [];
     this.notFinite = item.bits === 16 ? 65535 : 255;
   }
 
@@ -53,6 +54,12 @@ export class Stack {
 
   /** Mean magnitude of one map: which channel answers most. */
   strength(sample, map) {
+    const at = sample * this.maps + map;
+    this.strengths[at] ??= this.#meanMagnitude(sample, map);
+    return this.strengths[at];
+  }
+
+  #meanMagnitude(sample, map) {
     let total = 0;
     for (const value of this.values(sample, map)) total += Number.isNaN(value) ? 0 : Math.abs(value);
     return total / (this.height * this.width);

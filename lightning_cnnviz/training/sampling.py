@@ -209,7 +209,7 @@ def counts_to_take(samples: int, views: Sequence[View] | None) -> tuple[int, int
         TypeError: ``samples`` is no integer.
         ValueError: it is below 1.
     """
-    if not hasattr(samples, "__index__") or getattr(samples, "ndim", 0):
+    if not hasattr(samples, "__index__") or getattr(samples, "ndim", False):
         raise TypeError(
             f"samples must be how many to take, or FixedSamples such as FixedSamples(images), got {shown(samples)}"
         )

@@ -78,9 +78,9 @@ class Drift(View):
         maps: which of ``"grad_cam"``, ``"hirescam"`` (both at the last layer of the spatial size of the last
             convolution) and ``"saliency"`` are compared. Grad-CAM is blind to places where a linear layer on flattened
             maps follows; HiResCAM is not.
-        alarm: tags with limits, or ``"auto"``: rises since the last looks that undisturbed trainings do not show, of
-            the drift since the previous look (or the first reference where that is none), of the samples' loss and of
-            the training loss, see :mod:`~lightning_cnnviz.drift.rule`.
+        alarm: ``"auto"``: rises since the last looks that undisturbed trainings do not show, of the drift since the
+            previous look (or the first reference where that is none), of the samples' loss and of the training loss,
+            see :mod:`~lightning_cnnviz.drift.rule`; tags with limits of your own; or None for no alarms.
         on_alarm: called with each :class:`~lightning_cnnviz.drift.alarms.Alarm`.
         false_alarms: for ``alarm="auto"``, the share of looks of an undisturbed training that may alarm, from 0.003 to
             0.1.
@@ -91,7 +91,7 @@ class Drift(View):
         every_n_epochs: look in every n-th epoch in which the callback looks; monitored numbers only change then.
 
     Raises:
-        TypeError: ``alarm`` is neither a mapping nor ``"auto"``, or ``on_alarm`` cannot be called.
+        TypeError: ``alarm`` is neither a mapping nor ``"auto"`` nor None, or ``on_alarm`` cannot be called.
         ValueError: an argument is out of its range.
     """
 
@@ -103,7 +103,7 @@ class Drift(View):
         reference: Reference = ("previous", "first"),
         *,
         maps: Sequence[MapKind] = ("grad_cam", "saliency"),
-        alarm: AlarmRule = None,
+        alarm: AlarmRule = "auto",
         on_alarm: AlarmAction | None = None,
         false_alarms: float = 0.01,
         warm_up: int | None = None,

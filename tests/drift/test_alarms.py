@@ -174,7 +174,7 @@ class TestInTraining:
                 model.get_submodule(layer).reset_parameters()  # type: ignore[operator]
 
         alarms: list[Alarm] = []
-        run_with(tmp_path, DriftCallback(samples=samples(24), alarm="auto", on_alarm=alarms.append), renew)
+        run_with(tmp_path, DriftCallback(samples=samples(24), on_alarm=alarms.append), renew)
         first = next(alarm for alarm in alarms if alarm.epoch == 20)
         assert first.layer == layer
         assert layer in first.sentence
@@ -185,7 +185,7 @@ class TestInTraining:
                 batch[1].copy_((batch[1] + 1) % 3)
 
         alarms: list[Alarm] = []
-        callback = DriftCallback(samples=samples(24), alarm="auto", on_alarm=alarms.append)
+        callback = DriftCallback(samples=samples(24), on_alarm=alarms.append)
         run_with(tmp_path, callback, swap)
         assert [alarm.epoch for alarm in alarms] == [20]
         assert {TRAINING_LOSS, SAMPLES_LOSS} & {one.tag for one in alarms[0].exceeded}

@@ -466,7 +466,7 @@ class TestInTraining:
 
     def test_training_is_the_same_to_the_bit_and_every_number_is_written(self, tmp_path: Path) -> None:
         alarms: list[Alarm] = []
-        callback = DriftCallback(samples=samples(), alarm="auto", on_alarm=alarms.append, details=True)
+        callback = DriftCallback(samples=samples(), on_alarm=alarms.append, details=True)
         options = {"accumulate_grad_batches": 4, "max_epochs": 3}
         assert sha(fit(tmp_path / "a", [], **options)) == sha(fit(tmp_path / "b", [callback], **options))
         found = events(tmp_path / "b")
@@ -507,7 +507,7 @@ class TestInTraining:
             model = small_cnn()
             model.dropout.p = 0.0  # Lightning does not restore random states
             kept = ModelCheckpoint(tmp_path, name + "{epoch}", save_top_k=-1)
-            callbacks = [DriftCallback(samples=samples(), alarm="auto", details=True), kept]
+            callbacks = [DriftCallback(samples=samples(), details=True), kept]
             run = trainer(tmp_path / name, callbacks, enable_checkpointing=True, max_epochs=4)
             run.fit(model, loader(), loader(), **options)
 

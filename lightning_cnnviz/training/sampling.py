@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.trainer.states import TrainerFn
 
-from lightning_cnnviz.arguments import integer
+from lightning_cnnviz.arguments import integer, shown
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.render.fonts import missing_glyphs_remark
@@ -209,6 +209,10 @@ def counts_to_take(samples: int, views: Sequence[View] | None) -> tuple[int, int
         TypeError: ``samples`` is no integer.
         ValueError: it is below 1.
     """
+    if not hasattr(samples, "__index__") or getattr(samples, "ndim", False):
+        raise TypeError(
+            f"samples must be how many to take, or FixedSamples such as FixedSamples(images), got {shown(samples)}"
+        )
     views = views or ()
     least = max([integer("samples", samples, least=1), *(view.wanted_samples for view in views)])
     return least, max([least, *(view.most_samples for view in views)])

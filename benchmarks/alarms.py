@@ -29,9 +29,10 @@ from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
 from lightning_cnnviz import Evidence, FixedSamples, Request, View
+from lightning_cnnviz.drift.movements import movements
 from lightning_cnnviz.drift.rule import KEPT, LEARNING_RATE, SAMPLES_LOSS, TRAINING_LOSS, Rise, rises
 from lightning_cnnviz.drift.scope import Scope, filters
-from lightning_cnnviz.drift.snapshots import Snapshot, movements, take
+from lightning_cnnviz.drift.snapshots import Snapshot, take
 from lightning_cnnviz.drift.thresholds import FALSE_ALARMS, threshold
 from lightning_cnnviz.look import run_views
 from lightning_cnnviz.model.layers import Layout

@@ -92,7 +92,7 @@ def compare(
         both = list(zip(probes, layouts, strict=True))
         shares = _spread(samples.labels, len(samples))
         few = samples if len(shares) == len(samples) else samples.chosen(shares)
-        _look(both, few, [Drift(layers, "first", samples=len(few))], chosen_targets(target, shares), found)
+        _look(both, few, [Drift(layers, "first", alarm=None, samples=len(few))], chosen_targets(target, shares), found)
         if not layouts[0].classes or layouts[0].reading.meaning != layouts[1].reading.meaning:
             found.say("what changed most is left out: the models do not both tell classes apart")
             return found

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from lightning_cnnviz.drift.measurement import Measurement
-from lightning_cnnviz.drift.scope import flips_name
 from lightning_cnnviz.model.evidence import Evidence, Model, Procedure
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.output.artifacts import Picture
@@ -23,6 +22,11 @@ _ROWS = 4
 def copies_of(samples: FixedSamples, layout: Layout) -> tuple[str, ...]:
     """The names of the copies that the model can be asked about."""
     return tuple(samples.perturbed) if layout.reading.meaning == "classes" else ()
+
+
+def flips_name(copy: str) -> str:
+    """What the share of the samples is called whose class is another one in a copy."""
+    return f"flips_{copy.replace('/', '_')}"
 
 
 def asking(samples: FixedSamples, names: Sequence[str], most: int) -> dict[str, Procedure]:

@@ -14,14 +14,17 @@ from lightning_cnnviz.drift.alarms import AlarmAction, AlarmMonitor, AlarmRule
 from lightning_cnnviz.drift.copies import asking, copies_of, flipped_copies, flips_of_copies
 from lightning_cnnviz.drift.measurement import Measurement, means
 from lightning_cnnviz.drift.moved_most import moved_most
+from lightning_cnnviz.drift.movements import movements
 from lightning_cnnviz.drift.numbers import FEWEST_SAMPLES
 from lightning_cnnviz.drift.references import Reference, References
-from lightning_cnnviz.drift.rule import LEARNING_RATE, SAMPLES_LOSS, TRAINING_LOSS
-from lightning_cnnviz.drift.scope import DEFAULT_SAMPLES, MOST_SAMPLES, MapKind, Scope, filters, tags
+from lightning_cnnviz.drift.rule import SAMPLES_LOSS
+from lightning_cnnviz.drift.scope import DEFAULT_SAMPLES, MOST_SAMPLES, MapKind, Scope, filters
+from lightning_cnnviz.drift.signals import losses_of, signals_of
 from lightning_cnnviz.drift.signs import signs
-from lightning_cnnviz.drift.snapshots import Snapshot, movements, take
+from lightning_cnnviz.drift.snapshots import Snapshot, take
+from lightning_cnnviz.drift.tags import check_limits, copies_with_limits, tags
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import ArgumentError, LayerSpec, Layout, check_names, named_layers, nearest
+from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names, named_layers
 from lightning_cnnviz.output.artifacts import Artifact, Note, Scalar
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
@@ -75,9 +78,9 @@ class Drift(View):
         maps: which of ``"grad_cam"``, ``"hirescam"`` (both at the last layer of the spatial size of the last
             convolution) and ``"saliency"`` are compared. Grad-CAM is blind to places where a linear layer on flattened
             maps follows; HiResCAM is not.
-        alarm: tags with limits, or ``"auto"``: rises since the last looks that undisturbed trainings do not show, of
-            the drift since the previous look (or the first reference where that is none), of the samples' loss and of
-            the training loss, see :mod:`~lightning_cnnviz.drift.rule`.
+        alarm: ``"auto"``: rises since the last looks that undisturbed trainings do not show, of the drift since the
+            previous look (or the first reference where that is none), of the samples' loss and of the training loss,
+            see :mod:`~lightning_cnnviz.drift.rule`; tags with limits of your own; or None for no alarms.
         on_alarm: called with each :class:`~lightning_cnnviz.drift.alarms.Alarm`.
         false_alarms: for ``alarm="auto"``, the share of looks of an undisturbed training that may alarm, from 0.003 to
             0.1.
@@ -88,7 +91,7 @@ class Drift(View):
         every_n_epochs: look in every n-th epoch in which the callback looks; monitored numbers only change then.
 
     Raises:
-        TypeError: ``alarm`` is neither a mapping nor ``"auto"``, or ``on_alarm`` cannot be called.
+        TypeError: ``alarm`` is neither a mapping nor ``"auto"`` nor None, or ``on_alarm`` cannot be called.
         ValueError: an argument is out of its range.
     """
 
@@ -100,7 +103,7 @@ class Drift(View):
         reference: Reference = ("previous", "first"),
         *,
         maps: Sequence[MapKind] = ("grad_cam", "saliency"),
-        alarm: AlarmRule = None,
+        alarm: AlarmRule = "auto",
         on_alarm: AlarmAction | None = None,
         false_alarms: float = 0.01,
         warm_up: int | None = None,
@@ -155,13 +158,14 @@ class Drift(View):
         self._references.check(model)
         names = tuple(named_layers(model))
         # Which copies there are shows when there are samples.
-        self._check_alarm(Scope(names, names, names, self.maps, copies=self._copies_with_limits()))
+        scope = Scope(names, names, names, self.maps, copies=copies_with_limits(self.alarm))
+        check_limits(self.alarm, scope, self.reference)
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         if len(samples) < FEWEST_SAMPLES:
             raise ValueError(f"drift needs at least {FEWEST_SAMPLES} samples, got {len(samples)}")
         scope = self._scope(layout, samples)
-        self._check_alarm(scope)
+        check_limits(self.alarm, scope, self.reference)
         self._to_remark += self._references.forget_others(min(len(samples), self._most), layout.classes)
         return Request(
             activations=frozenset(scope.features),
@@ -209,11 +213,6 @@ class Drift(View):
             copies=copies_of(samples, layout),
         )
 
-    def _copies_with_limits(self) -> tuple[str, ...]:
-        limits = self.alarm if isinstance(self.alarm, Mapping) else {}
-        tails = (tag.partition("/flips_") for tag in limits if tag.startswith(("shortcuts/", "shortcuts_layers/")))
-        return tuple(copy for _, found, copy in tails if found)
-
     def _alarms(
         self,
         evidence: Evidence,
@@ -222,18 +221,10 @@ class Drift(View):
         copies: Sequence[Measurement],
         numbers: Mapping[str, float],
     ) -> Iterator[Artifact]:
-        labels, training = evidence.samples.labels, evidence.training
-        if evidence.layout.reading.meaning != "classes":
-            labels = None
-        losses = None if labels is None else now.losses(labels)
-        known = {
-            SAMPLES_LOSS: None if losses is None else float(losses.mean()),
-            TRAINING_LOSS: training.loss,
-            LEARNING_RATE: training.learning_rate,
-        }
-        signals = {tag: value for tag, value in known.items() if value is not None}
-        if losses is not None:
-            yield Scalar(SAMPLES_LOSS, float(losses.mean()))
+        losses = losses_of(evidence, now)
+        signals = signals_of(evidence, losses)
+        if SAMPLES_LOSS in signals:
+            yield Scalar(SAMPLES_LOSS, signals[SAMPLES_LOSS])
         if moved is None:
             self._monitor.remember(signals)
             return
@@ -244,8 +235,9 @@ class Drift(View):
             return
         watched = self._references.watched
         before, earlier = self._references.snapshots[watched], self._references.epochs.get(watched)
-        risen = None if losses is None or labels is None else losses - before.losses(labels)
-        alarm = make_alarm(evidence.epoch, exceeded, [*moved, *copies], risen)
+        losses_before = losses_of(evidence, before)
+        risen = None if losses is None or losses_before is None else losses - losses_before
+        alarm = make_alarm(evidence.epoch, exceeded, [*moved, *copies], risen, now.kernels)
         yield from report(alarm, evidence, before, now, moved, earlier_epoch=earlier)
         if self._on_alarm is not None:
             self._on_alarm(alarm)
@@ -256,10 +248,3 @@ class Drift(View):
             remarks.append(f"drift of {samples} samples is noisy: give at least {_ENOUGH_SAMPLES}")
         if remarks:
             yield Note("drift_remarks", "\n\n".join(remarks), tuple(remarks))
-
-    def _check_alarm(self, scope: Scope) -> None:
-        """Refuses limits for numbers that no look of this scope gives."""
-        known = tags(scope, self.reference)
-        for tag in self.alarm if isinstance(self.alarm, Mapping) else ():
-            if tag not in known:
-                raise ArgumentError(f"alarm={{{tag!r}: …}}: there is no such number; {nearest(tag, sorted(known))}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import torch
 from torch import Tensor
 
@@ -56,3 +58,7 @@ def saturation(activations: Tensor) -> float:
     margin = _AT_THE_END * (high - low)
     inside = (values > low + margin) & (values < high - margin)
     return float((~inside).float().mean())
+
+
+OF_ACTIVATIONS: Mapping[str, Callable[[Tensor], float]] = {"dead_channels": dead_channels, "saturation": saturation}
+OF_FILTERS: Mapping[str, Callable[[Tensor], float]] = {"duplicate_filters": duplicate_filters}

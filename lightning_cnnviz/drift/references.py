@@ -11,8 +11,9 @@ from torch import nn
 
 from lightning_cnnviz.arguments import instance, sequence
 from lightning_cnnviz.drift.measurement import Measurement
+from lightning_cnnviz.drift.movements import movements
 from lightning_cnnviz.drift.scope import Scope
-from lightning_cnnviz.drift.snapshots import Snapshot, movements, take
+from lightning_cnnviz.drift.snapshots import Snapshot, take
 from lightning_cnnviz.model.checkpoints import check_weights, read_weights
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.model.layers import ArgumentError

@@ -1,4 +1,4 @@
-"""What a look at drift covers: which layers, maps and samples, and the tags of the numbers that come of it."""
+"""What a look at drift covers: which layers, maps and samples."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from lightning_cnnviz.drift.measurement import Measurement
-from lightning_cnnviz.drift.rule import SAMPLES_LOSS
 from lightning_cnnviz.model.layers import KEYWORDS, Layer, LayerSpec, Layout
 
 MapKind: TypeAlias = Literal["grad_cam", "hirescam", "saliency"]
@@ -17,8 +15,6 @@ MOST_SAMPLES = 256
 
 DEFAULT_SAMPLES = 32
 """So many are taken from the batches."""
-
-MAP_SIGNS = ("border", "entropy", "spread", "attention_in_region")
 
 _MOST_FILTERS = 16
 
@@ -42,34 +38,6 @@ class Scope:
     maps: Sequence[MapKind] = ("grad_cam",)
     samples: int = MOST_SAMPLES
     copies: Sequence[str] = ()
-
-
-def flips_name(copy: str) -> str:
-    """What the share of the samples is called whose class is another one in a copy."""
-    return f"flips_{copy.replace('/', '_')}"
-
-
-def tags(scope: Scope, references: Sequence[str]) -> set[str]:
-    """The tags of all numbers that a look of this scope may give."""
-    maps = {kind: ("input",) if kind == "saliency" else scope.attention for kind in scope.maps}
-    moved = {"features": scope.features, "filters": scope.filters, "predictions": (None,), "flips": (None,)}
-    moved |= {f"{kind}{end}": layers for kind, layers in maps.items() for end in ("", "_focus_shift")}
-    health = {"dead_channels": scope.features, "saturation": scope.features, "duplicate_filters": scope.filters}
-    shortcuts: dict[str, Sequence[str | None]] = {
-        f"{kind}_{sign}": layers for kind, layers in maps.items() for sign in MAP_SIGNS
-    }
-    shortcuts |= {flips_name(copy): (None,) for copy in scope.copies}
-    every = [
-        *(
-            Measurement("drift", name, layer, 0.0, None, of)
-            for name in moved
-            for layer in moved[name]
-            for of in references
-        ),
-        *(Measurement("health", name, layer, 0.0) for name in health for layer in health[name]),
-        *(Measurement("shortcuts", name, layer, 0.0) for name in shortcuts for layer in shortcuts[name]),
-    ]
-    return {SAMPLES_LOSS} | {one.tag for one in every} | {one.short_tag for one in every}
 
 
 def filters(layout: Layout, spec: LayerSpec) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ and a mean over none is 0.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -64,6 +65,10 @@ def attention_in_region(maps: Tensor, regions: Tensor) -> Tensor:
     mass = maps.detach().cpu().double().clamp_min(0)
     share = (mass * inside).sum(dim=(1, 2)) / mass.sum(dim=(1, 2))
     return share.where(regions.flatten(1).any(dim=1), torch.nan).float()
+
+
+OF_MAPS: Mapping[str, Callable[[Tensor], float]] = {"border": border_share, "entropy": entropy, "spread": centre_spread}
+IN_REGION = "attention_in_region"
 
 
 def _unit_mass(maps: Tensor) -> Tensor:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lightning_cnnviz.drift.health import dead_channels, duplicate_filters, saturation
+from lightning_cnnviz.drift import health, shortcuts
 from lightning_cnnviz.drift.measurement import Measurement
 from lightning_cnnviz.drift.scope import Scope
-from lightning_cnnviz.drift.shortcuts import attention_in_region, border_share, centre_spread, entropy
 from lightning_cnnviz.drift.snapshots import attention_maps
 from lightning_cnnviz.model.evidence import Evidence
 
@@ -20,12 +19,13 @@ def signs(evidence: Evidence, scope: Scope) -> list[Measurement]:
 def _health(evidence: Evidence, scope: Scope) -> Iterator[Measurement]:
     for layer in scope.features:
         activations = evidence.activation(layer)[: scope.samples]
-        yield Measurement("health", "dead_channels", layer, dead_channels(activations))
-        yield Measurement("health", "saturation", layer, saturation(activations))
+        for name, share in health.OF_ACTIVATIONS.items():
+            yield Measurement("health", name, layer, share(activations))
     for layer in scope.filters:
         weights = evidence.weight(layer)
         if weights.ndim == 4:
-            yield Measurement("health", "duplicate_filters", layer, duplicate_filters(weights))
+            for name, share in health.OF_FILTERS.items():
+                yield Measurement("health", name, layer, share(weights))
 
 
 def _shortcuts(evidence: Evidence, scope: Scope) -> Iterator[Measurement]:
@@ -33,9 +33,9 @@ def _shortcuts(evidence: Evidence, scope: Scope) -> Iterator[Measurement]:
     for tag, values in attention_maps(evidence, scope).items():
         kind, _, layer = tag.partition("/")
         maps = values[: scope.samples].cpu()
-        found = {"border": border_share(maps), "entropy": entropy(maps), "spread": centre_spread(maps)}
+        found = {name: sign(maps) for name, sign in shortcuts.OF_MAPS.items()}
         if regions is not None:
-            inside = attention_in_region(maps, regions[: scope.samples])
-            found["attention_in_region"] = float(inside.nanmean().nan_to_num())
+            inside = shortcuts.attention_in_region(maps, regions[: scope.samples])
+            found[shortcuts.IN_REGION] = float(inside.nanmean().nan_to_num())
         for name, value in found.items():
             yield Measurement("shortcuts", f"{kind}_{name}", layer, value)

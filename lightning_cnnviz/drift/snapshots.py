@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.drift.measurement import Measurement
-from lightning_cnnviz.drift.numbers import (
-    feature_drift,
-    focus_shift,
-    jensen_shannon,
-    pooled,
-    relative_change,
-    similarity_profile,
-)
+from lightning_cnnviz.drift.numbers import pooled, similarity_profile
 from lightning_cnnviz.drift.scope import Scope
 from lightning_cnnviz.methods.cam import Variant, activation_map
 from lightning_cnnviz.methods.gradients import reduce_channels
@@ -144,33 +137,9 @@ def _profile(evidence: Evidence, layer: str, samples: int) -> Tensor:
 def chosen_weights(weights: Tensor, most: int) -> Tensor:
     """All weights of a layer, or as many of them as allowed, always the same ones, chosen at random: (n,)."""
     flat = weights.flatten()
-    if len(flat) <= most:
-        return flat.clone()
-    order = torch.randperm(len(flat), generator=torch.Generator().manual_seed(len(flat)))
-    return flat[order[:most]]
+    return flat.clone() if len(flat) <= most else flat[_choice(len(flat), most).to(flat.device)]
 
 
-def movements(now: Snapshot, before: Snapshot, reference: str = "previous") -> Iterator[Measurement]:
-    """Everything that can be compared, layers in order of execution; what only one of the two has is left out."""
-    for layer in _common(now.profiles, before.profiles):
-        value = feature_drift(now.profiles[layer], before.profiles[layer])
-        yield Measurement("drift", "features", layer, value, reference=reference)
-    for layer in _common(now.kernels, before.kernels):
-        value = relative_change(now.kernels[layer], before.kernels[layer])
-        yield Measurement("drift", "filters", layer, value, reference=reference)
-    for tag in _common(now.maps, before.maps):
-        kind, _, layer = tag.partition("/")
-        yield _of_samples(kind, layer, jensen_shannon(now.maps[tag], before.maps[tag]), reference)
-        yield _of_samples(f"{kind}_focus_shift", layer, focus_shift(now.maps[tag], before.maps[tag]), reference)
-    if not now.probabilities.shape[1]:
-        return
-    yield _of_samples("predictions", None, jensen_shannon(now.probabilities, before.probabilities), reference)
-    yield _of_samples("flips", None, now.changed(before), reference)
-
-
-def _of_samples(name: str, layer: str | None, by_sample: Tensor, reference: str) -> Measurement:
-    return Measurement("drift", name, layer, float(by_sample.mean()), by_sample, reference)
-
-
-def _common(now: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> list[str]:
-    return [name for name, values in now.items() if name in before and before[name].shape == values.shape]
+@lru_cache(maxsize=64)
+def _choice(count: int, most: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(count))[:most].clone()

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.arguments import layer_names, positive
+from lightning_cnnviz.drift.movements import movements
 from lightning_cnnviz.drift.numbers import FEWEST_SAMPLES
 from lightning_cnnviz.drift.scope import MOST_SAMPLES, Scope
-from lightning_cnnviz.drift.snapshots import Snapshot, attention_maps, movements, small_map, take
+from lightning_cnnviz.drift.snapshots import Snapshot, attention_maps, small_map, take
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.model.readings import Meaning

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lightning_cnnviz.output.quantize import Quantized, halved, quantized
 from lightning_cnnviz.output.record_json import from_blob, number, text, to_blob
 from lightning_cnnviz.output.record_names import VERSION
-from lightning_cnnviz.output.record_setup import PICTURE_SIDE, Legend, Setup
+from lightning_cnnviz.output.record_setup import PICTURE_SIDE, Constant, Legend, Setup
 
 _TOP = 5
 
@@ -116,7 +116,7 @@ class EncodedLook:
 
 def encode_look(record: Record, step: int) -> EncodedLook:
     """A look with everything that it refers to."""
-    parts: list[Setup | Legend] = [*(group.setup for group in record.groups), record.legend]
+    parts: list[Constant] = [*(group.setup for group in record.groups), record.legend]
     return EncodedLook({part.name: part.blobs for part in parts}, encode_record(record, step))
 
 

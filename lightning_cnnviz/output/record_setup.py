@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,8 +24,33 @@ _MOST_PICTURES = 64
 _KEY_DIGITS = 8
 
 
+class Constant(ABC):
+    """What is encoded once and stored under a name made of its contents, so that a resumed run has the same one."""
+
+    @property
+    def name(self) -> str:
+        """16 hexadecimal digits."""
+        return self._encoded[0]
+
+    @property
+    def blobs(self) -> list[bytes]:
+        """JSON, then the pictures if there are any."""
+        return self._encoded[1]
+
+    @abstractmethod
+    def _contents(self) -> tuple[Mapping[str, Any], list[bytes]]:
+        """What becomes JSON, and the encoded pictures."""
+
+    @cached_property
+    def _encoded(self) -> tuple[str, list[bytes]]:
+        contents, pictures = self._contents()
+        head = {"version": VERSION, **contents}
+        name = hashlib.sha256(b"".join([to_blob(head), *pictures])).hexdigest()[:16]
+        return name, [to_blob({**head, "id": name}), *pictures]
+
+
 @dataclass(frozen=True, eq=False)
-class Setup:
+class Setup(Constant):
     """Samples; the same object for all looks at them, so that they are encoded once.
 
     Attributes:
@@ -41,24 +67,12 @@ class Setup:
     boxes: Sequence[tuple[float, float, float, float] | None] | None = None
     picture_format: PictureFormat = "png"
 
-    @property
-    def name(self) -> str:
-        """Made of the contents: a resumed run with the same samples has the same one."""
-        return self._encoded[0]
-
-    @property
-    def blobs(self) -> list[bytes]:
-        """JSON, then the pictures."""
-        return self._encoded[1]
-
-    @cached_property
-    def _encoded(self) -> tuple[str, list[bytes]]:
+    def _contents(self) -> tuple[Mapping[str, Any], list[bytes]]:
         stored = self.pictures[:_MOST_PICTURES]
         side = PICTURE_SIDE if len(stored) <= _MANY else _SIDE_OF_MANY
         pictures = [encode(_within(picture, side), self.picture_format) for picture in stored]
-        return _named(
+        return (
             {
-                "version": VERSION,
                 "labels": None if self.labels is None else [int(label) for label in self.labels],
                 "class_names": None if self.class_names is None else [text(name) for name in self.class_names],
                 "boxes": None if self.boxes is None else [*map(_share, self.boxes, stored)],
@@ -70,7 +84,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Legend:
+class Legend(Constant):
     """How views are read.
 
     Attributes:
@@ -81,26 +95,10 @@ class Legend:
     descriptions: Mapping[str, str] = field(default_factory=dict)
     colormaps: Sequence[str] = ()
 
-    @property
-    def name(self) -> str:
-        """Made of the contents."""
-        return self._encoded[0]
-
-    @property
-    def blobs(self) -> list[bytes]:
-        """JSON."""
-        return self._encoded[1]
-
-    @cached_property
-    def _encoded(self) -> tuple[str, list[bytes]]:
+    def _contents(self) -> tuple[Mapping[str, Any], list[bytes]]:
         tables = {name: base64.b64encode(lookup_table(name).tobytes()).decode() for name in self.colormaps}
         descriptions = {name: text(words) for name, words in self.descriptions.items()}
-        return _named({"version": VERSION, "descriptions": descriptions, "colormaps": tables}, [])
-
-
-def _named(head: Mapping[str, Any], pictures: list[bytes]) -> tuple[str, list[bytes]]:
-    name = hashlib.sha256(b"".join([to_blob(head), *pictures])).hexdigest()[:16]
-    return name, [to_blob({**head, "id": name}), *pictures]
+        return {"descriptions": descriptions, "colormaps": tables}, []
 
 
 def _within(picture: RGB, side: int) -> RGB:

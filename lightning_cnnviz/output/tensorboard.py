@@ -34,6 +34,9 @@ class TensorBoardSink(ClientSink):
 
     def __init__(self, client: Any) -> None:
         super().__init__(client)
+        # On the thread of the training: a writer that was closed, as after `fit`, opens a file at its next use, and two
+        # threads at once would open two, of which one is never written out.
+        client._get_file_writer()
         self._records = RecordEvents()
         self._report: ReportFile | None = None
 

@@ -125,7 +125,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             head = self._head(context, first)
             if head is not None:
                 return _json({"head": head, "blobs": pictures})
-        raise KeyError(wanted)
+        return _json(None)
 
     def _blob(self, request: wrappers.Request) -> Answer:
         return self._read(request), "application/octet-stream"

@@ -16,6 +16,10 @@ MOST_BYTES = 20 * 10**6
 _IN_BASE64 = 4 / 3
 _FEWEST_LOOKS = 3
 _AROUND = 2_000
+_UNFINISHED = (
+    "If nothing follows, this file was cut off, as by copying it while it was being written, or JavaScript is switched "
+    "off."
+)
 _AROUND_BLOB = 80
 
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([^"]+)";$', re.MULTILINE)
@@ -75,7 +79,7 @@ def report(runs: Sequence[RunRecord], most_bytes: int = MOST_BYTES) -> bytes:
         "<title>CNN Viz</title>",
         f"<style>{style}</style>",
         "<body>",
-        "<noscript>This page shows its contents by JavaScript.</noscript>",
+        f'<p class="unfinished">{_UNFINISHED}</p>',
         f'<script type="application/json" id="record-index">{_json({"runs": index})}</script>',
         *(
             f'<script type="text/plain" id="blob-{number}">{base64.b64encode(blob).decode()}</script>'

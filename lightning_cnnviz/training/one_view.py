@@ -166,7 +166,7 @@ class DriftCallback(CNNVisualizer):
         reference: Reference = ("previous", "first"),
         *,
         maps: Sequence[MapKind] = ("grad_cam", "saliency"),
-        alarm: AlarmRule = None,
+        alarm: AlarmRule = "auto",
         on_alarm: AlarmAction | None = None,
         false_alarms: float = 0.01,
         samples: FixedSamples | int | None = None,

@@ -174,10 +174,20 @@ class TestInTraining:
                 model.get_submodule(layer).reset_parameters()  # type: ignore[operator]
 
         alarms: list[Alarm] = []
-        run_with(tmp_path, DriftCallback(samples=samples(24), alarm="auto", on_alarm=alarms.append), renew)
+        run_with(tmp_path, DriftCallback(samples=samples(24), on_alarm=alarms.append), renew)
         first = next(alarm for alarm in alarms if alarm.epoch == 20)
         assert first.layer == layer
         assert layer in first.sentence
+
+    def test_weights_that_are_no_numbers_are_called_so(self, tmp_path: Path) -> None:
+        def spoil(model: LightningModule, batch: list[Tensor]) -> None:
+            if not batch:
+                model.body[0].weight.data[0] = math.nan  # type: ignore[index, union-attr, call-overload]
+
+        alarms: list[Alarm] = []
+        run_with(tmp_path, DriftCallback(samples=samples(24), on_alarm=alarms.append), spoil)
+        assert alarms[0].epoch == 20
+        assert alarms[0].exceeded[0].remark == "weights that are not finite"
 
     def test_shuffled_labels_are_seen_by_the_losses_and_learning_rates_are_known(self, tmp_path: Path) -> None:
         def swap(model: LightningModule, batch: list[Tensor]) -> None:
@@ -185,7 +195,7 @@ class TestInTraining:
                 batch[1].copy_((batch[1] + 1) % 3)
 
         alarms: list[Alarm] = []
-        callback = DriftCallback(samples=samples(24), alarm="auto", on_alarm=alarms.append)
+        callback = DriftCallback(samples=samples(24), on_alarm=alarms.append)
         run_with(tmp_path, callback, swap)
         assert [alarm.epoch for alarm in alarms] == [20]
         assert {TRAINING_LOSS, SAMPLES_LOSS} & {one.tag for one in alarms[0].exceeded}

@@ -11,6 +11,7 @@ from selenium.webdriver.common.by import By
 
 _PIXELS = """
 const canvas = [...document.querySelectorAll('canvas')].find((one) => one.ariaLabel.startsWith(arguments[0]));
+if (canvas.matches('.waiting')) return null; // out of sight: it is painted a moment later
 const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
 return [canvas.height, canvas.width, [...data]];
 """
@@ -46,7 +47,7 @@ def pixels(driver: Any, label: str) -> np.ndarray:
 
 def with_opacity(driver: Any, label: str) -> np.ndarray:
     """The colors on a canvas with their opacity, (h, w, 4); colors of what is hardly opaque are rough."""
-    height, width, data = driver.execute_script(_PIXELS, label)
+    height, width, data = until(lambda: driver.execute_script(_PIXELS, label))
     return np.array(data, np.uint8).reshape(height, width, 4)
 
 
@@ -65,13 +66,20 @@ def now(driver: Any) -> str:
     return driver.find_element(By.CSS_SELECTOR, "output.now").text
 
 
-def until(condition: Callable[[], object], timeout: float = 120.0) -> None:
-    """Waits for what may take several paints, as while older epochs are read behind the newest ones."""
+def until(condition: Callable[[], Any], timeout: float = 120.0) -> Any:
+    """Waits for what may take several paints, as while older epochs are read behind the newest ones; what it was."""
     deadline = time.monotonic() + timeout
-    while not condition():
+    while not (found := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError("it did not come about")
         time.sleep(0.05)
+    return found
+
+
+def linked(driver: Any, part: str) -> bool:
+    """Whether the address holds something, as it does a moment after it was chosen."""
+    until(lambda: part in driver.current_url, timeout=10.0)
+    return True
 
 
 def clean(driver: Any) -> bool:

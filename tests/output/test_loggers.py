@@ -19,7 +19,8 @@ from lightning_cnnviz.output.names import escape, unescape
 from lightning_cnnviz.output.record import step_of
 from lightning_cnnviz.output.registry import sink_factory
 from lightning_cnnviz.page.report import read_report
-from tests.helpers.loggers import LOGGERS, Stored, Watched, mlflow_in_files, read_mlflow, wandb_rows
+from tests.helpers.loggers import LOGGERS, Watched, mlflow_in_files
+from tests.helpers.stores import Stored, read_mlflow, wandb_rows
 from tests.helpers.training import SmallCNN, loader, sha
 
 PICTURES = {"predictions": {0, 5, 11}, "grad_cam/body.2": {0, 5, 11}, "prototypes": {5, 11}}

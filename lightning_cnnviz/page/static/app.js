@@ -8,8 +8,10 @@ import { showFilm } from "./film.js";
 import { showLayers } from "./layers.js";
 import { showNotes } from "./notes.js";
 import { showAnswers, showFilters, showPictures } from "./others.js";
+import { watchPointer } from "./pointer.js";
 import { Run } from "./run.js";
 import { showSamples } from "./samples.js";
+import { paintRest } from "./sight.js";
 import { followTheme, linkTo, readLink, writeLink } from "./state.js";
 
 export const VIEWS = {
@@ -39,19 +41,19 @@ class App {
   #runs = new Map();
   #counts = new Map();
   #turn = 0;
-  #timer = null;
-  #rest = null;
+  #timers = { play: null, rest: null };
   #last = 0;
 
   constructor(source, body) {
     this.source = source;
     this.controls = element("section", { className: "controls", "aria-label": "Controls" });
-    this.links = element("nav", { "aria-label": "Views" });
+    this.links = element("nav", { "aria-label": "Views" }, Object.entries(VIEWS).map(([name, [text]]) => this.#link(name, text)));
     this.problem = element("p", { role: "alert", className: "problem" });
     this.main = element("main", {});
     this.tooltip = element("div", { className: "tooltip", hidden: true });
     body.append(element("header", {}, element("h1", {}, "CNN Viz"), this.links), this.controls, this.problem, this.main, this.tooltip);
     followTheme(document.documentElement);
+    watchPointer(this.main, this.tell);
     document.addEventListener("keydown", (event) => this.#key(event));
     window.addEventListener("hashchange", () => {
       this.#state = readLink();
@@ -70,7 +72,6 @@ class App {
   /** Changes what is looked at; `place` also moves on the axis. */
   set = (changes, place = null) => {
     Object.assign(this.#state, changes, place === null ? {} : { epoch: String(place) });
-    writeLink(this.#state);
     return this.#open("run" in changes ? this.#ready() : this.#render());
   };
 
@@ -86,21 +87,21 @@ class App {
   };
 
   play = () => {
-    if (this.#timer) {
-      clearTimeout(this.#timer);
-      this.#timer = null;
+    if (this.#timers.play) {
+      clearTimeout(this.#timers.play);
+      this.#timers.play = null;
       return this.#render();
     }
     const { axis, place } = this.#view();
     const next = async () => {
       const now = this.#view();
       const at = now.axis.indexOf(now.place) + 1;
-      if (at >= now.axis.length) this.#timer = null;
-      else this.#timer = setTimeout(next, FRAME_MS);
+      if (at >= now.axis.length) this.#timers.play = null;
+      else this.#timers.play = setTimeout(next, FRAME_MS);
       if (at < now.axis.length) await this.go(now.axis[at]);
       else await this.#render();
     };
-    this.#timer = setTimeout(next, FRAME_MS);
+    this.#timers.play = setTimeout(next, FRAME_MS);
     return this.go(place === axis.at(-1) ? axis[0] : place);
   };
 
@@ -157,40 +158,51 @@ class App {
     const axis = places(runs);
     const wanted = this.#state.epoch === "" ? Infinity : Number(this.#state.epoch);
     const place = axis.reduce((best, at) => (Math.abs(at - wanted) < Math.abs(best - wanted) ? at : best), axis.at(-1) ?? 0);
-    const { set, go, tell, play, step } = this;
-    return { runs, axis, place, state: this.#state, set, go, tell, play, step, playing: this.#timer !== null, live: this.source.live, names: [...this.#counts.keys()], colormaps: Object.keys(COLORMAPS) };
+    const { set, go, play, step } = this;
+    return { runs, axis, place, state: this.#state, set, go, play, step, playing: this.#timers.play !== null, live: this.source.live, names: [...this.#counts.keys()], colormaps: Object.keys(COLORMAPS) };
   }
 
   async #render() {
     const turn = ++this.#turn;
     const view = this.#view();
-    const [title, show] = VIEWS[view.state.view] ?? VIEWS.samples;
+    const name = view.state.view in VIEWS ? view.state.view : "samples";
+    const [title, show] = VIEWS[name];
     const shown = view.runs.length ? await show(view) : [element("p", {}, "There is no run with our data here yet. Train with CNNVisualizer() and a TensorBoardLogger.")];
     if (turn !== this.#turn) return; // another render has started meanwhile
     keepingFocus(() => {
       drawControls(this.controls, view);
-      this.links.replaceChildren(...Object.entries(VIEWS).map(([name, [text]]) => this.#link(name, text)));
-      this.main.replaceChildren(...shown.flat());
+      Object.keys(VIEWS).forEach((one, i) => mark(this.links.children[i], one === name));
+      this.main.replaceChildren(...view.runs.filter((run) => run.isIncomplete).map(remark), ...shown.flat());
     });
-    document.documentElement.style.setProperty("--opacity", view.state.opacity);
-    document.title = `${title}, ${nameOf(view.runs[0]?.at(view.place))} · CNN Viz`;
+    this.tell(null);
     this.main.dataset.painted = String(turn);
-    this.#readAhead(view);
+    this.#rest(view, title);
     if (!performance.getEntriesByName("painted").length) performance.mark("painted");
   }
 
-  /** While the page rests, reads what comes next in the direction of the last step. */
-  #readAhead({ runs, axis, place }) {
-    clearTimeout(this.#rest);
-    const at = axis.indexOf(place);
-    const direction = at < this.#last || at === axis.length - 1 ? -1 : 1;
+  /** Does what can wait until the epochs no longer go by. */
+  #rest(view, title) {
+    clearTimeout(this.#timers.rest);
+    const at = view.axis.indexOf(view.place);
+    const direction = at < this.#last || at === view.axis.length - 1 ? -1 : 1;
     this.#last = at;
-    this.#rest = setTimeout(async () => {
-      for (let step = 1; step <= AHEAD; step++) {
-        const next = axis[at + direction * step];
-        if (next !== undefined) await Promise.all(runs.map((run) => run.prepare(next))).catch(() => null);
-      }
+    this.#timers.rest = setTimeout(() => {
+      paintRest(this.main);
+      writeLink(this.#state);
+      document.title = `${title}, ${nameOf(view.runs[0]?.at(view.place))} · CNN Viz`;
+      Object.keys(VIEWS).forEach((name, i) => {
+        this.links.children[i].href = linkTo({ ...this.#state, view: name });
+      });
+      this.#readAhead(view, at, direction);
     }, REST_MS);
+  }
+
+  /** Reads what comes next in the direction of the last step. */
+  async #readAhead({ runs, axis }, at, direction) {
+    for (let step = 1; step <= AHEAD; step++) {
+      const next = axis[at + direction * step];
+      if (next !== undefined) await Promise.all(runs.map((run) => run.prepare(next))).catch(() => null);
+    }
   }
 
   #link(name, text) {
@@ -198,7 +210,7 @@ class App {
       event.preventDefault();
       this.set({ view: name });
     };
-    return element("a", { href: linkTo({ ...this.#state, view: name }), "aria-current": name === this.#state.view ? "page" : null, "data-key": `view/${name}`, onclick: follow }, text);
+    return element("a", { href: linkTo({ ...this.#state, view: name }), onclick: follow }, text);
   }
 
   #key(event) {
@@ -213,11 +225,24 @@ class App {
   }
 }
 
+function remark({ name }) {
+  const text = `The pictures of the samples of ${name} and their names are not there: they were written when the run began, into a file that has been moved or deleted. Put all event files of the run (or its folder "record") back into its directory; for a report, then make it anew: python -m lightning_cnnviz report LOGDIR`;
+  return element("p", { className: "remark" }, text);
+}
+
+/** Says which of the links is the one shown. */
+function mark(link, isShown) {
+  if (isShown) link.setAttribute("aria-current", "page");
+  else link.removeAttribute("aria-current");
+}
+
 /** What had the focus or was scrolled aside is so again after the page was drawn anew. */
 function keepingFocus(change) {
-  const key = document.activeElement?.dataset?.key;
-  const aside = new Map([...document.querySelectorAll(".wide")].map((node) => [node.getAttribute("aria-label"), node.scrollLeft]));
+  const focused = document.activeElement;
+  const key = focused?.dataset?.key;
+  const aside = new Map([...document.querySelectorAll(".wide")].filter((node) => node.scrollLeft).map((node) => [node.getAttribute("aria-label"), node.scrollLeft]));
   change();
-  for (const node of document.querySelectorAll(".wide")) node.scrollLeft = aside.get(node.getAttribute("aria-label")) ?? 0;
-  if (key) document.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+  // Asked for where it is needed only: the browser has to lay out the page for an answer.
+  if (aside.size) for (const node of document.querySelectorAll(".wide")) node.scrollLeft = aside.get(node.getAttribute("aria-label")) ?? 0;
+  if (key && !focused.isConnected) document.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }

@@ -2,8 +2,12 @@
 
 import { element, percent } from "./dom.js";
 
+const TURNS = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc]/;
+
 export function className(setup, index) {
-  return setup?.class_names?.[index] ?? String(index);
+  const name = setup?.class_names?.[index] ?? String(index);
+  // What is written from right to left shall not turn the percentage after it around.
+  return TURNS.test(name) ? `\u2068${name}\u2069` : name;
 }
 
 /** The answer of the model to a sample at a look; null where nobody asked. */
@@ -42,7 +46,7 @@ export function sampleFigure(run, look, set, sample) {
 
 /** A picture with an answer below it. */
 export function captioned(picture, name, answer) {
-  const image = picture ? element("img", { src: picture, alt: name, className: "pixels" }) : name;
+  const image = picture ? element("img", { src: picture, alt: name, className: "pixels" }) : element("span", { className: "note" }, name);
   return element("figure", { className: "cell sample" }, element("div", { className: "frame" }, image), element("figcaption", {}, captionLines(answer)));
 }
 

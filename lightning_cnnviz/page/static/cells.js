@@ -1,10 +1,12 @@
-// One map in one cell: what it shows, on which scale, and the value under the pointer.
+// One map in one cell: what it shows, and on which scale.
 
 import { nameOf } from "./axis.js";
 import { COLORMAPS } from "./colormaps.js";
 import { element, short } from "./dom.js";
 import { colorTable, defectOf, mirrored, paintColors, paintMap, union } from "./paint.js";
+import { remember } from "./pointer.js";
 import { numeric } from "./record.js";
+import { paintInTime } from "./sight.js";
 
 const DIFFERENCE_COLORS = "RdBu_r";
 
@@ -24,7 +26,7 @@ export async function readCell(view, run, tag, sample, column, place = view.plac
   if (other === null) return { ...now, item, look, symmetric: item.symmetric, limits: limitsOf(view, run, look, item, now), table: tableOf(view, run, item) };
   const before = await readMaps(run, other, run.item(other, tag), sample, column);
   if (!before || before.maps[0].width !== now.maps[0].width) return null;
-  const maps = now.maps.map((map, i) => ({ ...map, values: map.values.map((value, at) => value - before.maps[i].values[at]) }));
+  const maps = now.maps.map((map, i) => minus(map, before.maps[i]));
   const most = differenceLimit(view, run, tag, maps);
   const range = union(maps.map(({ values }) => [values.reduce((a, b) => (b < a ? b : a), Infinity), values.reduce((a, b) => (b > a ? b : a), -Infinity)]));
   return { maps, range, item, look, other, symmetric: true, limits: [-most, most], table: colorTable(COLORMAPS[DIFFERENCE_COLORS]) };
@@ -36,11 +38,12 @@ async function readMaps(run, look, item, sample, column) {
   if (index < 0 || row < 0 || row >= item.shape[0]) return null;
   const stack = await run.stack(look, item);
   const numbers = Array.from({ length: item.planes }, (_, plane) => index * item.planes + plane);
-  const { height, width } = stack;
-  return {
-    maps: numbers.map((map) => ({ values: stack.values(row, map), height, width })),
-    range: union(numbers.map((map) => stack.range(row, map))),
-  };
+  return { maps: numbers.map((map) => stack.map(row, map)), range: union(numbers.map((map) => stack.range(row, map))) };
+}
+
+function minus(map, other) {
+  const values = map.values.map((value, at) => value - other.values[at]);
+  return { ...map, values, bad: values.reduce((count, value) => count + Number.isNaN(value), 0) };
 }
 
 function limitsOf(view, run, look, item, { range }) {
@@ -69,17 +72,20 @@ function tableOf(view, run, item) {
   return colorTable(COLORMAPS[name] ?? run.table(name) ?? COLORMAPS.viridis);
 }
 
-/** A figure with the map; `side` is the longest side in pixels of maps that are enlarged smoothly. */
-export async function figure(view, run, tag, sample, column, { side = 128, caption = "", place = view.place } = {}) {
+/** A figure with the map, at another place than the chosen one if asked; `side` is the longest side in pixels of maps
+ * that are enlarged smoothly. */
+export async function figure(view, run, tag, sample, column, { side = 128, caption = "", place: asked = null } = {}) {
+  const place = asked ?? view.place;
   const cell = await readCell(view, run, tag, sample, column, place);
   if (!cell) return withoutMap(run, tag, sample, caption, place);
   const setup = cell.item.over && cell.item.group !== null ? run.setupOf(cell.look, cell.item.group) : null;
   const picture = setup?.urls[sample];
-  const canvas = paintedCanvas(cell, side, Boolean(picture));
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", describe(cell, run, sample, column));
+  const canvas = element("canvas", { className: cell.item.smooth ? "smooth" : "pixels", role: "img", "aria-label": describe(cell, sample, column) });
+  const painting = () => paint(canvas, cell, side, Boolean(picture));
+  if (asked === null) paintInTime(canvas, [run.name, tag, sample, column, side].join("\n"), painting);
+  else painting();
   if (picture && setup.boxes?.[sample]) layOver(canvas, setup.boxes[sample]);
-  listen(view, canvas, cell, sample, column);
+  remember(canvas, cell, sample, column);
   const frame = element("div", { className: ["frame", picture && "over", cell.item.grey && "grey"].filter(Boolean).join(" ") }, picture ? element("img", { src: picture, alt: "" }) : null, canvas);
   const defect = defectOf(cell.maps, cell.range);
   if (defect) frame.append(element("span", { className: "defect" }, defect));
@@ -103,35 +109,18 @@ function layOver(canvas, [left, top, right, bottom]) {
   Object.assign(canvas.style, edges, { transform: `scale(${left < right ? 1 : -1}, ${top < bottom ? 1 : -1})` });
 }
 
-function paintedCanvas(cell, side, over) {
+function paint(canvas, cell, side, over) {
   const [{ height, width }] = cell.maps;
-  const canvas = element("canvas", { className: cell.item.smooth ? "smooth" : "pixels" });
   if (cell.maps.length === 3) paintColors(canvas, cell.maps, cell.limits, cell.symmetric);
   else {
     const factor = side / Math.max(height, width);
     const size = cell.item.smooth && factor > 1 ? [Math.round(height * factor), Math.round(width * factor)] : null;
     paintMap(canvas, cell.maps[0], cell.limits, cell.table, { symmetric: cell.symmetric, size, over });
   }
-  return canvas;
 }
 
-function describe({ item, look, limits, other }, run, sample, column) {
+function describe({ item, look, limits, other }, sample, column) {
   const of = [item.title || item.tag, item.group === null ? "" : `sample ${sample}`, column, nameOf(look)];
   if (other) of.push(`difference to ${nameOf(other)}`);
   return `${of.filter(Boolean).join(", ")}; colors from ${short(limits[0])} to ${short(limits[1])}`;
-}
-
-function listen(view, canvas, cell, sample, column) {
-  canvas.addEventListener("pointermove", (event) => {
-    const box = canvas.getBoundingClientRect();
-    const [{ height, width }] = cell.maps;
-    const { a: across = 1, d: down = 1 } = canvas.style.transform ? new DOMMatrix(canvas.style.transform) : {};
-    const at = (share, count, mirrored) => Math.min(count - 1, Math.max(0, Math.floor((mirrored ? 1 - share : share) * count)));
-    const x = at((event.clientX - box.left) / box.width, width, across < 0);
-    const y = at((event.clientY - box.top) / box.height, height, down < 0);
-    const values = cell.maps.map((map) => short(map.values[y * width + x])).join(", ");
-    const where = [cell.item.tag, cell.item.group === null ? "" : `sample ${sample}`, column].filter(Boolean).join(" · ");
-    view.tell(`${values}\n${where}\nrow ${y}, column ${x} · colors ${short(cell.limits[0])} to ${short(cell.limits[1])}`, event);
-  });
-  canvas.addEventListener("pointerleave", () => view.tell(null));
 }

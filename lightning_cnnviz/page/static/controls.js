@@ -19,6 +19,11 @@ export function drawControls(root, view) {
   parts.play.textContent = view.playing ? "❚❚" : "▶";
   parts.play.setAttribute("aria-label", view.playing ? "Pause" : "Play");
   parts.newest.setAttribute("aria-pressed", String(state.epoch === ""));
+  // Drawn anew only where they are others: of many epochs there are many.
+  const shown = JSON.stringify([{ ...state, epoch: "" }, view.names, view.runs.map((run) => [run.looks.length, run.setups.size])]);
+  if (parts.shown === shown) return;
+  parts.shown = shown;
+  document.documentElement.style.setProperty("--opacity", state.opacity);
   parts.alarms.replaceChildren(...alarmMarks(view));
   parts.choices.replaceChildren(...choices(view).filter((choice) => choice !== null));
 }
@@ -89,5 +94,5 @@ function runChoice({ names, state, set }) {
   };
   const boxes = names.map((name) => element("label", {}, element("input", { type: "checkbox", checked: state.run.includes(name), "data-key": `run/${name}`, onchange: toggle(name) }), name));
   const open = document.querySelector(".runs")?.open ?? false;
-  return element("details", { className: "runs", open }, element("summary", {}, `Runs: ${state.run.length} of ${names.length}`), element("div", { className: "run-list" }, boxes));
+  return element("details", { className: "runs", open }, element("summary", { "data-key": "runs" }, `Runs: ${state.run.length} of ${names.length}`), element("div", { className: "run-list" }, boxes));
 }

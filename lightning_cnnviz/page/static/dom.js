@@ -22,8 +22,13 @@ export function breakable(name) {
 /** A labelled drop-down list; `choices` are pairs of value and text. */
 export function select(label, choices, chosen, change) {
   const options = choices.map(([value, text]) => element("option", { value, selected: value === chosen }, text));
-  const list = element("select", { onchange: (event) => change(event.target.value) }, options);
+  const list = element("select", { "data-key": `choice/${label}`, onchange: (event) => change(event.target.value) }, options);
   return element("label", { className: "control" }, element("span", {}, label), list);
+}
+
+/** The bytes that base64 stands for. */
+export function bytesOf(base64) {
+  return Uint8Array.fromBase64?.(base64) ?? Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
 /** A number with few digits, as a person writes it. */

@@ -3,4 +3,5 @@
 import { start } from "./app.js";
 import { EmbeddedSource } from "./sources.js";
 
+document.querySelector(".unfinished").remove();
 start(new EmbeddedSource(document), document.body);

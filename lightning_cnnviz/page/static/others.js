@@ -40,19 +40,29 @@ export async function showAnswers(view) {
     const look = run.at(view.place);
     const worst = await Promise.all(ownTags(run).filter((tag) => OF_MISTAKES.test(tag)).map((tag) => ownSheet(view, run, tag)));
     const parts = [...run.sets.map((set, number) => answers(view, run, look, set, number)), ...worst].filter((part) => part);
-    return section(view, run, parts.length ? parts : element("p", {}, "Neither predictions nor true classes were recorded."));
+    const none = "Whether the answers are right was not recorded: there are no true classes, or none that answers like these are held against. The answers themselves stand below the samples.";
+    return section(view, run, parts.length ? parts : element("p", {}, none));
   }));
 }
 
 function answers(view, run, look, { setup, name }, set) {
-  const asked = look?.groups.filter((group, i) => run.setOf(look, i) === set && group.classes);
-  if (!asked?.length || !setup.labels) return null;
-  const { classes, probabilities } = asked.reduce((one, other) => (other.classes.length > one.classes.length ? other : one));
-  const given = classes.map(([predicted], sample) => ({ sample, predicted, truth: setup.labels[sample], probability: probabilities[sample][0] }));
-  const wrong = given.filter(({ predicted, truth }) => predicted !== truth).sort((a, b) => b.probability - a.probability);
+  const given = judged(look?.groups.filter((_, i) => run.setOf(look, i) === set) ?? [], setup);
+  if (!given.length) return null;
+  const isOfClasses = given[0].predicted !== undefined;
+  const wrong = given.filter(({ isRight }) => !isRight).sort((a, b) => b.probability - a.probability);
   const right = `${given.length - wrong.length} of ${given.length} samples right (${percent(1 - wrong.length / given.length)}) at ${nameOf(look)}`;
-  const surest = element("section", { className: "view" }, element("h3", {}, "Mistakes, the surest first"), mistakes(view, run, look, set, wrong, setup));
-  return element("section", { className: "view" }, name ? element("h3", {}, name) : null, element("p", {}, right), element("div", { className: "parts" }, confusion(given, setup), surest));
+  const surest = element("section", { className: "view" }, element("h3", {}, isOfClasses ? "Mistakes, the surest first" : "Mistakes"), mistakes(view, run, look, set, wrong));
+  return element("section", { className: "view" }, name ? element("h3", {}, name) : null, element("p", {}, right), element("div", { className: "parts" }, isOfClasses ? confusion(given, setup) : null, surest));
+}
+
+/** Of each sample whether its answer is right, as far as somebody can say; of one class in several also which it is. */
+function judged(groups, { labels }) {
+  const largest = groups.filter(({ classes }) => classes && labels).reduce((one, other) => (one && one.classes.length >= other.classes.length ? one : other), null);
+  if (largest) {
+    return largest.classes.map(([predicted], sample) => ({ sample, predicted, truth: labels[sample], isRight: predicted === labels[sample], probability: largest.probabilities[sample][0] }));
+  }
+  const captions = groups.find((group) => group.captions)?.captions ?? [];
+  return captions.map(({ right }, sample) => ({ sample, isRight: right, probability: 0 })).filter(({ isRight }) => isRight !== null);
 }
 
 function confusion(answers, setup) {
@@ -67,12 +77,11 @@ function confusion(answers, setup) {
   return element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": "Confusion" }, element("table", { className: "confusion" }, element("caption", {}, "Confusion on the samples"), element("thead", {}, head), element("tbody", {}, rows)));
 }
 
-function mistakes(view, run, look, set, wrong, setup) {
+function mistakes(view, run, look, set, wrong) {
   if (!wrong.length) return element("p", {}, "None.");
-  return element("ol", { className: "mistakes" }, wrong.slice(0, MOST_MISTAKES).map(({ sample, predicted, truth, probability }) => {
-    const text = `Sample ${sample}: ${className(setup, predicted)} ${percent(probability)}, true ${className(setup, truth)}`;
-    if (!setup.urls[sample]) return element("li", {}, text);
-    return element("li", {}, element("button", { className: "plain", title: text, "data-key": `mistake/${run.name}/${sampleName(set, sample)}`, onclick: () => view.set({ view: "samples", sample: sampleName(set, sample) }) }, sampleFigure(run, look, set, sample)));
+  return element("ol", { className: "mistakes" }, wrong.slice(0, MOST_MISTAKES).map(({ sample }) => {
+    const open = () => view.set({ view: "samples", sample: sampleName(set, sample) });
+    return element("li", {}, element("button", { className: "plain", title: "Show this sample alone", "data-key": `mistake/${run.name}/${sampleName(set, sample)}`, onclick: open }, sampleFigure(run, look, set, sample)));
   }));
 }
 

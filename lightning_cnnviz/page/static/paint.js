@@ -1,6 +1,6 @@
 // Numbers to pixels, by the same rules as the pictures drawn in Python.
 
-import { short } from "./dom.js";
+import { bytesOf, short } from "./dom.js";
 
 const MAGENTA = pack(255, 0, 255);
 
@@ -9,9 +9,12 @@ function pack(red, green, blue, opacity = 255) {
   return ((opacity << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 }
 
-/** A table of 256 colors from base64 of 768 bytes. */
+const tables = new Map();
+
+/** A table of 256 colors from base64 of 768 bytes; the same object for the same text. */
 export function colorTable(base64) {
-  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  if (!tables.has(base64)) tables.set(base64, bytesOf(base64));
+  return tables.get(base64);
 }
 
 /** Limits that are symmetric about zero where that is meant. */
@@ -37,7 +40,7 @@ function isFlat([low, high]) {
 /** What is wrong with maps that have nothing, or not everything, to show. */
 export function defectOf(maps, range) {
   const total = maps.reduce((sum, { values }) => sum + values.length, 0);
-  const bad = maps.reduce((sum, { values }) => sum + values.reduce((count, value) => count + Number.isNaN(value), 0), 0);
+  const bad = maps.reduce((sum, map) => sum + map.bad, 0);
   if (bad === total) return "not finite";
   const some = bad ? `${Math.min(99, Math.max(1, Math.round((100 * bad) / total)))}% not finite` : "";
   const flat = isFlat(range) ? (range[1] === 0 ? "all 0" : `constant ${short(range[1])}`) : "";
@@ -61,7 +64,7 @@ function levels([low, high], symmetric) {
  * A map that lies over a picture is the more transparent the lower it is: what is low should not tint what lies below. */
 export function paintMap(canvas, map, limits, table, { symmetric = false, size = null, over = false } = {}) {
   const shown = size ? enlarged(map, size[0], size[1]) : map;
-  const colors = packed(table, over && !isFlat(limits) ? (at) => (symmetric ? Math.abs(2 * at - 255) : at) : () => 255);
+  const colors = packed(table, over && !isFlat(limits) ? (symmetric ? "away from zero" : "high") : "all");
   const level = levels(limits, symmetric);
   fill(canvas, shown, (i) => {
     const value = shown.values[i];
@@ -81,29 +84,45 @@ export function paintColors(canvas, [red, green, blue], limits, symmetric) {
 
 function fill(canvas, { height, width }, colorAt) {
   [canvas.width, canvas.height] = [width, height];
-  const pixels = new ImageData(width, height);
+  const pixels = sheetOf(height, width);
   const words = new Uint32Array(pixels.data.buffer);
   for (let i = 0; i < words.length; i++) words[i] = colorAt(i);
   canvas.getContext("2d").putImageData(pixels, 0, 0);
 }
 
-function packed(table, opacityAt) {
-  return Uint32Array.from({ length: 256 }, (_, i) => pack(table[3 * i], table[3 * i + 1], table[3 * i + 2], opacityAt(i)));
+let sheet = null;
+
+/** Pixels to be filled and put somewhere at once: most maps in turn are of one size. */
+function sheetOf(height, width) {
+  if (sheet?.height !== height || sheet.width !== width) sheet = new ImageData(width, height);
+  return sheet;
+}
+
+const OPACITIES = { all: () => 255, high: (at) => at, "away from zero": (at) => Math.abs(2 * at - 255) };
+const packings = new WeakMap();
+
+/** A table as 256 pixels; what of it is opaque is one of `OPACITIES`. */
+function packed(table, opaque) {
+  if (!packings.has(table)) packings.set(table, {});
+  const known = packings.get(table);
+  known[opaque] ??= Uint32Array.from({ length: 256 }, (_, i) => pack(table[3 * i], table[3 * i + 1], table[3 * i + 2], OPACITIES[opaque](i)));
+  return known[opaque];
 }
 
 /** Bilinear, with pixels as areas: the first and the last half pixel have the color of the border. */
 export function enlarged({ values, height, width }, toHeight, toWidth) {
   const across = places(width, toWidth);
   const down = places(height, toHeight);
+  const wide = new Float32Array(height * toWidth);
+  for (let x = 0; x < toWidth; x++) {
+    const [left, right, beside] = across[x];
+    for (let y = 0; y < height; y++) wide[y * toWidth + x] = values[y * width + left] * (1 - beside) + values[y * width + right] * beside;
+  }
   const result = new Float32Array(toHeight * toWidth);
   for (let y = 0; y < toHeight; y++) {
     const [top, bottom, below] = down[y];
-    for (let x = 0; x < toWidth; x++) {
-      const [left, right, beside] = across[x];
-      const upper = values[top * width + left] * (1 - beside) + values[top * width + right] * beside;
-      const lower = values[bottom * width + left] * (1 - beside) + values[bottom * width + right] * beside;
-      result[y * toWidth + x] = upper * (1 - below) + lower * below;
-    }
+    const [above, under, at] = [top * toWidth, bottom * toWidth, y * toWidth];
+    for (let x = 0; x < toWidth; x++) result[at + x] = wide[above + x] * (1 - below) + wide[under + x] * below;
   }
   return { values: result, height: toHeight, width: toWidth };
 }

@@ -4,8 +4,11 @@ export const VERSION = 1;
 
 /** Decompresses zlib; answers a Uint8Array. */
 export async function inflate(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  const stream = new DecompressionStream("deflate");
+  const writer = stream.writable.getWriter();
+  // What is wrong with the bytes shows where they are read.
+  Promise.all([writer.write(bytes), writer.close()]).catch(() => null);
+  return new Uint8Array(await new Response(stream.readable).arrayBuffer());
 }
 
 /** Decompresses and reads JSON. */
@@ -38,18 +41,20 @@ export class Stack {
     return [this.ranges[at], this.ranges[at + 1]];
   }
 
-  /** The values of one map, NaN where they are not finite. */
-  values(sample, map) {
-    const size = this.height * this.width;
-    const start = (sample * this.maps + map) * size;
-    const [low, high] = this.range(sample, map);
-    const step = (high - low) / (this.notFinite - 1);
-    const values = new Float32Array(size);
-    for (let i = 0; i < size; i++) {
-      const level = this.levels[start + i];
-      values[i] = level === this.notFinite ? NaN : low + level * step;
+  /** The values of one map, NaN where they are not finite, and how many are not. */
+  map(sample, map) {
+    const { height, width, levels, notFinite } = this;
+    const { start, low, step } = this.#scale(sample, map);
+    const values = new Float32Array(height * width);
+    let bad = 0;
+    for (let i = 0; i < values.length; i++) {
+      const level = levels[start + i];
+      if (level === notFinite) {
+        values[i] = NaN;
+        bad++;
+      } else values[i] = low + level * step;
     }
-    return values;
+    return { values, height, width, bad };
   }
 
   /** Mean magnitude of one map: which channel answers most. */
@@ -60,9 +65,17 @@ export class Stack {
   }
 
   #meanMagnitude(sample, map) {
+    const size = this.height * this.width;
+    const { start, low, step } = this.#scale(sample, map);
     let total = 0;
-    for (const value of this.values(sample, map)) total += Number.isNaN(value) ? 0 : Math.abs(value);
-    return total / (this.height * this.width);
+    for (let i = start; i < start + size; i++) if (this.levels[i] !== this.notFinite) total += Math.abs(low + this.levels[i] * step);
+    return total / size;
+  }
+
+  /** Where the levels of one map start, and what they stand for. */
+  #scale(sample, map) {
+    const [low, high] = this.range(sample, map);
+    return { start: (sample * this.maps + map) * this.height * this.width, low, step: (high - low) / (this.notFinite - 1) };
   }
 }
 

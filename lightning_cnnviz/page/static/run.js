@@ -11,6 +11,7 @@ export class Run {
   setups = new Map();
   sets = [];
   pictures = {};
+  isIncomplete = false;
   #loaded = 0;
   #first = null;
   #others = null;
@@ -69,10 +70,17 @@ export class Run {
   async #prepare() {
     this.looks = inOrder(this.looks, this.single);
     const ids = new Set(this.looks.flatMap((look) => [look.legend, ...look.groups.map(({ setup }) => setup)]));
-    const missing = [...ids].filter((id) => !this.setups.has(id));
+    const missing = [...ids].filter((id) => !this.setups.has(id) || this.setups.get(id).isLost);
     const found = await Promise.all(missing.map((id) => this.source.setup(this.name, id)));
-    missing.forEach((id, i) => this.setups.set(id, found[i]));
+    missing.forEach((id, i) => this.setups.set(id, found[i] ?? this.#lost(id)));
+    this.isIncomplete = [...this.setups.values()].some(({ isLost }) => isLost);
     this.sets = sampleSets(this.looks, this.setups);
+  }
+
+  /** Stands for a setup that was written to a file which is not there: samples without pictures and names. */
+  #lost(id) {
+    const counts = this.looks.flatMap(({ groups }) => groups.filter(({ setup }) => setup === id).map(({ shown, classes }) => classes?.length ?? shown));
+    return { isLost: true, labels: null, class_names: null, boxes: null, keys: [id], descriptions: {}, urls: Array(Math.max(0, ...counts)).fill(null) };
   }
 
   /** The look shown at a place of the axis: the last one that is not after it, else the first. */

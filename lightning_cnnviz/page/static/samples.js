@@ -47,9 +47,8 @@ export async function table(view, run, set, isWanted = () => true) {
     const item = run.item(drawn, tag);
     for (const name of await strongest(run, drawn, item)) columns.push({ tag, name, item, drawn });
   }
-  const shown = look.groups.filter((_, group) => run.setOf(look, group) === set).map((group) => group.shown);
-  const count = Math.max(0, ...shown, ...columns.map(({ item }) => item.shape[0]));
   if (!columns.length) return null;
+  const count = Math.max(...columns.map(({ item }) => item.shape[0]));
   const head = columns.map(({ tag, name, item, drawn }) =>
     element("th", { scope: "col" }, element("span", { className: "tag" }, breakable(tagWithin(run.sets[set], tag))), name ? element("span", { className: "column" }, name) : null, drawn.step === look.step ? null : element("span", { className: "note" }, `as of ${nameOf(drawn)}`), help(run, drawn, item.view)),
   );

@@ -3,10 +3,11 @@
 //                          that there is one look only, without a training around it
 //   looks(run, from, to)   the JSON of these looks in the order of their steps
 //   stack(run, look, item) the numbers of one item
-//   setup(run, id)         samples, class names and descriptions, with `urls` of the pictures
+//   setup(run, id)         samples, class names and descriptions, with `urls` of the pictures; null if there is no such
 //   pictures(run)          { tag: [{ step, url }] } of finished pictures
 //   live                   whether asking again may bring more
 
+import { bytesOf } from "./dom.js";
 import { Stack, VERSION, inflate, readJson } from "./record.js";
 
 /** Asks TensorBoard's plugin; addresses are relative to it. */
@@ -17,7 +18,7 @@ export class TensorBoardSource {
 
   async #get(route, query) {
     const response = await fetch(`${route}?${new URLSearchParams(query)}`);
-    if (!response.ok) throw new Error(`TensorBoard answers ${response.status} for ${route}`);
+    if (!response.ok) throw new Error(`TensorBoard answers ${response.status} for ${route}.`);
     return response;
   }
 
@@ -40,7 +41,9 @@ export class TensorBoardSource {
 
   setup(run, id) {
     return remembered(this.#setups, `${run}\n${id}`, async () => {
-      const { head, blobs } = await (await this.#get("setup", { run, id })).json();
+      const found = await (await this.#get("setup", { run, id })).json();
+      if (!found) return null;
+      const { head, blobs } = found;
       return { ...head, urls: blobs.map((key) => `picture?${new URLSearchParams({ key })}`) };
     });
   }
@@ -62,7 +65,7 @@ export class EmbeddedSource {
   }
 
   #blob(id) {
-    return Uint8Array.from(atob(this.page.getElementById(`blob-${id}`).textContent), (c) => c.charCodeAt(0));
+    return bytesOf(this.page.getElementById(`blob-${id}`).textContent);
   }
 
   async runs() {
@@ -81,7 +84,9 @@ export class EmbeddedSource {
 
   setup(run, id) {
     return remembered(this.#setups, `${run}\n${id}`, async () => {
-      const [first, ...pictures] = this.#run(run).setups[id];
+      const numbers = this.#run(run).setups[id];
+      if (!numbers) return null;
+      const [first, ...pictures] = numbers;
       const head = await readJson(this.#blob(first));
       const url = (picture) => URL.createObjectURL(new Blob([this.#blob(picture)], { type: pictureType(this.#blob(picture)) }));
       return { ...head, urls: pictures.map(url) };
@@ -103,12 +108,17 @@ function pictureType(bytes) {
 }
 
 function checked(look) {
-  if (look.version > VERSION) throw new Error("This record was written by a newer version of lightning_cnnviz.");
+  if (look.version > VERSION) throw new Error("This run was written by a newer version of lightning_cnnviz than this page: pip install --upgrade lightning_cnnviz, and start TensorBoard or make the report anew.");
   return look;
 }
 
+/** Makes something once; what failed or is not there is asked for again. */
 function remembered(map, key, make) {
-  if (!map.has(key)) map.set(key, make());
+  if (!map.has(key)) {
+    const made = make();
+    map.set(key, made);
+    made.then((found) => found ?? map.delete(key), () => map.delete(key));
+  }
   return map.get(key);
 }
 

@@ -1,0 +1,52 @@
+"""How far a look is from an earlier one: every number that there is, under its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from torch import Tensor
+
+from lightning_cnnviz.drift.measurement import Measurement
+from lightning_cnnviz.drift.numbers import feature_drift, focus_shift, jensen_shannon, relative_change
+from lightning_cnnviz.drift.snapshots import Snapshot
+
+OF_FEATURES: Mapping[str, Callable[[Tensor, Tensor], float]] = {"features": feature_drift}
+OF_FILTERS: Mapping[str, Callable[[Tensor, Tensor], float]] = {"filters": relative_change}
+OF_MAPS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {"": jensen_shannon, "_focus_shift": focus_shift}
+"""What stands behind the kind of map."""
+OF_ANSWERS: Mapping[str, Callable[[Snapshot, Snapshot], Tensor]] = {
+    "predictions": lambda now, before: jensen_shannon(now.probabilities, before.probabilities),
+    "flips": Snapshot.changed,
+}
+
+
+def movements(now: Snapshot, before: Snapshot, reference: str = "previous") -> Iterator[Measurement]:
+    """Everything that can be compared, layers in order of execution; what only one of the two has is left out."""
+    yield from _of_layers(OF_FEATURES, now.profiles, before.profiles, reference)
+    yield from _of_layers(OF_FILTERS, now.kernels, before.kernels, reference)
+    for tag in _common(now.maps, before.maps):
+        kind, _, layer = tag.partition("/")
+        for end, each in OF_MAPS.items():
+            yield _of_samples(f"{kind}{end}", layer, each(now.maps[tag], before.maps[tag]), reference)
+    if now.probabilities.shape[1]:
+        for name, of_answers in OF_ANSWERS.items():
+            yield _of_samples(name, None, of_answers(now, before), reference)
+
+
+def _of_layers(
+    numbers: Mapping[str, Callable[[Tensor, Tensor], float]],
+    now: Mapping[str, Tensor],
+    before: Mapping[str, Tensor],
+    reference: str,
+) -> Iterator[Measurement]:
+    for name, distance in numbers.items():
+        for layer in _common(now, before):
+            yield Measurement("drift", name, layer, distance(now[layer], before[layer]), reference=reference)
+
+
+def _of_samples(name: str, layer: str | None, by_sample: Tensor, reference: str) -> Measurement:
+    return Measurement("drift", name, layer, float(by_sample.mean()), by_sample, reference)
+
+
+def _common(now: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> list[str]:
+    return [name for name, values in now.items() if name in before and before[name].shape == values.shape]

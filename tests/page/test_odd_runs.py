@@ -1,0 +1,107 @@
+"""What else than a whole run of a classifier the page is opened on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from selenium.webdriver.common.by import By
+
+from lightning_cnnviz.output.record import Group, Maps, Record, encode_look
+from lightning_cnnviz.output.record_setup import Setup
+from lightning_cnnviz.page.report import RunRecord, report
+from tests.helpers.browser import chromium, needs_chromium
+from tests.helpers.page import act, clean, linked, show, until
+from tests.helpers.records import run_record
+
+pytestmark = [pytest.mark.slow, needs_chromium]
+
+VIEWS = ("samples", "film", "layers", "filters", "answers", "notes", "pictures")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with chromium(tmp_path_factory.mktemp("profile"), 1200, 900) as driver:
+        yield driver
+
+
+def _page(directory: Path, *runs: RunRecord) -> str:
+    path = directory / "report.html"
+    path.write_bytes(report(runs))
+    return f"file://{path}"
+
+
+def _run(setup: Setup, **answers: Any) -> RunRecord:
+    """One look at maps of the first two samples."""
+    maps = [Maps("grad_cam/body", np.ones((2, 1, 2, 2), np.float32), title="Grad-CAM")]
+    look = encode_look(Record(0.0, 0, [Group(setup, **answers)], maps=maps), 1)
+    return RunRecord("run", dict(look.setups), [look.look])
+
+
+def _text(driver: Any) -> str:
+    return str(driver.find_element(By.TAG_NAME, "main").text)
+
+
+def test_without_its_setups_a_run_shows_its_maps_and_says_what_is_missing(browser: Any, tmp_path: Path) -> None:
+    run = run_record("run a", 3)
+    run.setups.clear()
+    address = _page(tmp_path, run)
+    for view in VIEWS:
+        show(browser, address, view=view)
+        assert "The pictures of the samples of run a and their names are not there" in _text(browser), view
+        assert "python -m lightning_cnnviz report" in _text(browser), view
+        assert clean(browser), view
+    show(browser, address, sample="1", epoch="0")
+    assert "0 60%" in _text(browser), "classes have their numbers, where their names are lost"
+    assert browser.find_elements(By.CSS_SELECTOR, 'canvas[aria-label^="Grad-CAM of body, sample 1"]')
+
+
+def test_a_file_that_was_cut_off_says_so(browser: Any, tmp_path: Path) -> None:
+    whole = report([run_record("run a", 3)])
+    (tmp_path / "report.html").write_bytes(whole[: len(whole) // 2])
+    browser.get(f"file://{tmp_path}/report.html")
+    text = browser.find_element(By.CSS_SELECTOR, ".unfinished")
+    until(lambda: float(text.value_of_css_property("opacity")) == 1)
+    assert "cut off" in text.text
+
+
+def test_answers_that_are_no_classes_are_mistakes_where_somebody_can_say_so(browser: Any, tmp_path: Path) -> None:
+    setup = Setup([np.full((4, 4, 3), 20 * index, np.uint8) for index in range(3)])
+    lines = [["a, b", "true a"], ["b", "true b"], ["c", "true a"]]
+    judged = [(lines[0], False), (lines[1], True), (lines[2], False)]
+    show(browser, _page(tmp_path, _run(setup, captions=judged)), view="answers")
+    assert "1 of 3 samples right (33%) at epoch 0" in _text(browser)
+    mistakes = browser.find_elements(By.CSS_SELECTOR, ".mistakes li")
+    assert [mistake.text for mistake in mistakes] == ["✗ a, b\ntrue a", "✗ c\ntrue a"]
+    act(browser, mistakes[1].find_element(By.TAG_NAME, "button").click)
+    assert linked(browser, "sample=2")
+    unjudged = [(line, None) for line in lines]
+    show(browser, _page(tmp_path, _run(setup, captions=unjudged)), view="answers")
+    assert "Whether the answers are right was not recorded" in _text(browser)
+    assert clean(browser)
+
+
+def test_samples_that_are_only_counted_have_no_row(browser: Any, tmp_path: Path) -> None:
+    setup = Setup([np.full((4, 4, 3), 20 * index, np.uint8) for index in range(5)], [0, 1, 0, 1, 0])
+    show(browser, _page(tmp_path, _run(setup, probabilities=np.eye(2)[[0, 0, 0, 0, 0]])))
+    assert len(browser.find_elements(By.CSS_SELECTOR, ".sheet tbody tr")) == 2
+    show(browser, browser.current_url.partition("#")[0], view="answers")
+    assert "3 of 5 samples right" in _text(browser)
+
+
+def test_a_name_from_right_to_left_leaves_the_numbers_alone(browser: Any, tmp_path: Path) -> None:
+    setup = Setup([np.zeros((4, 4, 3), np.uint8)] * 2, [0, 1], ["\u202eabc", "شاحنة"])
+    show(browser, _page(tmp_path, _run(setup, probabilities=np.eye(2)[[0, 1]])))
+    lines = browser.find_elements(By.CSS_SELECTOR, ".sheet figcaption span.right")
+    assert [line.text for line in lines] == ["✓ \u2068\u202eabc\u2069 100%", "✓ \u2068شاحنة\u2069 100%"]
+    edges = browser.execute_script(
+        "return [...document.querySelectorAll('.sheet figcaption span.right')].map(({ firstChild: text }) => {"
+        "  const of = (from, to) => { const range = document.createRange();"
+        "    range.setStart(text, from); range.setEnd(text, to); return range.getBoundingClientRect(); };"
+        "  return of(text.length - 4, text.length).left >= of(2, text.length - 5).right - 1;"
+        "})"
+    )
+    assert edges == [True, True], "the percentage stands behind the name"

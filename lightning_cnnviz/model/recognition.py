@@ -22,7 +22,7 @@ _RESHAPING = (
     *("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Transpose", "Permute", "T", "Clone"),
     *("Alias", "ToCopy", "Upsample", "Expand", "Unbind", "Split", "Mean", "AdaptiveAvgPool2D", "AvgPool2D"),
 )
-_COMBINING = ("Add", "Mul", "Div", "Sum", "Stack", "Cat", "Clamp", "Amax", "Max", "Amin", "Min", "IndexPut", "CopySlices")
+_COMBINING = ("Add", "Mul", "Div", "Sum", "Stack", "Cat", "Clamp", "Amax", "Max", "Amin", "Min")
 _CLEAR = 1e-3  # what a probability must be away from 0 and 1 to tell something
 _NARROWEST_EMBEDDING, _NARROWEST_UNIT_VECTORS, _UNIT = 32, 8, 1e-3
 _BACKGROUNDS = ("background", "bg", "void", "none", "unlabeled", "unlabelled", "0", "__background__")

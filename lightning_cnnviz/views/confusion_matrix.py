@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.contrast import check_two_classes
 
 _PAIRS = 10
-_LONGEST_HEADING = 6  # letters that can be read above a column
+_LETTERS, _LONGEST_WORD = 36, 10  # that can be read above all columns together, and above one
 
 
 class ConfusionMatrix(View):
@@ -101,7 +101,7 @@ class ConfusionMatrix(View):
         names = [samples.class_name(index) for index in shown]
         shares = [_share_right(counts, index) for index in shown]
         columns = tuple(names)
-        if max(map(len, names)) > _LONGEST_HEADING:
+        if not _fit_above(names):
             columns = tuple(str(number) for number in range(1, len(names) + 1))
             names = [f"{number} {name}" for number, name in zip(columns, names, strict=True)]
             footer += ", by the numbers of the rows"
@@ -135,6 +135,12 @@ def confusion(labels: Tensor, said: Tensor, classes: int) -> Tensor:
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise ValueError(f"labels go from {int(labels.min())} to {int(labels.max())}, the model has {classes} classes")
     return torch.bincount(labels * classes + said.long(), minlength=classes**2).reshape(classes, classes)
+
+
+def _fit_above(names: Sequence[str]) -> bool:
+    """Whether names can be read above columns, on two lines if they must."""
+    longest = min(_LONGEST_WORD, _LETTERS // len(names))
+    return all(len(name) <= 2 * longest and max(map(len, name.split()), default=0) <= longest for name in names)
 
 
 def _share_right(counts: Tensor, index: int) -> str:

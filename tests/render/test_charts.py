@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,7 @@ def test_a_bar_is_as_long_as_its_share_of_the_track() -> None:
     # "a" is text_width("a") wide, so the track begins 8 pixels behind it, and ends 10 before the label.
     picture = bar_chart([Bar("a", 0.25, "25%")], width=224, height=60)
     size = 224 // 13
-    track = 224 - int(text_width("25%", size)) - 10 - (int(text_width("a", size)) + 8)
+    track = 224 - int(text_width("25%", size)) - 10 - (math.ceil(text_width("a", size)) + 8)
     filled, rest = lengths(picture, 30, NEUTRAL)
     assert filled == round(track * 0.25)
     assert filled + rest == track

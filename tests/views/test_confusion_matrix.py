@@ -85,9 +85,9 @@ def test_of_many_classes_those_with_the_most_mistakes_are_drawn() -> None:
 
 def test_long_names_stand_in_the_rows_and_their_numbers_above_the_columns() -> None:
     view = Keeping()
-    explain(Told(3), told([0, 0, 2], [0, 1, 2], ["Egyptian cat", "tabby", "lynx"]), [view])
+    explain(Told(3), told([0, 0, 2], [0, 1, 2], ["Mediterranean lizard", "tabby", "lynx"]), [view])
     [table] = view._tables
-    assert table.rows == ("1 Egyptian cat  100%", "2 tabby  0%", "3 lynx  100%")
+    assert table.rows == ("1 Mediterranean lizard  100%", "2 tabby  0%", "3 lynx  100%")
     assert table.columns == ("1", "2", "3")
     assert table.footer.endswith("columns: what the model says, by the numbers of the rows")
 

@@ -174,7 +174,8 @@ class SampleSource:
             most, chosen = self._collector.most, self._collector.most == self._collector.least
             taken = f"samples={most} replaces" if chosen else f"up to {most} samples, which views want now, replace"
             self.remarks.append(
-                f"{taken} the {count} samples of the checkpoint: new ones are taken, and what views remember begins anew"
+                f"{taken} the {count} samples of the checkpoint: new ones are taken, and what views remember begins "
+                "anew"
             )
             return False
         self._fingerprint = before
@@ -218,8 +219,8 @@ class SampleSource:
             )
         elif wanted is not None and 0 < of_classes < wanted:
             self.remarks.append(
-                f"the samples are of {of_classes} of {self._classes} classes, as the first {_batches(self._batches)} "
-                f"{'is' if self._batches == 1 else 'are'}: FixedSamples.from_dataset(..., per_class=1) takes one of each"
+                f"the samples are of {of_classes} of {self._classes} classes, found in the first "
+                f"{_batches(self._batches)}: FixedSamples.from_dataset(..., per_class=1) takes one of each"
             )
 
 

@@ -87,6 +87,13 @@ class SampleSource:
         return self._batches
 
     @property
+    def missing(self) -> int:
+        """How many samples more would have been taken from the batches if there had been as many."""
+        if self.samples is None or self._collector is None or self._collector.empty:
+            return 0
+        return max(0, self._collector.count - len(self.samples))
+
+    @property
     def wants_batches(self) -> bool:
         """Whether batches are still to be shown to :meth:`add`."""
         collector = self._collector

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -157,6 +158,14 @@ class Sampling:
                 session.outlet.say(note)
         self.tell(session)
         return samples
+
+    def how_to_take_more(self, trainer: Any) -> str:
+        """What would give numbers more samples, where the sanity check had fewer than they may be of; else nothing."""
+        samples, missing = self.source.samples, self.source.missing
+        if samples is None or not missing or not _more_to_come(trainer):
+            return ""
+        batches = math.ceil(self.source.batches * (1 + missing / len(samples)))
+        return f", those of the sanity check (num_sanity_val_steps={batches} gives up to {len(samples) + missing})"
 
     def tell(self, session: Session) -> None:
         """Tells what the user should know of where the samples come from."""

@@ -64,7 +64,7 @@ def run_views(
     raised. What the reader should know of the model and of the layers looked at is told to ``say``, and the evidence to
     ``passed``. ``charged`` is the view that the pass is put down to, None where it serves all of them.
     """
-    samples = samples.fitting(layout.classes)  # no names of other classes
+    samples = _fitting(samples, layout)
     requests: dict[View, Request] = {}
     for number, view in enumerate(views):
         try:
@@ -167,6 +167,7 @@ def check_classes(
     """
     if class_names is not None and len(class_names) < layout.classes:
         raise ArgumentError(f"class_names has {len(class_names)} names, the model has {layout.classes} classes")
+    samples = _fitting(samples, layout)
     if layout.reading.meaning == "classes" and samples.labels is not None:
         most = int(samples.labels.max())
         if most >= layout.classes:
@@ -177,3 +178,8 @@ def check_classes(
         check_range(fixed_classes(target, len(samples), samples.labels), layout.reading.width)
     except (ValueError, TypeError) as error:
         raise ArgumentError(str(error)) from error
+
+
+def _fitting(samples: FixedSamples, layout: Layout) -> FixedSamples:
+    """The samples without names of other classes, and with labels where whole numbers turn out to be classes."""
+    return samples.fitting(layout.classes, one_each=layout.reading.meaning == "classes")

@@ -38,8 +38,8 @@ _END = """
 takes `val_` off names and gives them a context; pictures and notes are in that of validation, `subset=val`.
 
 What a store forbids in tags, as MLflow forbids colons, is written as its code, `_x3a_`, and so are slashes and dots
-that would lead out of a folder. The end of a tag that is too long, such as 200 bytes in a file name, becomes eight digits
-made of all of it. Loggers of one and the same run, as two `WandbLogger`s of a process are, are written to once.
+that would lead out of a folder. The end of a tag that is too long, such as 200 bytes in a file name, becomes eight
+digits made of all of it. Loggers of one and the same run, as two `WandbLogger`s of a process are, are written to once.
 
 Each sink has a thread of its own. A client that raises costs what it was given and one warning. One that is slow or
 hangs fills a queue of 64 artifacts; the training waits for it five seconds in all, and ten at the end of the run, and

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -18,10 +19,15 @@ from lightning_cnnviz.render import format_number
 from lightning_cnnviz.views.captions import short_answer
 
 _SAMPLES = 4
+NOT_FINITE = "weights that are not finite"
 
 
 def make_alarm(
-    epoch: int | None, exceeded: Sequence[Exceeded], moved: Sequence[Measurement], losses: Tensor | None
+    epoch: int | None,
+    exceeded: Sequence[Exceeded],
+    moved: Sequence[Measurement],
+    losses: Tensor | None,
+    weights: Mapping[str, Tensor],
 ) -> Alarm:
     """The alarm with the samples that moved most in what alarmed.
 
@@ -30,7 +36,11 @@ def make_alarm(
         exceeded: what is above its limit.
         moved: how far everything moved since the reference.
         losses: (N,) by how much the loss of each sample rose since the reference; None without labels.
+        weights: of the layers, as far as they are kept.
     """
+    broken = {layer for layer, values in weights.items() if not bool(values.isfinite().all())}
+    exceeded = [replace(one, remark=NOT_FINITE) if one.layer in broken else one for one in exceeded]
+    exceeded.sort(key=lambda one: one.remark != NOT_FINITE)
     rankings = (_by_sample(one.tag, moved, losses) for one in exceeded)
     return Alarm(epoch, tuple(exceeded), _largest(next((one for one in rankings if one is not None), None)))
 
@@ -47,7 +57,7 @@ def report(
     """A note, and a picture if there are maps."""
     yield Note("alarms", _text(alarm, evidence, before, now, moved), (alarm.sentence,))
     # Where what alarmed tells no samples apart, those are shown whose prediction moved most.
-    shown = alarm.samples or _largest(next(one.by_sample for one in moved if one.name == "predictions"))
+    shown = alarm.samples or _largest(next((one.by_sample for one in moved if one.name == "predictions"), None))
     if now.maps and before.maps and shown:
         title = f"Alarm: {alarm.exceeded[0].tag} is {format_number(alarm.exceeded[0].value)}"
         yield Picture("alarms", before_and_after(evidence, before, now, shown, earlier_epoch, title=title))

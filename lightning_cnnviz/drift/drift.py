@@ -237,7 +237,7 @@ class Drift(View):
         before, earlier = self._references.snapshots[watched], self._references.epochs.get(watched)
         losses_before = losses_of(evidence, before)
         risen = None if losses is None or losses_before is None else losses - losses_before
-        alarm = make_alarm(evidence.epoch, exceeded, [*moved, *copies], risen)
+        alarm = make_alarm(evidence.epoch, exceeded, [*moved, *copies], risen, now.kernels)
         yield from report(alarm, evidence, before, now, moved, earlier_epoch=earlier)
         if self._on_alarm is not None:
             self._on_alarm(alarm)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -136,7 +137,9 @@ def _profile(evidence: Evidence, layer: str, samples: int) -> Tensor:
 def chosen_weights(weights: Tensor, most: int) -> Tensor:
     """All weights of a layer, or as many of them as allowed, always the same ones, chosen at random: (n,)."""
     flat = weights.flatten()
-    if len(flat) <= most:
-        return flat.clone()
-    order = torch.randperm(len(flat), generator=torch.Generator().manual_seed(len(flat)))
-    return flat[order[:most]]
+    return flat.clone() if len(flat) <= most else flat[_choice(len(flat), most).to(flat.device)]
+
+
+@lru_cache(maxsize=64)
+def _choice(count: int, most: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(count))[:most].clone()

@@ -28,6 +28,9 @@ GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, rando
 _MOST = 200_000
 """How many values are looked at; what lies deeper than that is not seen."""
 
+_DATASET_ENTRIES, _DATASET_BYTES = 10_000, 2**28
+"""What has a length and items is a dataset if it holds more than this, and else, say, a memory bank."""
+
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, range, type(Ellipsis), types.ModuleType)
 _TORCHS_ATOMS = (torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format)
 _LEFT_ALONE = frozenset({*_ATOMS, *_TORCHS_ATOMS, types.BuiltinFunctionType, weakref.ref, types.CodeType})
@@ -76,7 +79,7 @@ def reachable(model: nn.Module) -> Reachable:
     refers to is the user's, such as a list in which a hook of theirs counts calls.
 
     Left alone is what belongs to Lightning, to torch besides modules and optimizers, to Python's library and to us,
-    iterators and datasets, and every object that holds a thread, a lock, a queue or a file.
+    iterators around others, large datasets, and every object that holds a thread, a lock, a queue or a file.
     """
     return _Walk().from_(model)
 
@@ -218,9 +221,18 @@ def _is_looked_into(value: Any) -> bool:
     cls: Any = type(value)
     if isinstance(value, type) or _is_left_alone(cls):
         return False
-    if hasattr(cls, "__next__") or (hasattr(cls, "__getitem__") and hasattr(cls, "__len__")):
-        return False  # an iterator or a dataset
-    return not any(isinstance(attribute, _ALIVE) for attribute in attributes(value))
+    held = [*attributes(value)]
+    if hasattr(cls, "__next__") and any(hasattr(type(one), "__next__") for one in held):
+        return False  # what it wraps could not be put back with it
+    if hasattr(cls, "__getitem__") and hasattr(cls, "__len__") and any(map(_is_large, held)):
+        return False
+    return not any(isinstance(one, _ALIVE) for one in held)
+
+
+def _is_large(value: Any) -> bool:
+    if isinstance(value, (Tensor, np.ndarray)):
+        return value.nbytes > _DATASET_BYTES
+    return isinstance(value, (*MUTABLE, tuple)) and len(value) > _DATASET_ENTRIES
 
 
 @functools.cache

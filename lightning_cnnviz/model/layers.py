@@ -155,7 +155,7 @@ class Layout:
         if not candidates:
             raise ValueError(self._nothing(word))
         names = [layer.name for layer in candidates]
-        return names if word == "all" else names[-1:] if word == "last" else names[:1]
+        return names if word == "all" else names[-1:] if word == "last" else [_first(candidates).name]
 
     def _word(self, word: str, candidates: list[Layer]) -> list[str]:
         convolutions = [layer for layer in candidates if layer.is_convolution]
@@ -163,7 +163,7 @@ class Layout:
         if not anchors or (not convolutions and word == "first"):
             raise ValueError(self._nothing(word))
         if word == "first":
-            return [convolutions[0].name]
+            return [_first(convolutions).name]
         if word == "all":
             return [layer.name for layer in candidates if not layer.repeats_child]
         if word == "last" and self.reading.meaning in ("masks", "reconstruction"):
@@ -215,6 +215,11 @@ def _that_matter(candidates: list[Layer]) -> list[Layer]:
     """The layers on which the score explained depends, as far as that can be told."""
     varying = [layer for layer in candidates if not layer.constant]
     return [layer for layer in varying if layer.matters is not False] or varying
+
+
+def _first(candidates: list[Layer]) -> Layer:
+    """The layer that was called first, however often it is called after that."""
+    return min(candidates, key=lambda layer: layer.started)
 
 
 def _advice(layer: Layer) -> str:

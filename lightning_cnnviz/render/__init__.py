@@ -1,8 +1,9 @@
 """Arrays to uint8 RGB pictures: numpy in, numpy out, with no knowledge of models, hooks or loggers.
 
 `maps` colors numbers, `resampling` enlarges and shrinks, `text` sets type, `blocks` puts pieces side by side,
-`captions` and `bars` say what they are, `geometry` knows how large everything is, and `layout`, `film` and `card` put
-them together. Views hand over `figures` made of `columns`, which are data; what they look like is decided here.
+`captions` and `bars` say what they are, `geometry` knows how large everything is, and `sheets`, `tiling`, `film`,
+`table` and `card` put them together. Views hand over `figures` made of `columns`, which are data; what they look like
+is decided here.
 """
 
 from lightning_cnnviz.render.bars import ColorBar
@@ -14,12 +15,13 @@ from lightning_cnnviz.render.columns import Bars, Column, Images, Kind, Laying, 
 from lightning_cnnviz.render.figures import BarSheet, FilmStrip, Frame, HeatTable, Row, Sheet, Tiles
 from lightning_cnnviz.render.fonts import missing_glyphs
 from lightning_cnnviz.render.kernels import draw_rgb_kernels
-from lightning_cnnviz.render.layout import sheet, tiles
 from lightning_cnnviz.render.legend import MaskSheet
 from lightning_cnnviz.render.maps import DrawnMaps, Scale, draw_enlarged, draw_maps, overlay
 from lightning_cnnviz.render.masks import Masks
 from lightning_cnnviz.render.resampling import resize
+from lightning_cnnviz.render.sheets import sheet
 from lightning_cnnviz.render.text import format_number
+from lightning_cnnviz.render.tiling import tiles
 
 __all__ = [
     "Bar",

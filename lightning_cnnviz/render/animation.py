@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lightning_cnnviz.render.figures import FilmStrip
-from lightning_cnnviz.render.layout import tiles
+from lightning_cnnviz.render.tiling import tiles
 
 if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB

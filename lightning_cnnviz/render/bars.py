@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lightning_cnnviz.render.blocks import Block, beside, blank
+from lightning_cnnviz.render.blocks import Block, beside, blank, stacked
 from lightning_cnnviz.render.colormaps import lookup_table
-from lightning_cnnviz.render.text import DARK, MUTED, format_number, line_block, text_block
+from lightning_cnnviz.render.text import DARK, MUTED, format_number, in_lines, text_block
 
 if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB
+
+_STRENGTH, _TRACK = 9, 222  # height of a bar in pixels, and the grey of its empty part
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def horizontal_bar(bar: ColorBar, width: int, size: int) -> Block:
         scale[-number.shape[0] :, left : left + number.shape[1]] = number
     if not bar.label:
         return scale
-    return beside([scale, line_block(bar.label, width - strip_width - size, size, MUTED)], gap=size, down=0)
+    lines = in_lines(bar.label, width - strip_width - size, size)
+    return beside([scale, stacked([text_block(line, size, MUTED) for line in lines])], gap=size, down=0)
 
 
 def vertical_bar(bar: ColorBar, height: int, size: int) -> RGB:
@@ -73,6 +76,15 @@ def vertical_bar(bar: ColorBar, height: int, size: int) -> RGB:
         rows = number[: height - top]
         scale[top : top + rows.shape[0], strip_width + 4 : strip_width + 4 + number.shape[1]] = rows
     return scale
+
+
+def strength_bar(share: float | None, width: int) -> RGB:
+    """How strong a map is beside the strongest, from 0 to 1, as a bar from the left; white for None."""
+    if share is None:
+        return blank(_STRENGTH, width)
+    bar = np.full((_STRENGTH, width, 3), _TRACK, np.uint8)
+    bar[:, : round(width * share)] = DARK
+    return bar
 
 
 def _colors(colormap: str, length: int) -> RGB:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,10 +13,9 @@ from lightning_cnnviz.render.text import (
     RIGHT,
     WRONG,
     Color,
-    common_size,
     current_font,
+    in_lines,
     line_height,
-    shortened,
     text_block,
     text_width,
     using_font,
@@ -25,6 +23,7 @@ from lightning_cnnviz.render.text import (
 )
 
 _COLORS: dict[bool | None, Color] = {True: RIGHT, False: WRONG, None: DARK}
+_MOST_LINES = 4  # that one line of a caption takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,8 @@ class Caption:
     """What stands beside a sample.
 
     Attributes:
-        lines: for example ``("7  98%", "true 7")``; a line that is too long is wrapped, or else loses its middle.
+        lines: for example ``("7  98%", "true 7")``; a line that is too long is wrapped, and loses
+            its middle where there is no room for that.
         correct: ``True`` for a tick, ``False`` for a cross, ``None`` for neither.
     """
 
@@ -46,7 +46,7 @@ class Caption:
 
 
 def caption_blocks(captions: Sequence[Caption], heights: Sequence[int], widest: float, size: int) -> tuple[Block, ...]:
-    """Captions as blocks of one width, in the largest size at which all fit beside pictures of these heights."""
+    """Captions as blocks of one width, each with as many lines as there is room for beside a picture of its height."""
     return _caption_blocks(tuple(captions), tuple(heights), widest, size, current_font())
 
 
@@ -55,29 +55,48 @@ def _caption_blocks(
     captions: tuple[Caption, ...], heights: tuple[int, ...], widest: float, size: int, _font: str | None
 ) -> tuple[Block, ...]:
     room = widest - max(_mark(caption.correct, size).shape[1] for caption in captions)
-    pairs = list(zip(captions, heights, strict=True))
-    sizes = range(size, math.ceil(size * 2 / 3) - 1, -1)
-    size = next((s for s in sizes if all(_wrapped_lines(*pair, room, s) for pair in pairs)), sizes[-1])
     blocks = []
-    for caption, height in pairs:
-        lines = _wrapped_lines(caption, height, room, size) or _shortened_lines(caption, room, size)
-        colors = [MUTED if paragraph else _COLORS[caption.correct] for paragraph, _ in lines]
-        texts = [text_block(text, size, color) for (_, text), color in zip(lines, colors, strict=True)]
+    for caption, height in zip(captions, heights, strict=True):
+        lines = _written(caption, height // line_height(size), room, size)
+        texts = [text_block(text, size, MUTED if number else _COLORS[caption.correct]) for number, text in lines]
         blocks.append(beside([_mark(caption.correct, size), stacked(texts)], down=0))
     width = max(block.shape[1] for block in blocks)
     return tuple(padded(block, 0, width, across=0) for block in blocks)
 
 
-def _wrapped_lines(caption: Caption, height: int, room: float, size: int) -> list[tuple[int, str]] | None:
-    """Pieces of the caption's lines with the number of the line they are from; None where they do not fit."""
-    lines = [(number, piece) for number, line in enumerate(caption.lines) for piece in wrapped(line, room, size)]
-    available = max(len(caption.lines), height // line_height(size))
-    fits = len(lines) <= available and all(text_width(line, size) <= room for _, line in lines)
-    return lines if fits else None
+def _written(caption: Caption, available: int, room: float, size: int) -> list[tuple[int, str]]:
+    """Pieces of the caption's lines with the number of the line they are from; cut only where there are too many."""
+    for most in range(_MOST_LINES, 0, -1):
+        lines = [
+            (number, piece) for number, line in enumerate(caption.lines) for piece in in_lines(line, room, size, most)
+        ]
+        if len(lines) <= available:
+            break
+    return lines
 
 
-def _shortened_lines(caption: Caption, room: float, size: int) -> list[tuple[int, str]]:
-    return [(number, shortened(line, room, size)) for number, line in enumerate(caption.lines)]
+def fit_beside(captions: Sequence[Caption], heights: Sequence[int], widest: float, size: int) -> bool:
+    """Whether captions stand whole beside pictures of these heights."""
+    room = widest - max(_mark(caption.correct, size).shape[1] for caption in captions)
+    for caption, height in zip(captions, heights, strict=True):
+        lines = [piece for line in caption.lines for piece in wrapped(line, room, size)]
+        if len(lines) > height // line_height(size) or any(text_width(line, size) > room for line in lines):
+            return False
+    return True
+
+
+def caption_line(caption: Caption, width: int, size: int) -> Block:
+    """A caption on one line, or with what does not fit there below it, for the head of a row of cells."""
+    mark, color = _mark(caption.correct, size), _COLORS[caption.correct]
+    first, rest = caption.lines[0], " · ".join(caption.lines[1:])
+    room = width - mark.shape[1]
+    following = f" · {rest}" if rest else ""
+    if text_width(first + following, size) <= room - size:
+        texts = [text_block(first, size, color), *([text_block(following, size, MUTED)] if rest else [])]
+        return beside([mark, *texts])
+    lines = [text_block(line, size, color) for line in in_lines(first, room, size)]
+    lines += [text_block(line, size, MUTED) for line in (in_lines(rest, room, size) if rest else [])]
+    return beside([mark, stacked(lines)], down=0)
 
 
 def _mark(correct: bool | None, size: int) -> Block:
@@ -88,7 +107,11 @@ def _mark(correct: bool | None, size: int) -> Block:
         return beside([text_block("✓" if correct else "✗", size, _COLORS[correct]), Mosaic((1, size // 4))])
 
 
-def label_blocks(texts: Sequence[str], width: int, size: int, color: Color) -> list[Block]:
-    """One line for each cell of a width, all in the size at which the longest fits."""
-    size = common_size(texts, width, size)
-    return [padded(text_block(shortened(text, width, size), size, color), 0, width) for text in texts]
+def label_blocks(texts: Sequence[str], width: int, size: int, color: Color, *, down: float = 0) -> list[Block]:
+    """A text for each cell of a width, all of one height: what is too wide takes two lines, then loses its middle."""
+    written = [in_lines(text, width, size) for text in texts]
+    height = max(map(len, written), default=1) * line_height(size)
+    return [
+        padded(stacked([padded(text_block(line, size, color), 0, width) for line in lines]), height, width, down=down)
+        for lines in written
+    ]

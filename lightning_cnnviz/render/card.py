@@ -9,7 +9,7 @@ from itertools import chain
 from lightning_cnnviz.output.artifacts import PLAIN, RGB, Style
 from lightning_cnnviz.render.blocks import Block, beside, grid, stacked
 from lightning_cnnviz.render.captions import label_blocks
-from lightning_cnnviz.render.charts import Bar, bar_chart
+from lightning_cnnviz.render.charts import Bar, bar_chart, bars_height
 from lightning_cnnviz.render.columns import Column
 from lightning_cnnviz.render.figures import Row
 from lightning_cnnviz.render.geometry import GAP, WIDEST_CELL, box_height, cell_block, cell_width, framed, text_size
@@ -45,13 +45,14 @@ class Card:
             blocks: list[Block] = [self._cell(self.row.marked, height, width)]
             if self.bars:
                 # More bars than fit beside a flat picture take the room that they need.
-                needed = max(height, len(self.bars) * size * 5 // 4)
-                chart = bar_chart(self.bars, width=(_ACROSS - 1) * width + GAP, height=needed, size=size)
+                room = (_ACROSS - 1) * width + GAP
+                needed = max(height, bars_height(self.bars, room, size))
+                chart = bar_chart(self.bars, width=room, height=needed, size=size)
                 blocks.append(chart)
             cells = list(
                 chain.from_iterable(column.cells([self.row.picture], [self.row.box])[0] for column in self.columns)
             )
-            below = label_blocks(list(self._labels()), width, size * 4 // 5, DARK)
+            below = label_blocks(list(self._labels()), width, size, DARK)
             drawn = [
                 stacked([self._cell(cell, height, width), label]) for cell, label in zip(cells, below, strict=True)
             ]

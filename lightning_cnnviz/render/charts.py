@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.render.blocks import blank, painted, stacked
-from lightning_cnnviz.render.text import DARK, RIGHT, WRONG, Color, line_block, text_block, text_width, wrapped
+from lightning_cnnviz.render.text import DARK, RIGHT, WRONG, in_lines, line_height, text_block, text_width
 
 _COLORS = {True: (30, 120, 190), False: (230, 110, 20), None: (150, 150, 150)}
 _INKS = {True: RIGHT, False: WRONG, None: DARK}
@@ -20,16 +21,23 @@ class Bar:
     """A horizontal bar.
 
     Attributes:
-        name: written at its left; on two lines, then shortened in the middle, if it is long.
-        share: its length, from 0 to 1; drawn as 0 if it is not finite.
+        name: written at its left; if it is long on two lines, then shortened in the middle.
+        share: where it ends, from 0 to 1; drawn as 0 if it is not finite.
         label: written at its right.
         correct: blue with a tick if True, orange with a cross if False, else grey.
+        origin: where it begins, from 0 to 1; a line marks it where that is not the left end.
     """
 
     name: str
     share: float
     label: str
     correct: bool | None = None
+    origin: float = 0.0
+
+
+def bars_height(bars: Sequence[Bar], width: int, size: int) -> int:
+    """How high bars of a width must be for type of a size: those with long names have two lines."""
+    return sum(_row_heights(bars, width, size))
 
 
 def bar_chart(bars: Sequence[Bar], *, width: int = 224, height: int = 224, size: int | None = None) -> RGB:
@@ -42,34 +50,50 @@ def bar_chart(bars: Sequence[Bar], *, width: int = 224, height: int = 224, size:
         size: of the type in pixels; None for what fits.
     """
     picture = blank(height, width)
-    row = height // len(bars)
-    size = size or max(10, min(row * 2 // 3, width // 13))
-    names = max(text_width(_marked(bar), size) for bar in bars)
-    left = int(min(names, width * 0.42)) + 8
+    size = size or max(10, min(height // len(bars) * 2 // 3, width // 13))
+    left = _names_width(bars, width, size) + 8
     right = width - int(max(text_width(bar.label, size) for bar in bars)) - 10
-    for index, bar in enumerate(bars):
-        rows = slice(index * row + row // 6, (index + 1) * row - row // 6)
+    for bar, (top, bottom) in zip(bars, pairwise(_edges(bars, width, height, size)), strict=True):
+        free = min(bottom - top, height // len(bars)) // 6
+        rows = slice(top + free, bottom - free)
         ink, color = _INKS[bar.correct], _COLORS[bar.correct]
-        _paste(picture, _name_block(_marked(bar), left - 8, row, size, ink), rows, 0)
+        name = stacked([text_block(line, size, ink) for line in _name_lines(bar, left - 8, size)])
+        _paste(picture, painted(name), rows, 0)
         picture[rows, left:right] = _TRACK
-        share = bar.share if math.isfinite(bar.share) else 0
-        picture[rows, left : left + round((right - left) * share)] = color
+        share = bar.share if math.isfinite(bar.share) else bar.origin
+        start, end = sorted((bar.origin, min(max(share, 0.0), 1.0)))
+        room = right - left
+        picture[rows, left + round(room * start) : left + round(room * end)] = color
+        if bar.origin:
+            picture[rows, left + round(room * bar.origin)] = DARK
         _paste(picture, text_block(bar.label, size, ink), rows, right + 8)
     return picture
+
+
+def _edges(bars: Sequence[Bar], width: int, height: int, size: int) -> list[int]:
+    """Where rows begin and end: those with two lines are higher where there is room for that."""
+    heights = _row_heights(bars, width, size)
+    if sum(heights) > height:
+        heights = [1] * len(bars)
+    return [round(end * height / sum(heights)) for end in accumulate(heights, initial=0)]
+
+
+def _row_heights(bars: Sequence[Bar], width: int, size: int) -> list[int]:
+    names = _names_width(bars, width, size)
+    return [size // 12 + line_height(size) * len(_name_lines(bar, names, size)) for bar in bars]
+
+
+def _names_width(bars: Sequence[Bar], width: int, size: int) -> int:
+    return math.ceil(min(max(text_width(_marked(bar), size) for bar in bars), width * 0.42))
+
+
+def _name_lines(bar: Bar, width: int, size: int) -> list[str]:
+    return in_lines(_marked(bar), width, size)
 
 
 def _marked(bar: Bar) -> str:
     # The left-to-right mark keeps the sign on the left of names that are written from right to left.
     return bar.name if bar.correct is None else f"\u200e{'✓' if bar.correct else '✗'} {bar.name}"
-
-
-def _name_block(name: str, width: int, height: int, size: int, color: Color) -> RGB:
-    """A name on one line, or on two smaller ones where it would have to be cut."""
-    small = max(1, min(size, height // 2 * 6 // 7))
-    lines = wrapped(name, width, small)
-    if text_width(name, size) <= width or len(lines) != 2 or small < size // 2:
-        return line_block(name, width, size, color)
-    return painted(stacked([line_block(line, width, small, color) for line in lines]))
 
 
 def _paste(picture: RGB, block: RGB, within: slice, left: int) -> None:

@@ -19,10 +19,12 @@ from lightning_cnnviz.render.bars import ColorBar
 from lightning_cnnviz.render.captions import Caption
 from lightning_cnnviz.render.charts import Bar
 from lightning_cnnviz.render.columns import Column, Images, Maps, SignedImages
-from lightning_cnnviz.render.film import Still, film_strip, heat_table
-from lightning_cnnviz.render.layout import bar_sheet, sheet, tiles
+from lightning_cnnviz.render.film import Still, film_strip
 from lightning_cnnviz.render.placing import Box, outlined
+from lightning_cnnviz.render.sheets import bar_sheet, sheet
+from lightning_cnnviz.render.table import heat_table
 from lightning_cnnviz.render.text import using_font
+from lightning_cnnviz.render.tiling import tiles
 
 _T = TypeVar("_T")
 

@@ -83,7 +83,7 @@ def framed(body: Block, title: str, footer: str, bar: ColorBar | None) -> RGB:
     blocks: list[Block] = [*paragraph(title, width, size * 9 // 8, DARK), body]
     if bar:
         blocks.append(horizontal_bar(bar, width, size))
-    blocks += paragraph(footer, width, size * 7 // 8, MUTED)
+    blocks += paragraph(footer, width, size, MUTED)
     inside = stacked(blocks, GAP)
     size_with_margin = (inside.shape[0] + 2 * MARGIN, max(width, inside.shape[1]) + 2 * MARGIN)
     return painted(Mosaic(size_with_margin, [(inside, MARGIN, MARGIN)]))
@@ -93,3 +93,9 @@ def paragraph(text: str, width: int, size: int, color: Color) -> list[Block]:
     """A text in as many lines as it takes; nothing for none."""
     lines = wrapped(text, width, size) if text else []
     return [stacked([line_block(line, width, size, color) for line in lines])] if lines else []
+
+
+def with_left_out(footer: str, *counts: tuple[int, int, str]) -> str:
+    """A footer that says what is not shown: the number shown, of all, and what they are."""
+    left_out = [f"{shown} of {total} {things} shown" for shown, total, things in counts if shown < total]
+    return " · ".join(filter(None, [footer, *left_out]))

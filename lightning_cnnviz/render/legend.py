@@ -40,7 +40,7 @@ class MaskSheet(Sheet):
 
 def legend(entries: Sequence[tuple[str, Color]], width: int) -> Block:
     """Names beside their colors, in as many lines as they take."""
-    size = text_size(width) * 7 // 8
+    size = text_size(width)
     blocks: list[Block] = []
     for name, color in entries[:_MOST_NAMES]:
         swatch = np.full((size, size, 3), color, np.uint8)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -27,6 +28,12 @@ WRONG: Color = (200, 80, 0)
 """Blue and orange, which all kinds of color vision tell apart; a tick and a cross stand beside them."""
 
 _ELLIPSIS = "…"
+_WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"  # Chinese, Japanese, Korean
+_BREAKS = re.compile(rf"(?<=\S)(?=\s)|(?<=[^\W\d]-)(?=[^\W\d])|(?<=[{_WIDE}])(?=\S)|(?<=\S)(?=[{_WIDE}])")
+_RIGHT_TO_LEFT = re.compile(
+    r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff](?:\s*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff])*"
+)
+_LEFT_TO_RIGHT = "\u200e"
 _EMOJI_ASCENT = 0.95  # of the size, above the baseline
 _font: ContextVar[str | None] = ContextVar("font", default=None)
 
@@ -55,6 +62,8 @@ def format_number(value: float) -> str:
 def _printable(text: str) -> str:
     """Replace what text layout refuses or draws as a box: line breaks and other controls, lone surrogates."""
     text = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text)
+    # A number that follows a name written from right to left would be drawn on the name's other side.
+    text = _RIGHT_TO_LEFT.sub(rf"{_LEFT_TO_RIGHT}\g<0>{_LEFT_TO_RIGHT}", text)
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -110,13 +119,6 @@ def line_height(size: int) -> int:
     return sum(load_font(current_font(), size).getmetrics())
 
 
-def common_size(texts: Iterable[str], width: float, size: int) -> int:
-    """The size at which the widest text fits into a width, but never less than two thirds of the given one."""
-    widest = max((text_width(text, size) for text in texts), default=0.0)
-    smallest = math.ceil(size * 2 / 3)
-    return size if widest <= width else max(smallest, math.floor(size * width / widest))
-
-
 def shortened(text: str, width: float, size: int) -> str:
     """Leave out the middle of a text that is too wide: a probability or the layer's last name stands at the end."""
     if text_width(text, size) <= width:
@@ -137,20 +139,30 @@ def _without_middle(text: str, kept: int) -> str:
 
 
 def wrapped(text: str, width: float, size: int) -> list[str]:
-    """Break a text at its spaces into lines of at most a width; a single word may be wider."""
+    """Break a text at spaces, after hyphens and between wide characters into lines of at most a width.
+
+    A single word may be wider.
+    """
     if text_width(text, size) <= width:
         return [text]
     lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".lstrip()
+    for piece in _BREAKS.split(text):
+        longer = (lines[-1] + piece).strip()
         if lines[-1] and text_width(longer, size) > width:
-            lines.append(word)
+            lines.append(piece.strip())
         else:
             lines[-1] = longer
-    return lines
+    return [line for line in lines if line]
+
+
+def in_lines(text: str, width: float, size: int, most: int = 2) -> list[str]:
+    """A text in at most so many lines of a width; a line that is still too wide loses its middle."""
+    lines = wrapped(text, width, size)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
+    return [shortened(line, width, size) for line in lines]
 
 
 def line_block(text: str, width: float, size: int, color: Color = DARK) -> RGB:
-    """One line that is made smaller, then shortened, until it fits into a width."""
-    fitting = common_size([text], width, size)
-    return text_block(shortened(text, width, fitting), fitting, color)
+    """One line that is shortened until it fits into a width."""
+    return text_block(shortened(text, width, size), size, color)

@@ -94,7 +94,8 @@ def _rehearse(session: Session, callback: CNNVisualizer, pl_module: LightningMod
         except Exception as error:
             callback.failures.give_up([view], error)
     picked = "; ".join(f"{name} of {', '.join(layers)}" for name, layers in found.items() if layers)
-    rank_zero_info(f"{type(callback).__name__} looks at {len(samples)} samples{': ' if picked else ''}{picked}")
+    more = callback.sampling.how_to_take_more(session.trainer)
+    rank_zero_info(f"{type(callback).__name__} looks at {len(samples)} samples{more}{': ' if picked else ''}{picked}")
 
 
 def _layers(request: Request) -> frozenset[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.trainer.states import TrainerFn
 
-from lightning_cnnviz.arguments import integer
+from lightning_cnnviz.arguments import integer, shown
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.render.fonts import missing_glyphs_remark
@@ -158,6 +159,14 @@ class Sampling:
         self.tell(session)
         return samples
 
+    def how_to_take_more(self, trainer: Any) -> str:
+        """What would give numbers more samples, where the sanity check had fewer than they may be of; else nothing."""
+        samples, missing = self.source.samples, self.source.missing
+        if samples is None or not missing or not _more_to_come(trainer):
+            return ""
+        batches = math.ceil(self.source.batches * (1 + missing / len(samples)))
+        return f", those of the sanity check (num_sanity_val_steps={batches} gives up to {len(samples) + missing})"
+
     def tell(self, session: Session) -> None:
         """Tells what the user should know of where the samples come from."""
         remarks, self.source.remarks = self.source.remarks, []
@@ -209,6 +218,10 @@ def counts_to_take(samples: int, views: Sequence[View] | None) -> tuple[int, int
         TypeError: ``samples`` is no integer.
         ValueError: it is below 1.
     """
+    if not hasattr(samples, "__index__") or getattr(samples, "ndim", False):
+        raise TypeError(
+            f"samples must be how many to take, or FixedSamples such as FixedSamples(images), got {shown(samples)}"
+        )
     views = views or ()
     least = max([integer("samples", samples, least=1), *(view.wanted_samples for view in views)])
     return least, max([least, *(view.most_samples for view in views)])

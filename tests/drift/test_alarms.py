@@ -179,6 +179,16 @@ class TestInTraining:
         assert first.layer == layer
         assert layer in first.sentence
 
+    def test_weights_that_are_no_numbers_are_called_so(self, tmp_path: Path) -> None:
+        def spoil(model: LightningModule, batch: list[Tensor]) -> None:
+            if not batch:
+                model.body[0].weight.data[0] = math.nan  # type: ignore[index, union-attr, call-overload]
+
+        alarms: list[Alarm] = []
+        run_with(tmp_path, DriftCallback(samples=samples(24), on_alarm=alarms.append), spoil)
+        assert alarms[0].epoch == 20
+        assert alarms[0].exceeded[0].remark == "weights that are not finite"
+
     def test_shuffled_labels_are_seen_by_the_losses_and_learning_rates_are_known(self, tmp_path: Path) -> None:
         def swap(model: LightningModule, batch: list[Tensor]) -> None:
             if batch:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz import Drift, FixedSamples, Flips, Timeline, explain
+from lightning_cnnviz.drift.alarms import Alarm
 from lightning_cnnviz.drift.flips import masks_before_and_after
 from lightning_cnnviz.drift.scope import Scope
 from lightning_cnnviz.drift.snapshots import Snapshot, take
@@ -62,6 +63,29 @@ def test_of_masks_the_share_of_places() -> None:
     assert share == pytest.approx((8 + 16 + 4) / (8 * 64))
     assert titles == ["flips"]
     assert changed_by(masks_of(CLASSES), masks_of(CLASSES) * 2) == (0.0, [])
+
+
+@pytest.mark.parametrize(
+    ("head", "output"),
+    [
+        (nn.Flatten(), "logits"),
+        (nn.Flatten(), "multilabel"),
+        (nn.Flatten(), "regression"),
+        (nn.ConvTranspose2d(2, 3, 6), "auto"),  # masks
+        (nn.ConvTranspose2d(2, 1, 6), "auto"),  # a reconstruction
+    ],
+)
+def test_an_alarm_is_raised_whatever_the_model_answers(head: nn.Module, output: Any) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveMaxPool2d(3), head)
+    alarms: list[Alarm] = []
+    drift = Drift(alarm={"drift/filters": 0.5}, on_alarm=alarms.append, warm_up=1)
+    for _ in range(3):
+        assert "alarms" not in explain(model, FixedSamples(IMAGES), [drift], output=output).notes
+    with torch.no_grad():
+        model[0].weight *= -1  # type: ignore[operator]
+    found = explain(model, FixedSamples(IMAGES), [drift], output=output)
+    assert "drift/filters is" in found.notes["alarms"]
+    assert [one.tag for one in alarms[0].exceeded] == ["drift/filters"]
 
 
 class Takes(View):

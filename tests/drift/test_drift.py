@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -248,6 +249,25 @@ class TestSamples:
         assert seen["Recording"] is alone.samples  # one pass for both
         assert CNNVisualizer([Drift()], 4).show == 4
         assert events(tmp_path).Scalars("b/drift/features")
+
+    @pytest.mark.parametrize(("batches", "taken"), [(2, 120), (5, 256)])
+    def test_it_is_said_where_the_sanity_check_has_fewer_than_the_numbers_want(
+        self,
+        tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
+        batches: int,
+        taken: int,
+    ) -> None:
+        monkeypatch.setattr(logging.getLogger("lightning.pytorch"), "propagate", True)
+        callback = DriftCallback()
+        with caplog.at_level(logging.INFO, logger="lightning.pytorch"):
+            run = trainer(tmp_path, [callback], num_sanity_val_steps=batches)
+            run.fit(SmallCNN(), loader(count=24), loader(count=300, batch_size=60))
+        (said,) = [record.message for record in caplog.records if "looks at" in record.message]
+        more = ", those of the sanity check (num_sanity_val_steps=5 gives up to 256)" if taken < 256 else ""
+        assert said.startswith(f"DriftCallback looks at {taken} samples{more}: Drift of")
+        assert len(callback.samples or ()) == taken
 
     def test_a_named_number_of_samples_is_taken_however_large_they_are(self, tmp_path: Path) -> None:
         named, given = DriftCallback(samples=40), DriftCallback(samples=samples(12), tag_prefix="given/")

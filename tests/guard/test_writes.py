@@ -20,10 +20,20 @@ from torch.ao import quantization
 from torch.nn.utils import parametrizations, prune
 
 from lightning_cnnviz import CNNVisualizer
+from lightning_cnnviz.guard.reachable import reachable
 from lightning_cnnviz.model.isolation import isolated
 from tests.helpers.training import SmallCNN, fit, sha
 
 IMAGES = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(params=["copied", "watched"])
+def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once as that of a small model, once as that of a large one whose watch has proved itself."""
+    if request.param == "watched":
+        monkeypatch.setattr("lightning_cnnviz.guard.saved_tensors._SMALL", 0)
+        monkeypatch.setattr("lightning_cnnviz.guard.large_memory._COPIED_AT_ONCE", 0)
+        monkeypatch.setattr("lightning_cnnviz.guard.large_memory._trusted", types.SimpleNamespace(get=lambda *_: True))
 
 
 @dataclass
@@ -37,6 +47,35 @@ class Slotted:
 
     def __init__(self) -> None:
         self.calls, self.seen = 0, torch.zeros(2)
+
+
+class Bank:
+    """Has a length and items, as datasets have."""
+
+    def __init__(self) -> None:
+        self.items, self.mean, self.pointer = [0.5], torch.zeros(2), 0
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> float:
+        return self.items[index]
+
+    def push(self) -> None:
+        self.items.append(1.0)
+        self.mean += 1
+        self.pointer += 1
+
+
+class Countdown:
+    """An iterator that is all there is to it."""
+
+    def __init__(self) -> None:
+        self.left = 9
+
+    def __next__(self) -> int:
+        self.left -= 1
+        return self.left
 
 
 def bump(tensor: Tensor) -> None:
@@ -90,6 +129,7 @@ def setup(model: SmallCNN) -> None:
     model.quantized = torch.quantize_per_tensor(torch.ones(4), 0.1, 0, torch.qint8)
     model.nested = {"a": [torch.ones(2), (torch.ones(2),)], "b": deque([torch.ones(2)], maxlen=2)}
     model.memory, model.slotted = Memory(), Slotted()
+    model.pushed, model.countdown = Bank(), Countdown()
     model.space = types.SimpleNamespace(x=torch.ones(2), log=[])
     model.counts, model.lists, model.order = Counter(), defaultdict(list), OrderedDict(a=1, b=2)
     model.names, model.history, model.n, model.flat = {"a"}, [1], 0, array.array("d", [1.0])
@@ -128,6 +168,8 @@ WRITES: dict[str, Callable[[Any], Any]] = {
     "deque in dict": lambda m: (bump(m.nested["b"][0]), m.nested["b"].append(torch.zeros(1))),
     "dataclass": lambda m: (setattr(m.memory, "calls", 5), m.memory.queue.append(1), bump(m.memory.queue[0])),
     "slots": lambda m: (setattr(m.slotted, "calls", 5), bump(m.slotted.seen)),
+    "memory bank": lambda m: m.pushed.push(),
+    "iterator": lambda m: next(m.countdown),
     "namespace": lambda m: (bump(m.space.x), m.space.log.append(1), setattr(m.space, "new", 1)),
     "counter": lambda m: m.counts.update("abc"),
     "defaultdict": lambda m: m.lists["x"].append(1),
@@ -186,12 +228,13 @@ def described(value: Any, seen: dict[int, int]) -> Any:  # noqa: PLR0911 - one f
         return [described(entry, seen) for entry in value]
     if isinstance(value, Slotted):
         return [described(value.calls, seen), described(value.seen, seen)]
-    if isinstance(value, (nn.Module, Memory, types.SimpleNamespace)):
+    if isinstance(value, (nn.Module, Memory, Bank, Countdown, types.SimpleNamespace)):
         return described(vars(value), seen)
     return value if isinstance(value, (int, float, str, bytes)) else id(value)
 
 
 @pytest.mark.filterwarnings("ignore:Sparse CSR", "ignore:torch.quantize")
+@pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("write", WRITES)
 def test_what_is_written_while_the_model_is_looked_at_is_as_before(write: str) -> None:
     model = SmallCNN()
@@ -249,7 +292,7 @@ def test_the_environment_is_as_before_the_model_was_called(monkeypatch: pytest.M
 def test_what_lies_beyond_the_bound_of_copies_on_the_device_is_put_back_as_well(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lightning_cnnviz.guard.saved_tensors._COPIED_ON_DEVICE", 0)
+    monkeypatch.setattr("lightning_cnnviz.guard.large_memory._COPIED_ON_DEVICE", 0)
     model = SmallCNN()
     model.register_buffer("large", torch.zeros(100_000))
     with isolated(model):
@@ -274,6 +317,17 @@ def test_what_only_the_closure_of_a_hook_knows_is_put_back() -> None:
     assert seen.tolist() == [0, 0]
     assert torch.equal(norm.running_mean, before)
     assert norm.num_batches_tracked == 0
+
+
+def test_large_datasets_and_iterators_around_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightning_cnnviz.guard.reachable._DATASET_BYTES", 4)
+    monkeypatch.setattr("lightning_cnnviz.guard.reachable._DATASET_ENTRIES", 9)
+    model, of_tensors, of_many, around = SmallCNN(), Bank(), Bank(), Countdown()
+    of_many.mean, of_many.items = torch.zeros(1), [0.5] * 10
+    around.source = iter([1])  # type: ignore[attr-defined]
+    model.holdings = (of_tensors, of_many, around)
+    found = {id(value) for _, value in reachable(model).objects}
+    assert not found & {id(of_tensors), id(of_many), id(around)}
 
 
 class Writes(SmallCNN):

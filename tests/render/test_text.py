@@ -8,7 +8,7 @@ import pytest
 from lightning_cnnviz.render import format_number, missing_glyphs
 from lightning_cnnviz.render.text import (
     DARK,
-    common_size,
+    in_lines,
     line_block,
     line_height,
     load_font,
@@ -79,12 +79,9 @@ def test_shortening_keeps_as_much_as_fits() -> None:
         assert text_width("x" * kept + "…", 20) <= width < text_width("x" * (kept + 1) + "…", 20)
 
 
-def test_text_shrinks_to_two_thirds_at_most() -> None:
-    assert common_size(["a"], 1000, 30) == 30
-    assert common_size(["a" * 1000, "a"], 100, 30) == 20
-    size = common_size(["some words"], text_width("some words", 25), 30)
-    assert size == 25
+def test_a_line_is_cut_and_never_made_smaller() -> None:
     assert line_block("a" * 1000, 100, 30).shape[1] <= 100
+    assert line_block("a" * 1000, 100, 30).shape[0] == line_height(30)
 
 
 def test_lines_break_at_spaces_only_where_they_must() -> None:
@@ -92,6 +89,34 @@ def test_lines_break_at_spaces_only_where_they_must() -> None:
     assert wrapped("long name  7%", width, 20) == ["long name", "7%"]
     assert wrapped("7  98%", width, 20) == ["7  98%"]
     assert wrapped("a Donaudampfschiff", width, 20) == ["a", "Donaudampfschiff"]
+
+
+def test_lines_break_after_hyphens_and_between_wide_characters_too() -> None:
+    width = text_width("black-and-", 20) + 1
+    assert wrapped("black-and-white", width, 20) == ["black-and-", "white"]
+    assert wrapped("1e-05 x", text_width("1e-05", 20) + 1, 20) == ["1e-05", "x"], "no break within a number"
+    assert wrapped("猫科动物", text_width("猫科", 20) + 1, 20) == ["猫科", "动物"]
+
+
+def test_a_text_takes_as_many_lines_as_it_may_before_it_is_cut() -> None:
+    width = text_width("long name", 20) + 1
+    assert in_lines("long name 7%", width, 20) == ["long name", "7%"]
+    first, second = in_lines("long name of the 56th kind", width, 20)
+    assert first == "long name"
+    assert second.startswith("o")
+    assert second.endswith("d")
+    assert "…" in second
+    assert in_lines("long name 7%", width, 20, 1) == [shortened("long name 7%", width, 20)]
+    assert not in_lines("", width, 20)[0]
+
+
+def test_a_number_behind_a_name_from_right_to_left_stays_on_its_right() -> None:
+    name, number = text_block("سيارة", 40), text_block(" 23%", 40)
+    ink = [np.nonzero((block < 128).all(axis=2).any(axis=0))[0] for block in (name, number)]
+    both = text_block("سيارة 23%", 40)
+    assert (both[:, : name.shape[1] - 1] == name[:, : name.shape[1] - 1]).all(), "the name comes first"
+    columns = np.nonzero((both < 128).all(axis=2).any(axis=0))[0]
+    assert columns.max() - ink[0].max() == pytest.approx(ink[1].max() + name.shape[1] - ink[0].max(), abs=2)
 
 
 def test_a_rendered_text_is_kept_and_cannot_be_changed() -> None:

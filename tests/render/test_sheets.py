@@ -56,11 +56,14 @@ def test_captions_stand_between_sample_and_cells_in_the_color_of_their_verdict()
     assert not has(neutral, WRONG)
 
 
-def test_a_long_caption_wraps_and_never_widens_the_sheet_without_bound() -> None:
+def test_a_caption_that_does_not_fit_beside_its_sample_stands_above_the_row() -> None:
     long = [Caption(("name " * 30 + "7%", "x" * 100), True)]
     picture = sheet([flat((0, 0, 200))], long, [[flat((0, 0, 100))] * 3])
     assert picture.shape[1] <= 1000
-    assert box(picture, (0, 0, 200))[2:] == (168, 168)  # six times the sample
+    top, _, height, width = box(picture, (0, 0, 200))
+    assert (height, width) == (224, 224)
+    assert top > 16 + 3 * 30, "the caption stands above the row, in three lines"
+    assert has(picture[:top], RIGHT)
 
 
 def test_a_caption_is_shortened_before_it_grows_beyond_its_picture() -> None:
@@ -73,6 +76,15 @@ def test_pictures_keep_their_aspect_ratio() -> None:
     assert box(picture, (0, 0, 200))[2:] == (100, 200)
     assert box(picture, (0, 200, 0))[2:] == (300, 30)
     assert box(tiles([flat((0, 0, 200), 20, 40)]), (0, 0, 200))[2:] == (100, 200)
+
+
+def test_captions_of_flat_pictures_stand_above_them() -> None:
+    captions = [Caption(("cat", "98%", "true cat"), True)]
+    picture = sheet([flat((0, 0, 200), 20, 80)], captions, [[flat((0, 0, 100), 20, 80)] * 2])
+    top, left, _, width = box(picture, (0, 0, 200))
+    assert (left, width) == (16, 224)
+    assert has(picture[:top, : left + width], RIGHT)
+    assert top < 16 + 2 * 20
 
 
 def test_samples_are_enlarged_pixel_by_pixel() -> None:

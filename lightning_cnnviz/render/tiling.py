@@ -1,0 +1,105 @@
+"""Pictures in one grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightning_cnnviz.render.bars import ColorBar, strength_bar, vertical_bar
+from lightning_cnnviz.render.blocks import beside, grid, stacked
+from lightning_cnnviz.render.captions import label_blocks
+from lightning_cnnviz.render.checks import check_count, check_pictures
+from lightning_cnnviz.render.geometry import (
+    GAP,
+    WIDTH,
+    balanced_columns,
+    box_height,
+    cell_block,
+    cell_width,
+    framed,
+    text_size,
+    tile_gap,
+    with_left_out,
+)
+from lightning_cnnviz.render.text import DARK
+
+if TYPE_CHECKING:
+    from lightning_cnnviz.output.artifacts import RGB
+
+_NARROWEST_LABELLED = 40
+_MOST_TILES = 1024
+
+
+def tiles(
+    cells: Sequence[RGB] | NDArray[np.uint8],
+    *,
+    labels: Sequence[str] = (),
+    columns: int | None = None,
+    title: str = "",
+    footer: str = "",
+    bar: ColorBar | None = None,
+    bars: Sequence[ColorBar] | None = None,
+    strengths: Sequence[float | None] = (),
+    smooth: bool = False,
+) -> RGB:
+    """Draw pictures in one grid, in reading order: filters, the feature maps of one sample, class prototypes.
+
+    Args:
+        cells: (K, h, w, 3) uint8 RGB, or K pictures of (h, w, 3).
+        labels: a text under every cell; left out where cells are too small for text that can be read.
+        columns: cells in a row; ``None`` for a picture that is about square.
+        title: what is shown, and of which layer.
+        footer: how to read it.
+        bar: the color scale that all cells share.
+        bars: a color scale for every cell, drawn at its right.
+        strengths: how much of a bar under every cell is filled, from 0 to 1; None for no bar.
+        smooth: how small cells are enlarged: bilinearly, or pixel by pixel.
+
+    Returns:
+        (H, W, 3) uint8 RGB, at most 1,000 pixels wide: many cells become small ones.
+
+    Raises:
+        TypeError: if a picture is not uint8.
+        ValueError: if a shape or a number of items does not fit.
+    """
+    _check_tiles(cells, labels, columns, bars)
+    footer = with_left_out(footer, (min(len(cells), _MOST_TILES), len(cells), "cells"))
+    cells, labels, bars = cells[:_MOST_TILES], labels[:_MOST_TILES], bars and bars[:_MOST_TILES]
+    slot_share = 0.7 if bars else 1.0
+    aspect = cells[0].shape[0] / cells[0].shape[1]
+    columns = columns or balanced_columns(len(cells), aspect * slot_share)
+    slot = WIDTH / columns
+    width = cell_width(slot_share * max(slot - GAP, slot / 1.1), cells[0].shape[1], narrowest=1)
+    height = box_height(cells[0], width)
+    size = text_size(columns * width / slot_share)
+
+    blocks = [cell_block(cell, height, width, smooth=smooth) for cell in cells]
+    if bars:
+        scales = (vertical_bar(scale, height, min(size, width // 6)) for scale in bars)
+        blocks = [beside([block, scale], GAP // 2) for block, scale in zip(blocks, scales, strict=True)]
+    if any(share is not None for share in strengths):
+        shares = strengths[: len(blocks)]
+        blocks = [stacked([block, strength_bar(share, width)], 2) for block, share in zip(blocks, shares, strict=True)]
+    if labels and width >= _NARROWEST_LABELLED:
+        below = label_blocks(labels, width, size, DARK)
+        blocks = [stacked([block, label]) for block, label in zip(blocks, below, strict=True)]
+    rows = [blocks[start : start + columns] for start in range(0, len(blocks), columns)]
+    return framed(grid(rows, tile_gap(width)), title, footer, bar)
+
+
+def _check_tiles(
+    cells: Sequence[RGB] | NDArray[np.uint8],
+    labels: Sequence[str],
+    columns: int | None,
+    bars: Sequence[ColorBar] | None,
+) -> None:
+    check_pictures("cells", cells)
+    if columns is not None and columns < 1:
+        raise ValueError(f"columns must be at least 1, got {columns}")
+    if labels:
+        check_count("labels", labels, "cells", len(cells))
+    if bars:
+        check_count("bars", bars, "cells", len(cells))

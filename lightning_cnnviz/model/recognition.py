@@ -37,7 +37,8 @@ class Known:
         image_shape: (C, H, W) of what the model was given.
         kind: what the user says of it.
         ending: what the model did last to it, where something tells better than its own graph.
-        truth: what the data say of each image: ``"classes"``, ``"multi_hot"``, ``"values"``, ``"masks"`` and so on.
+        truth: what the data say of each image: ``"classes"``, ``"multi_hot"``, ``"values"``, ``"masks"`` and so on;
+            ``"label_masks"`` are several masks of yes or no.
         highest: the highest class, where what the data say may be classes.
         names: of the classes.
     """
@@ -64,6 +65,8 @@ def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
     if meaning == "labels" and ending in ("softmax", "log_softmax"):
         ending = "logits"
     single = width == 1 and meaning in ("classes", "masks")
+    independent = ending == "sigmoid" or known.kind == "multilabel" or known.truth == "label_masks"
+    overlapping = meaning == "masks" and width > 1 and independent
     reading = Reading(
         meaning,
         ending,
@@ -71,7 +74,8 @@ def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
         single,
         path,
         _reason(meaning, output, known),
-        skips_first=known.names is None or known.names[0].lower() in _BACKGROUNDS,
+        skips_first=not overlapping and (known.names is None or known.names[0].lower() in _BACKGROUNDS),
+        overlapping=overlapping,
     )
     remark = _remark(reading, known)
     return replace(reading, remarks=() if remark is None else (remark,))
@@ -163,10 +167,10 @@ def _by_numbers(output: Tensor) -> Ending:
 
 
 def _meaning(output: Tensor, known: Known, ending: Ending) -> Meaning:
-    if known.kind == "multilabel":
-        return "labels"
     if output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
         return _meaning_of_places(output, known, ending)
+    if known.kind == "multilabel":
+        return "labels"
     width = 1 if output.ndim == 1 else output.shape[1]
     if _are_values(width, ending, known):
         return "values"
@@ -191,7 +195,7 @@ def _are_values(width: int, ending: Ending, known: Known) -> bool:
 def _meaning_of_places(output: Tensor, known: Known, ending: Ending) -> Meaning:
     if known.kind == "regression":
         return "reconstruction"
-    if known.kind != "auto" or ending in ("softmax", "log_softmax"):
+    if known.kind != "auto" or known.truth == "label_masks" or ending in ("softmax", "log_softmax"):
         return "masks"
     if known.truth == "masks":
         return "reconstruction" if output.shape[1] == 1 and known.highest is not None and known.highest > 1 else "masks"
@@ -226,6 +230,8 @@ def _remark(reading: Reading, known: Known) -> str | None:
         )
     if reading.meaning == "reconstruction" and known.truth in ("pictures", "masks"):
         return "the labels are numbers for each place: so the output is read, which has no classes"
+    if reading.overlapping:
+        return "the scores of each place are those of independent classes: its color is the likeliest one over one half"
     if reading.meaning == "masks" and known.truth != "masks":
         scores = (
             "one score for each place: read as a mask" if reading.single else "scores for each place: read as masks"

@@ -177,8 +177,8 @@ class ActivationMaximization(View):
         footer = f"{self._steps(found.images)} steps from noise; channel: mean activation reached"
         still = int((~found.moved).sum())
         remark = (
-            f"{still} of {len(found.moved)} are the noise that they started from: there the channel does not change with "
-            "the image, as where a layer rounds"
+            f"{still} of {len(found.moved)} are the noise that they started from: there the channel does not change "
+            "with the image, as where a layer rounds"
         )
         picture = picture_of(tag, Tiles(cells, labels, title, footer, smooth=min(found.images.shape[2:]) > 64))
         return with_remark(picture, remark if still else None)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.model.endings import ending_of
 from lightning_cnnviz.model.readings import Reading
-from lightning_cnnviz.model.recognition import Known, ending_of, read
+from lightning_cnnviz.model.recognition import Known, read
 
 TWO = Known(2)
 

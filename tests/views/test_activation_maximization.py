@@ -150,4 +150,4 @@ def test_channels_that_no_image_can_move_are_said_to_be_noise() -> None:
 
     [remark] = explain(Rounds(), samples(), [ActivationMaximization("conv", channels=3)]).remarks
     assert remark.startswith("About activation_max/conv: 3 of 3 are the noise that they started from")
-    assert explain(Net(), samples(), [ActivationMaximization("conv", channels=3)]).remarks == ()
+    assert explain(Net(), samples(), [ActivationMaximization("conv", channels=3)]).remarks == []

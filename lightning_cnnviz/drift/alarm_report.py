@@ -57,7 +57,7 @@ def report(
     """A note, and a picture if there are maps."""
     yield Note("alarms", _text(alarm, evidence, before, now, moved), (alarm.sentence,))
     # Where what alarmed tells no samples apart, those are shown whose prediction moved most.
-    shown = alarm.samples or _largest(next(one.by_sample for one in moved if one.name == "predictions"))
+    shown = alarm.samples or _largest(next((one.by_sample for one in moved if one.name == "predictions"), None))
     if now.maps and before.maps and shown:
         title = f"Alarm: {alarm.exceeded[0].tag} is {format_number(alarm.exceeded[0].value)}"
         yield Picture("alarms", before_and_after(evidence, before, now, shown, earlier_epoch, title=title))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +22,7 @@ _RESHAPING = (
     *("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Transpose", "Permute", "T", "Clone"),
     *("Alias", "ToCopy", "Upsample", "Expand", "Unbind", "Split", "Mean", "AdaptiveAvgPool2D", "AvgPool2D"),
 )
+_COMBINING = ("Add", "Mul", "Div", "Sum", "Stack", "Cat", "Clamp", "Amax", "Max", "Amin", "Min")
 _CLEAR = 1e-3  # what a probability must be away from 0 and 1 to tell something
 _NARROWEST_EMBEDDING, _NARROWEST_UNIT_VECTORS, _UNIT = 32, 8, 1e-3
 _BACKGROUNDS = ("background", "bg", "void", "none", "unlabeled", "unlabelled", "0", "__background__")
@@ -58,6 +58,8 @@ def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
         return Reading("nothing", path=path, reason=reason)
     width = 1 if output.ndim == 1 else output.shape[1]
     ending = _said(known.kind, width) or ending_of(output) or known.ending or _by_numbers(output)
+    if ending == "sigmoid" and _by_numbers(output) == "softmax":
+        ending = "softmax"  # a probability beside what is missing to one
     meaning = _meaning(output, known, ending)
     if meaning == "labels" and ending in ("softmax", "log_softmax"):
         ending = "logits"
@@ -92,31 +94,45 @@ def _reason(meaning: Meaning, output: Tensor, known: Known) -> str:
 
 
 def ending_of(output: Tensor) -> Ending | None:
-    """What a tensor's own graph says was done last, "logits" if that was a linear layer, None if it cannot be told."""
-    for node in _last_nodes(output.grad_fn):
-        name = node.name()
-        for start, ending in _ENDINGS.items():
-            if name.startswith(start):
-                dim = getattr(node, "_saved_dim", 1)
-                across = dim in (1, 2**64 - 1, -1) or output.ndim == 1
-                across = across or (output.ndim == 4 and dim == 2**64 - 3)
-                return ending if across else None
-        if name.startswith(_LINEAR):
-            return "logits"
-        return None
-    return None
+    """What a tensor's own graph says was done last, "logits" if that was a linear layer, None if it cannot be told.
+
+    Means of several outputs, as of an ensemble, end as those do, if the numbers agree.
+    """
+    nodes, combined = _last_nodes(output.grad_fn)
+    found = {_ending_of(node, output.ndim) for node in nodes}
+    ending = found.pop() if len(found) == 1 else None
+    if not combined:
+        return ending
+    if ending == "sigmoid":
+        return ending if bool(((output >= 0) & (output <= 1)).all()) else None
+    return ending if ending == _by_numbers(output) else None
 
 
-def _last_nodes(node: Any) -> Iterator[Any]:
-    """The last operation that changed numbers."""
-    while node is not None:
-        name = node.name()
-        if not any(name.startswith(f"{kind}Backward") or name.startswith(f"{kind}Nearest") for kind in _RESHAPING) and (
-            not name.startswith("Upsample")
-        ):
-            yield node
-            return
-        node = node.next_functions[0][0] if node.next_functions else None
+def _ending_of(node: Any, dimensions: int) -> Ending | None:
+    name = node.name()
+    for start, ending in _ENDINGS.items():
+        if name.startswith(start):
+            dim = getattr(node, "_saved_dim", 1)
+            across = dim in (1, 2**64 - 1, -1) or dimensions == 1
+            across = across or (dimensions == 4 and dim == 2**64 - 3)
+            return ending if across else None
+    return "logits" if name.startswith(_LINEAR) else None
+
+
+def _last_nodes(node: Any) -> tuple[list[Any], bool]:
+    """The last operations that changed numbers, and whether several or scaled outputs were put together since."""
+    waiting, found, combined = [node], [], False
+    while waiting:
+        node = waiting.pop()
+        name = "" if node is None else node.name()
+        combines = any(name.startswith(f"{kind}Backward") for kind in _COMBINING)
+        passes = name.startswith("Upsample") or any(name.startswith(f"{kind}Backward") for kind in _RESHAPING)
+        if node is None or not (combines or passes):
+            found += [] if node is None else [node]
+            continue
+        combined = combined or combines
+        waiting += [before for before, _ in node.next_functions if before is not None]
+    return found, combined
 
 
 def _said(kind: OutputKind, width: int) -> Ending | None:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.guard.process_state import seed
-from lightning_cnnviz.model.disturbance import disturbed
+from lightning_cnnviz.model.disturbance import EDGES, changed_rows, disturbed
 from lightning_cnnviz.model.entry import refused
 from lightning_cnnviz.model.hooks import hooked, image_like, replaced
 from lightning_cnnviz.model.isolation import placement
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import named_layers
-from lightning_cnnviz.model.outputs import Hints, at, select_output
+from lightning_cnnviz.model.outputs import Hints, at, select_output, with_channel
 from lightning_cnnviz.model.readings import OutputKind, Reading
 from lightning_cnnviz.model.recognition import Known, read
 from lightning_cnnviz.model.survey import Survey
@@ -64,7 +64,7 @@ def survey(
     remarks = [first.remark]
     try:
         selected = select_output(first.output, key, hints)
-        output = selected.tensor
+        output = with_channel(selected.tensor, tuple(first.images.shape[1:]))
         known = Known(
             len(first.images),
             tuple(first.images.shape[1:]),
@@ -81,10 +81,10 @@ def survey(
             raise
         output, reading = None, Reading("nothing", reason=str(error))
     explained = None if reading.meaning == "nothing" else output
-    changed = _second_output(modules, first, reading)
+    coupled = _is_coupled(first, explained, reading)
     if explained is not None:
         _dismiss_undecided(modules, first, explained, reading)
-    layout = first.watch.layout(model, reading, explained, changed)
+    layout = first.watch.layout(model, reading, explained, coupled)
     remarks += [_COUPLED if layout.coupled else None]
     if reading.meaning == "nothing":
         remarks.append(_NO_OUTPUT + reading.reason)
@@ -110,7 +110,7 @@ def _call(
             watch = Survey(modules, images)
             seed(_SEED)
             try:
-                with hooked(modules, watch.record), torch.set_grad_enabled(with_gradients):
+                with hooked(modules, watch.record, watch.record_input), torch.set_grad_enabled(with_gradients):
                     output = entry(images.clone())
             except Exception as error:
                 failure, what_failed = failure or error, what_failed or refused(model, images, error)
@@ -128,19 +128,26 @@ def _hints(first: _FirstCall, samples: FixedSamples) -> Hints:
         tuple(first.images.shape[1:]),
         None if samples.class_names is None else len(samples.class_names),
         0 if samples.labels is None else int(samples.labels.max()) + 1,
+        None if samples.truth is None else samples.truth.kind,
         first.watch.last_logits,
     )
 
 
-def _second_output(modules: Mapping[str, nn.Module], first: _FirstCall, reading: Reading) -> Tensor | None:
-    seed(_SEED)
-    try:
-        with hooked(modules, first.watch.record_disturbed()), torch.no_grad():
-            output = first.entry(disturbed(first.images))
-    except Exception:
-        return None  # whatever it is, the first pass went well
-    found = at(output, reading.path)
-    return found if isinstance(found, Tensor) else None
+def _is_coupled(first: _FirstCall, explained: Tensor | None, reading: Reading) -> bool:
+    """Notes what changes with the edges of one image. Whether the scores of other images are among it."""
+    rows: set[int] = set()
+    for number, edge in enumerate(EDGES):
+        if number and not first.watch.needs_another_edge():
+            break
+        seed(_SEED)
+        try:
+            with first.watch.disturbed(), torch.no_grad():
+                output = at(first.entry(disturbed(first.images, edge)), reading.path)
+        except Exception:
+            break  # whatever it is, the first pass went well
+        if explained is not None and isinstance(output, Tensor) and output.numel() == explained.numel():
+            rows.update(changed_rows(explained, output.reshape(explained.shape)) or ())
+    return any(row > 0 for row in rows)
 
 
 def _dismiss_undecided(

@@ -53,7 +53,7 @@ class Maps:
         alpha: the weight of a map over its sample, from 0 to 1.
         smooth: whether a map is enlarged bilinearly, or pixel by pixel.
         grey: whether the sample below a map loses its colors, which would be mistaken for those of the map.
-        labels: for each sample K texts below its maps; a defect of a map comes first.
+        labels: for each sample K texts below its maps; what is wrong with a map follows.
         strongest: the largest magnitude to be shown, of all maps and epochs; below each map a bar then says how strong
             it is beside that, and maps below a millionth of it are drawn as nothing. None: no bars.
 
@@ -110,11 +110,14 @@ class Maps:
         return [self._laid_over(row, picture, colored[row], placed[row]) for row, picture in enumerate(pictures)]
 
     def cell_labels(self) -> list[list[str]]:
-        """A text below each cell, for each sample; what is wrong with a map comes before its label."""
+        """A text below each cell, for each sample; what is wrong with a map follows its label."""
         rows = []
         for row in range(len(self.values)):
             given = self.labels[row] if self.labels else ("",) * len(self.headings)
-            texts = [self.measured.defects.get((row, column), text) for column, text in enumerate(given)]
+            texts = [
+                " · ".join(filter(None, [text, self.measured.defects.get((row, column))]))
+                for column, text in enumerate(given)
+            ]
             rows.append([text for each in texts for text in ((each, "") if self.laying == "both" else (each,))])
         return rows
 
@@ -153,6 +156,8 @@ class Maps:
             if sound:  # what is low should not tint what lies below it
                 opacity = np.abs(values) / high if self.kind == "signed" else (values - low) / (high - low)
                 opacity = resize(opacity.astype(np.float32).clip(0, 1), size, smooth=self.smooth)
+            elif not values.any():
+                opacity = np.zeros(size, np.float32)
             if box is None:
                 over = overlay(picture, heat, self.alpha, opacity)
             else:

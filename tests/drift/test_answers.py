@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz import Drift, FixedSamples, Flips, Timeline, explain
+from lightning_cnnviz.drift.alarms import Alarm
 from lightning_cnnviz.drift.flips import masks_before_and_after
 from lightning_cnnviz.drift.scope import Scope
 from lightning_cnnviz.drift.snapshots import Snapshot, take
@@ -49,6 +50,18 @@ def test_of_classes_the_share_of_samples() -> None:
     assert changed_by(before, now) == (0.25, ["flips"])
 
 
+def test_predictions_of_independent_labels_move_by_each_label_on_its_own() -> None:
+    """All probabilities from 1/2 to 3/4: their proportions stay, and every label has moved."""
+    model, drift = Says(torch.zeros(8, 2)), Drift()
+    found = {}
+    for answers in (torch.zeros(8, 2), torch.full((8, 2), 3.0).log()):
+        model.say(answers)
+        found = explain(model, FixedSamples(IMAGES), [drift], output="multilabel").scalars
+    p, q, middle = torch.tensor([[0.5, 0.5], [0.75, 0.25], [0.625, 0.375]], dtype=torch.float64)
+    divergence = (p * (p / middle).log2()).sum() / 2 + (q * (q / middle).log2()).sum() / 2
+    assert found["drift_layers/predictions/previous"] == pytest.approx(float(divergence.sqrt()), abs=1e-6)
+
+
 def test_of_independent_labels_the_share_of_samples_with_any_other_label() -> None:
     before = torch.tensor([[2.0, 1.0, -1.0]]).repeat(8, 1)
     now = before.clone()
@@ -62,6 +75,29 @@ def test_of_masks_the_share_of_places() -> None:
     assert share == pytest.approx((8 + 16 + 4) / (8 * 64))
     assert titles == ["flips"]
     assert changed_by(masks_of(CLASSES), masks_of(CLASSES) * 2) == (0.0, [])
+
+
+@pytest.mark.parametrize(
+    ("head", "output"),
+    [
+        (nn.Flatten(), "logits"),
+        (nn.Flatten(), "multilabel"),
+        (nn.Flatten(), "regression"),
+        (nn.ConvTranspose2d(2, 3, 6), "auto"),  # masks
+        (nn.ConvTranspose2d(2, 1, 6), "auto"),  # a reconstruction
+    ],
+)
+def test_an_alarm_is_raised_whatever_the_model_answers(head: nn.Module, output: Any) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AdaptiveMaxPool2d(3), head)
+    alarms: list[Alarm] = []
+    drift = Drift(alarm={"drift/filters": 0.5}, on_alarm=alarms.append, warm_up=1)
+    for _ in range(3):
+        assert "alarms" not in explain(model, FixedSamples(IMAGES), [drift], output=output).notes
+    with torch.no_grad():
+        model[0].weight *= -1  # type: ignore[operator]
+    found = explain(model, FixedSamples(IMAGES), [drift], output=output)
+    assert "drift/filters is" in found.notes["alarms"]
+    assert [one.tag for one in alarms[0].exceeded] == ["drift/filters"]
 
 
 class Takes(View):

@@ -140,6 +140,13 @@ def folded(model: Net, images: Tensor, other: Callable[[Tensor], Tensor]) -> Ten
     return found
 
 
+def cropped(model: Net, images: Tensor) -> Tensor:
+    """The four quarters of each image in one batch."""
+    quarters = images.unfold(2, SIDE // 2, SIDE // 2).unfold(3, SIDE // 2, SIDE // 2).permute(0, 2, 3, 1, 4, 5)
+    found: Tensor = model.scores(quarters.flatten(0, 2)).unflatten(0, (-1, 4)).mean(dim=1)
+    return found
+
+
 def frozen(model: Net, images: Tensor) -> Tensor:
     with torch.no_grad():
         maps = model.maps(images)

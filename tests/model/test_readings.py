@@ -239,3 +239,17 @@ def test_probabilities_of_one_class_of_several_sum_to_one(reading: Reading, outp
     torch.testing.assert_close(logarithms.exp().sum(dim=1), torch.ones(2))
     torch.testing.assert_close(logarithms.exp(), reading.probabilities(output))
     assert reading.predicted(output).tolist() == logarithms.argmax(dim=1).tolist()
+
+
+def test_means_of_probabilities_are_probabilities() -> None:
+    scores = torch.tensor([[0.0, 1.0, 3.0], [2.0, 0.0, -1.0]], requires_grad=True)
+    both = (scores.softmax(dim=1) + (2 * scores).softmax(dim=1)) / 2
+    assert read(both, TWO).ending == "softmax"
+    assert torch.equal(read(both, TWO).probabilities(both), both)
+    single = torch.stack([scores[:, :1].sigmoid(), (scores[:, :1] + 3).sigmoid()]).mean(dim=0)
+    assert read(single, TWO).ending == "sigmoid"
+    assert read(single, TWO).probabilities(single)[:, 1].tolist() == single[:, 0].tolist()
+    for output in (scores.softmax(1) + scores.softmax(1), 3 + scores.sigmoid(), (scores + scores.mul(2)) / 2):
+        assert read(output, TWO).ending == "logits"  # no row sums to one, some exceed one
+    assert ending_of(torch.cat([1 - single, single], dim=1)) is None  # by its numbers a softmax
+    assert read(torch.cat([1 - single, single], dim=1), TWO).ending == "softmax"

@@ -157,18 +157,20 @@ def _remark(reading: Reading, known: Known) -> str | None:
     if reading.meaning == "reconstruction" and known.truth in ("pictures", "masks"):
         return "the labels are numbers for each place: so the output is read, which has no classes"
     if reading.meaning == "masks" and known.truth != "masks":
-        if reading.overlapping:
-            return "the scores of each place are those of independent classes: its color is the likeliest over one half"
-        scores = (
-            "one score for each place: read as a mask" if reading.single else "scores for each place: read as masks"
-        )
-        return f"{scores}; a function as target= sees them all"
+        return _remark_on_masks(reading)
     if reading.meaning == "classes" and reading.single:
         if reading.ending == "sigmoid":
             return f"one score per sample: read as the probability of class 1; {ADVICE}"
         other = "; output='regression' reads it as a value" if known.kind == "auto" else ""
         return f"one score per sample: read as the logit of class 1 against class 0{other}"
     return _REMARKS.get((reading.meaning, reading.ending)) or _REMARKS.get((reading.meaning, ""))
+
+
+def _remark_on_masks(reading: Reading) -> str:
+    if reading.overlapping:
+        return "the scores of each place are those of independent classes: its color is the likeliest over one half"
+    scores = "one score for each place: read as a mask" if reading.single else "scores for each place: read as masks"
+    return f"{scores}; a function as target= sees them all"
 
 
 _REMARKS: dict[tuple[str, str], str] = {

@@ -143,8 +143,8 @@ def test_saved_files_hold_what_was_found(tmp_path: Path) -> None:
 def test_no_tag_leads_out_of_the_folder(tmp_path: Path) -> None:
     Explanation(arrays={"../../outside": torch.ones(1)}, notes={"/etc/x": "y"}).save(tmp_path / "in" / "side")
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == [
-        "in/side/_/_/outside.npy",
-        "in/side/_/etc/x.md",
+        "in/side/_x2e__x2e_/_x2e__x2e_/outside.npy",
+        "in/side/_x2f_etc/x.md",
     ]
 
 

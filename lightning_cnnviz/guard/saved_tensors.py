@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from lightning_cnnviz.guard.large_memory import LargeMemory
 from lightning_cnnviz.guard.reachable import Reachable
 from lightning_cnnviz.guard.restoring import Saved
+from lightning_cnnviz.guard.saved_memory import SavedMemory
 
 _SMALL = 2**16
-_COPIED_ON_DEVICE = 2**30
 
 
-def saved_tensors(found: Reachable) -> Iterator[Saved]:
+def saved_tensors(model: nn.Module, found: Reachable) -> Iterator[Saved]:
     """All tensors and arrays that were found, as they are now.
 
     A version counter misses what is written through ``.data``, by fused kernels and by NumPy, so what counts is the
-    memory itself. It is copied whole, because a fingerprint of it takes as long and cannot put anything back. The
-    first GiB of the copies lies on the tensors' own device, what goes beyond in the memory of the host.
+    memory itself. A few MiB of it are copied whole, which is quicker than to watch; more is watched.
     """
     storages: dict[int, torch.UntypedStorage] = {}
+    watchable = True
     for name, tensor in found.tensors:
         # Whatever kind of tensor cannot be taken down is left as it is: nobody asked us to look at it.
         with suppress(Exception):
@@ -36,10 +37,21 @@ def saved_tensors(found: Reachable) -> Iterator[Saved]:
                 yield SavedSparse(name, tensor)
                 continue
             yield SavedTensor(name, tensor)
-            if not _is_wrapper(tensor) and tensor.device.type != "meta":
+            if _is_wrapper(tensor):  # such as a sharded tensor, whose own operators are not seen
+                watchable = False
+            elif tensor.device.type != "meta":
                 storage = tensor.untyped_storage()
                 storages.setdefault(storage._cdata, storage)
-    yield from _saved_memories([*storages.values()])
+    small: dict[torch.device, list[torch.UntypedStorage]] = defaultdict(list)
+    large: list[torch.UntypedStorage] = []
+    for storage in storages.values():
+        if 0 < storage.nbytes() <= _SMALL:
+            small[storage.device].append(storage)
+        elif storage.nbytes():
+            large.append(storage)
+    for together in small.values():  # in one piece, which takes half as long as one by one
+        yield SavedMemory(together)
+    yield LargeMemory(model, large, watchable=watchable)
     for name, array in found.arrays:
         if array.flags.writeable and not isinstance(array, np.memmap):
             yield SavedArray(name, array)
@@ -116,74 +128,6 @@ def _tensor_hooks(tensor: Tensor) -> list[dict[Any, Any]]:
     if tensor.is_leaf:
         hooks.append(tensor._post_accumulate_grad_hooks)
     return [entries for entries in hooks if entries]
-
-
-class SavedMemory:
-    """Every byte of some storages, which lie on one device."""
-
-    def __init__(self, storages: Sequence[torch.UntypedStorage], *, on_host: bool) -> None:
-        self.name = "the memory of the model's tensors"
-        self._storages = [(storage, storage.nbytes()) for storage in storages]
-        copy = self._read()
-        self._copy = copy.cpu() if on_host else copy
-
-    def differs(self) -> bool:
-        """Too dear to look at twice."""
-        return False
-
-    def restore(self) -> None:
-        """Writes what differs, each storage whatever happens with the others."""
-        if len(self._storages) > 1:  # many small ones are compared in one go
-            with suppress(Exception):
-                if self._same(self._read(), self._copy):
-                    return
-        failed: list[Exception] = []
-        start = 0
-        for storage, size in self._storages:
-            try:
-                if storage.nbytes() != size:
-                    storage.resize_(size)
-                kept, now = self._copy[start : start + size], _bytes(storage)
-                if not self._same(now, kept):
-                    now.copy_(kept)
-            except Exception as error:
-                failed.append(error)
-            start += size
-        if failed:
-            raise failed[0]
-
-    def _read(self) -> Tensor:
-        if any(storage.nbytes() != size for storage, size in self._storages):
-            raise ValueError("a storage has another size")
-        parts = [_bytes(storage) for storage, _ in self._storages]
-        return torch.cat(parts) if len(parts) > 1 else parts[0].clone()
-
-    @staticmethod
-    def _same(now: Tensor, kept: Tensor) -> bool:
-        if now.device != kept.device:
-            now = now.to(kept.device)
-        if now.nbytes % 8 == 0 and now.storage_offset() % 8 == 0 and kept.storage_offset() % 8 == 0:
-            now, kept = now.view(torch.int64), kept.view(torch.int64)
-        return torch.equal(now, kept)
-
-
-def _bytes(storage: torch.UntypedStorage) -> Tensor:
-    return torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
-
-
-def _saved_memories(storages: Sequence[torch.UntypedStorage]) -> Iterator[Saved]:
-    """Small storages in one piece for each device, which takes half as long as one by one."""
-    small: dict[torch.device, list[torch.UntypedStorage]] = defaultdict(list)
-    copied = 0
-    for storage in storages:
-        if 0 < storage.nbytes() <= _SMALL:
-            small[storage.device].append(storage)
-        elif storage.nbytes():
-            copied += storage.nbytes()
-            with suppress(Exception):
-                yield SavedMemory([storage], on_host=copied > _COPIED_ON_DEVICE)
-    for together in small.values():
-        yield SavedMemory(together, on_host=False)
 
 
 class SavedSparse:

@@ -108,7 +108,7 @@ def _smoothgrad(scores: Scores, images: Tensor, options: PixelOptions) -> Tensor
 
 def _integrated_gradients(scores: Scores, images: Tensor, options: PixelOptions) -> Attribution:
     found = integrated_gradients(scores, images, options.baseline, steps=options.steps, on_step=options.on_step)
-    if found.gap <= _TOLERATED_GAP:
+    if not found.gap > _TOLERATED_GAP:  # NaN is no gap that more steps would close
         return Attribution(found.values)
     return Attribution(
         found.values,
@@ -118,7 +118,7 @@ def _integrated_gradients(scores: Scores, images: Tensor, options: PixelOptions)
 
 
 PIXEL_METHODS: dict[str, PixelMethod] = {
-    "gradient": OfGradient("gradient of the class score", "absolute", _gradient),
+    "gradient": OfGradient("gradient of the score", "absolute", _gradient),
     "input_x_gradient": OfGradient("input × gradient", "signed", torch.mul),
     "guided": OfRule("guided backpropagation", "panels", "guided"),
     "deconvnet": OfRule("deconvnet", "panels", "deconvnet"),

@@ -4,28 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from lightning_cnnviz.model.disturbance import Spot, all_alike, changed_rows
-from lightning_cnnviz.model.graph import Graph, Node
+from lightning_cnnviz.model.disturbance import changed_rows
+from lightning_cnnviz.model.graph import Graph
 from lightning_cnnviz.model.layer import ONCE, Calls
-
-
-@dataclass
-class Called:
-    """One call of a module.
-
-    Attributes:
-        tensor: what it put out.
-        node: where that comes from in the graph, None if it is in none.
-        disturbed: what it put out when a spot of the first image was changed.
-        dismissed: whether the score was found not to depend on it.
-    """
-
-    tensor: Tensor
-    node: Node | None
-    disturbed: Tensor | None = None
-    dismissed: bool = False
+from lightning_cnnviz.model.placing import Called, Placing
+from lightning_cnnviz.model.turns import UPRIGHT, Turn
 
 
 @dataclass(frozen=True)
@@ -39,83 +22,100 @@ class Verdict:
     unusable: str = ""
 
 
-def calls_of(name: str, calls: list[Called], graph: Graph, samples: int, has_weights: bool) -> Verdict:
+def calls_of(name: str, calls: list[Called], graph: Graph, placing: Placing, has_weights: bool) -> Verdict:
     """Chooses among the calls of a module.
 
     Args:
         name: of the module.
         calls: all of them, in their order.
         graph: of the same forward pass.
-        samples: N.
+        placing: of several views of an image.
         has_weights: whether it or a module inside it has any; one without is called at several places of a network,
             not applied several times.
     """
+    samples = placing.samples
     matter = [False if call.dismissed else graph.matters(call.node) for call in calls]
     matters = True if True in matter else None if None in matter else False
+    if _one_by_one(calls, samples):
+        remark = f"{name} is called for each sample by itself: what it puts out for all is looked at"
+        together = Calls(len(calls), tuple(range(len(calls))), one_by_one=True, remark=remark)
+        return Verdict(tuple(calls[0].tensor.shape[1:]), together, matters)
     used = [index for index, one in enumerate(matter) if one is not False] or list(range(len(calls)))
-    used, remark = _chosen(name, calls, used, samples, has_weights)
-    tensor = calls[used[0]].tensor
-    constant = all(_is_constant(calls[index], graph) for index in used)
+    chosen = _chosen(name, calls, used, placing, has_weights)
+    tensor = calls[chosen.used[0]].tensor
+    constant = all(_is_constant(calls[index], graph) for index in chosen.used)
     rows = tensor.shape[0] if tensor.ndim else 0
     shape = tuple(tensor.shape[1:])
     if rows == samples:
-        return Verdict(shape, Calls(len(calls), tuple(used), remark=remark), matters, constant)
+        return Verdict(shape, chosen, matters, constant)
     if rows == 0 or rows % samples or tensor.ndim != 4 or constant:
         # Windows of the images, side by side in the batch, are no output of one sample.
-        return Verdict((), Calls(len(calls), tuple(used)), matters, constant)
-    parts = rows // samples
-    interleaved, unusable = _order(calls[used[0]], samples, parts)
-    remark = remark or f"{name} puts out {parts} maps for each sample, side by side in its batch: all are looked at"
-    return Verdict(shape, Calls(len(calls), tuple(used), parts, interleaved, remark), matters, constant, unusable)
+        return Verdict((), Calls(len(calls), chosen.used), matters, constant)
+    count = rows // samples
+    parts = placing.of_parts(calls[chosen.used[0]])
+    if isinstance(parts, str):
+        return Verdict(shape, Calls(len(calls), chosen.used, count), matters, constant, parts)
+    remark = f"{name} puts out {count} maps for each sample, side by side in its batch: all are looked at"
+    remark = chosen.remark or remark + _back(parts.turns)
+    folded = Calls(len(calls), chosen.used, count, parts.interleaved, parts.turns, remark=remark)
+    return Verdict(shape, folded, matters, constant)
 
 
-def _chosen(
-    name: str, calls: list[Called], used: list[int], samples: int, has_weights: bool
-) -> tuple[list[int], str | None]:
+def _one_by_one(calls: list[Called], samples: int) -> bool:
+    """Whether each call is for one sample: only the first sample's changes with its image."""
+    if len(calls) != samples or any(call.tensor.shape[:1] != (1,) for call in calls):
+        return False
+    alike = {call.tensor.shape for call in calls}
+    changed = [changed_rows(call.tensor, after) for call in calls for after in call.disturbed[:1]]
+    return len(alike) == 1 and changed == [[0]] + [[]] * (samples - 1)
+
+
+def _chosen(name: str, calls: list[Called], used: list[int], placing: Placing, has_weights: bool) -> Calls:
+    """The calls whose maps can be laid on each other, or one of them."""
+    total = len(calls)
     if len(used) == 1:
-        return used, None
-    times = f"{name} is called {len(calls)} times for one batch"
+        trace = placing.of_calls(calls)[used[0]]
+        turn = UPRIGHT if trace is None else trace.turn(clearly=True)
+        if turn == UPRIGHT:
+            return Calls(total, tuple(used))
+        remark = f"{name} sees turned or mirrored images: what it puts out is turned back"
+        return Calls(total, tuple(used), turns=(turn,), remark=remark)
+    times = f"{name} is called {total} times for one batch"
     if not has_weights:
-        return used[-1:], f"{times}: shown is the last call"
-    shapes = {tuple(calls[index].tensor.shape) for index in used}
-    spots = [_spot(calls[index], samples) for index in used]
-    known = all(spot is not None for spot in spots)
-    if len(shapes) == 1 and known and all_alike([spot for spot in spots if spot is not None]):
-        return used, f"{times}: what later calls put out counts as further channels"
-    hits = [0.0 if spot is None else spot.hit() for spot in spots]
-    first = next(position for position, hit in enumerate(hits) if hit >= 0.9 * max(hits))
-    return [used[first]], f"{times}, on images that do not lie alike: shown is call {used[first] + 1}"
+        return Calls(total, tuple(used[-1:]), remark=f"{times}: shown is the last call")
+    traces = {index: trace for index, trace in enumerate(placing.of_calls(calls)) if trace is not None}
+    turns = {index: traces[index].turn() if index in traces else UPRIGHT for index in used}
+    upright = {index: traces[index].turned(turns[index]) for index in used if index in traces}
+    hits = {index: upright[index].hit() if index in upright else 0.0 for index in used}
+    first = next(index for index in used if hits[index] >= 0.9 * max(hits.values()))
+    shape = calls[first].tensor.shape
+    fitting = [
+        index
+        for index in used
+        if index == first
+        or (index in upright and calls[index].tensor.shape == shape and upright[index].alike(upright[first]))
+    ]
+    turned = tuple(turns[index] for index in fitting)
+    if len(fitting) == len(used):
+        remark = f"{times}: what later calls put out counts as further channels"
+    else:
+        sizes = {calls[index].tensor.shape[1:] for index in used}
+        why = "on images that do not lie alike" if len(sizes) == 1 else "and puts out maps of several sizes"
+        remark = f"{times}, {why}: shown {_calls(fitting)}"
+    return Calls(total, tuple(fitting), turns=turned, remark=remark + _back(turned))
 
 
-def _spot(call: Called, samples: int) -> Spot | None:
-    """Where the output for the first sample changed, None if that cannot be told."""
-    if call.disturbed is None or call.disturbed.shape != call.tensor.shape or call.tensor.shape[:1] != (samples,):
-        return None
-    before, after = call.tensor[0], call.disturbed[0]
-    if before.ndim == 2:  # tokens
-        before, after = before.T[..., None], after.T[..., None]
-    return Spot.of(before, after) if before.ndim == 3 else None
+def _calls(indices: list[int]) -> str:
+    numbers = [str(index + 1) for index in indices]
+    return f"is call {numbers[0]}" if len(numbers) == 1 else f"are calls {', '.join(numbers[:-1])} and {numbers[-1]}"
 
 
 def _is_constant(call: Called, graph: Graph) -> bool:
     depends = graph.depends_on_images(call.node)
-    if depends is not True and call.disturbed is not None:  # a detached part hides what lies behind it from the graph
-        return changed_rows(call.tensor, call.disturbed) == []
+    if depends is not True and call.disturbed:  # a detached part hides what lies behind it from the graph
+        return all(changed_rows(call.tensor, after) == [] for after in call.disturbed)
     return depends is False
 
 
-def _order(call: Called, samples: int, parts: int) -> tuple[bool, str]:
-    """Whether the first parts of all samples come first, and why the parts cannot be drawn, if they cannot."""
-    puts = f"puts out {parts} maps for each sample, side by side in its batch"
-    rows = None if call.disturbed is None else changed_rows(call.tensor, call.disturbed)
-    together, interleaved = set(range(parts)), set(range(0, parts * samples, samples))
-    if not rows or call.disturbed is None:
-        return False, f"{puts}, in an order that cannot be told"
-    if set(rows) <= together & interleaved:
-        return False, f"{puts}, of parts that do not lie alike, such as patches or crops"
-    if not (set(rows) <= together or set(rows) <= interleaved):
-        return False, f"{puts}, in an order that cannot be told"
-    first = sorted(together if set(rows) <= together else interleaved)
-    spots = [Spot.of(call.tensor[row], call.disturbed[row]) for row in first]
-    unusable = "" if all_alike(spots) else f"{puts}, of parts that do not lie alike, such as patches or crops"
-    return set(rows) <= interleaved, unusable
+def _back(turns: tuple[Turn, ...]) -> str:
+    return "; maps of turned or mirrored images are turned back" if any(turn != UPRIGHT for turn in turns) else ""

@@ -91,10 +91,10 @@ class HeadFinder:
         head = self._last(lambda average: _ending(average, scores) is not None, after, None)
         return None if head is None else self._with_entering(head)
 
-    def outputs(self, scores: Tensor) -> Ending:
-        """What became of the last linear layer's output on its way to these class scores (N, classes)."""
+    def outputs(self, scores: Tensor) -> Ending | None:
+        """What became of a linear layer's output on its way to these class scores (N, classes); None if more did."""
         endings = (_ending(classified.logits, scores) for classified in reversed(self._classified.values()))
-        return next((ending for ending in endings if ending is not None), "logits")
+        return next((ending for ending in endings if ending is not None), None)
 
     def _weighed_by(self, classifier: str, classified: _Classified) -> Head | None:
         module: Any = self._modules[classifier]

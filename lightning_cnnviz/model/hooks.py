@@ -36,16 +36,32 @@ class Recorder:
 
 
 @contextmanager
-def hooked(modules: Mapping[str, nn.Module], on_output: Callable[[str, Any], Any]) -> Iterator[None]:
-    """Calls ``on_output`` with each module's name and output; what it returns, if anything, replaces the output."""
+def hooked(
+    modules: Mapping[str, nn.Module],
+    on_output: Callable[[str, Any], Any],
+    on_input: Callable[[str, Any], None] | None = None,
+) -> Iterator[None]:
+    """Calls ``on_output`` with each module's name and output; what it returns, if anything, replaces the output.
+
+    Args:
+        modules: what is watched, by name.
+        on_output: called when a module has finished.
+        on_input: called with each module's name and arguments before it begins.
+    """
 
     def hook(name: str) -> Callable[..., Any]:
         return lambda module, inputs, output: on_output(name, output)
+
+    def before(name: str, told: Callable[[str, Any], None]) -> Callable[..., Any]:
+        return lambda module, positional, named: told(name, (*positional, *named.values()))
 
     with ExitStack() as handles:
         for name, module in modules.items():
             if not isinstance(module, torch.jit.ScriptModule):  # takes no hooks
                 handles.callback(module.register_forward_hook(hook(name)).remove)
+                if on_input is not None:
+                    told = before(name, on_input)
+                    handles.callback(module.register_forward_pre_hook(told, with_kwargs=True).remove)
         yield
 
 

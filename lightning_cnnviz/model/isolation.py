@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from lightning_cnnviz.guard.large_memory import LargeMemory
 from lightning_cnnviz.guard.process_state import process_state_preserved, seed
 from lightning_cnnviz.guard.reachable import Reachable, reachable
 from lightning_cnnviz.guard.restoring import Saved, restored
@@ -54,7 +55,7 @@ def isolated(model: nn.Module) -> Iterator[None]:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(_scripted_modules_in_evaluation_mode(model))
         found = reachable(model)
-        saved = [*saved_tensors(found), *saved_objects(found)]
+        saved = [*saved_objects(found), *saved_tensors(model, found)]
         stack.enter_context(restored(lambda: saved, lambda: _prepare(model, found, saved)))
         yield
 
@@ -105,6 +106,9 @@ def _prepare(model: nn.Module, found: Reachable, saved: Sequence[Saved]) -> None
         if isinstance(entry, SavedTensor):
             entry.set_aside()
     _replace_inference_tensors(model)
+    for entry in saved:
+        if isinstance(entry, LargeMemory):
+            entry.watch()
 
 
 def _silence(module: nn.Module) -> None:

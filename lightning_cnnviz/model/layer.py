@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_cnnviz.model.tokens import TokenGrid
+from lightning_cnnviz.model.turns import UPRIGHT, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,9 @@ class Calls:
         parts: how many images the model makes of each sample and takes side by side as a batch.
         interleaved: whether the first parts of all samples come first, then all second ones; else those of a sample
             are together.
+        turns: what brings the maps of each part, or of each call that is looked at, back onto the image; () if nothing
+            is turned.
+        one_by_one: whether each call is for one sample.
         remark: what the reader should know.
     """
 
@@ -28,6 +32,8 @@ class Calls:
     used: tuple[int, ...] = (0,)
     parts: int = 1
     interleaved: bool = False
+    turns: tuple[Turn, ...] = ()
+    one_by_one: bool = False
     remark: str | None = None
 
 
@@ -54,6 +60,7 @@ class Layer:
         constant: whether it is the same for all images.
         unusable: why it cannot be drawn as maps, if there is a reason that its shape does not show.
         is_output: whether nothing with weights comes after it: its channels are the scores of places.
+        started: how many modules had begun before it did.
     """
 
     name: str
@@ -71,6 +78,7 @@ class Layer:
     constant: bool = False
     unusable: str = ""
     is_output: bool = False
+    started: int = 0
 
     @property
     def spatial(self) -> tuple[int, int] | None:
@@ -81,7 +89,8 @@ class Layer:
             return self.grid.height, self.grid.width
         if self.channels_last or len(self.shape) != 3 or self.shape[1] * self.shape[2] <= 1:
             return None
-        return self.shape[1], self.shape[2]
+        _, height, width = self.shape
+        return (width, height) if any(turn.quarters % 2 for turn in self.calls.turns) else (height, width)
 
     @property
     def channels(self) -> int:
@@ -96,18 +105,23 @@ class Layer:
         """
         if isinstance(outputs, Tensor):
             outputs = [outputs]
-        used = [outputs[index] for index in self.calls.used if index < len(outputs)] or [outputs[-1]]
-        maps = [self._unfolded(output if self.grid is None else self.grid.as_maps(output)) for output in used]
-        return maps[0] if len(maps) == 1 else torch.cat(maps, dim=1)
+        calls = self.calls
+        if calls.one_by_one:
+            outputs = [torch.cat(tuple(outputs))]
+        used = [outputs[index] for index in calls.used if index < len(outputs)] or [outputs[-1]]
+        maps = [output if self.grid is None else self.grid.as_maps(output) for output in used]
+        if calls.parts > 1:
+            maps = [part for folded in maps for part in self._parts(folded)]
+        turns = calls.turns or (UPRIGHT,)
+        laid = [turns[number % len(turns)].undone(part) for number, part in enumerate(maps)]
+        return laid[0] if len(laid) == 1 else torch.cat(laid, dim=1)
 
-    def _unfolded(self, maps: Tensor) -> Tensor:
+    def _parts(self, maps: Tensor) -> list[Tensor]:
+        """Maps (N, K, h, w) of each part of the samples."""
         parts = self.calls.parts
-        if parts == 1:
-            return maps
-        samples, places = len(maps) // parts, maps.shape[1:]
         if self.calls.interleaved:
-            return maps.reshape(parts, samples, *places).transpose(0, 1).flatten(1, 2)
-        return maps.reshape(samples, parts, *places).flatten(1, 2)
+            return list(maps.split(len(maps) // parts))
+        return [maps[part::parts] for part in range(parts)]
 
 
 @dataclass(frozen=True, slots=True)

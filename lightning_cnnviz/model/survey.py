@@ -1,34 +1,58 @@
-"""The layers of a model, found by watching two forward passes that differ in one spot of one image."""
+"""The layers of a model, found by watching forward passes that differ in one edge of one image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lightning_cnnviz.model.calls import Called, calls_of
-from lightning_cnnviz.model.disturbance import changed_rows
+from lightning_cnnviz.model.calls import calls_of
+from lightning_cnnviz.model.disturbance import strays
 from lightning_cnnviz.model.graph import Graph, node_of
 from lightning_cnnviz.model.heads import HeadFinder
-from lightning_cnnviz.model.hooks import image_like, tensors_in
+from lightning_cnnviz.model.hooks import hooked, image_like, tensors_in
 from lightning_cnnviz.model.layer import Layer
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers import ATTENTION, Layout
 from lightning_cnnviz.model.names import is_convolution, kernel_of, written_out
+from lightning_cnnviz.model.placing import Called, Placing
 from lightning_cnnviz.model.readings import Ending, Reading
 from lightning_cnnviz.model.tokens import find_grid, has_channels_last
-
-_ATTENTION = ("attention", "attn")
 
 
 @dataclass
 class _Watched:
-    """What a module put out, call by call."""
+    """What a module put out, call by call, and when it began for the first time."""
 
     calls: list[Called]
+    began: int
     repeats_child: bool = False
+
+
+class _Taking:
+    """What modules are called with in one pass, by name, in the order in which they begin."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, list[Tensor | None]] = {}
+        self._began: dict[str, int] = {}
+
+    def record(self, name: str, arguments: Any) -> None:
+        """Notes what a call begins with."""
+        tensor = image_like(arguments)
+        self._began.setdefault(name, len(self._began))
+        self._taken.setdefault(name, []).append(None if tensor is None else tensor.detach())
+
+    def began(self, name: str) -> int:
+        """How many modules had begun before this one did."""
+        return self._began.get(name, len(self._began))
+
+    def of_call(self, name: str, number: int) -> Tensor | None:
+        """What a call began with; None if that is no tensor."""
+        taken = self._taken.get(name, [])
+        return taken[number] if number < len(taken) else None
 
 
 class Survey:
@@ -45,6 +69,7 @@ class Survey:
         self._watched: dict[str, _Watched] = {}
         self._unusable: dict[str, str] = {}
         self._channels_last: set[tuple[int, ...]] = set()
+        self._taking = _Taking()
         self._previous: tuple[str, Tensor] | None = None
         self._heads = HeadFinder(modules)
 
@@ -63,22 +88,41 @@ class Survey:
         shape = tuple(tensor.shape[1:])
         if tensor.shape[:1] == self._images.shape[:1] and has_channels_last(self._modules[name], shape):
             self._channels_last.add(shape)
-        watched = self._watched.pop(name, _Watched([]))
-        watched.calls.append(Called(tensor, node_of(tensor)))
+        watched = self._watched.pop(name, None) or _Watched([], self._taking.began(name))
+        taken = self._taking.of_call(name, len(watched.calls))
+        watched.calls.append(Called(tensor, node_of(tensor), taken))
         watched.repeats_child = repeats
         self._watched[name] = watched
 
-    def record_disturbed(self) -> Callable[[str, Any], None]:
-        """Returns what notes the same calls in a second pass, with one spot of one image changed."""
+    def record_input(self, name: str, arguments: Any) -> None:
+        """Notes what a call of a module begins with."""
+        self._taking.record(name, arguments)
+
+    def disturbed(self) -> AbstractContextManager[None]:
+        """Notes the same calls in a further pass, with one edge of one image changed."""
         counts: dict[str, int] = {}
+        taking = _Taking()
 
         def record(name: str, output: Any) -> None:
             tensor, number = image_like(output), counts.get(name, 0)
             counts[name] = number + 1
             if tensor is not None and name in self._watched and number < len(self._watched[name].calls):
-                self._watched[name].calls[number].disturbed = tensor.detach()
+                call = self._watched[name].calls[number]
+                call.disturbed.append(tensor.detach())
+                call.taken_disturbed.append(taking.of_call(name, number))
 
-        return record
+        return hooked(self._modules, record, taking.record)
+
+    def needs_another_edge(self) -> bool:
+        """Whether one edge of the images does not tell how the maps lie on them."""
+        samples = len(self._images)
+        for watched in self._watched.values():
+            call = watched.calls[0]
+            rows = call.tensor.shape[0] if call.tensor.ndim == 4 else samples
+            if len(watched.calls) > 1 or (rows > samples and rows % samples == 0):
+                return True
+        first = min(self._watched.values(), key=lambda watched: watched.began, default=None)
+        return first is not None and strays(first.calls[0].taken, first.calls[0].taken_disturbed)
 
     @property
     def last_logits(self) -> Tensor | None:
@@ -90,14 +134,14 @@ class Survey:
         rows = scores[:, None] if scores.ndim == 1 else scores
         return self._heads.outputs(rows.detach()) if rows.ndim == 2 else None
 
-    def layout(self, model: nn.Module, reading: Reading, output: Tensor | None, disturbed: Tensor | None) -> Layout:
+    def layout(self, model: nn.Module, reading: Reading, output: Tensor | None, coupled: bool) -> Layout:
         """What was noted.
 
         Args:
             model: it.
             reading: how the output is read.
             output: the tensor explained.
-            disturbed: the same of the second pass.
+            coupled: whether it depends on the other samples beside one.
         """
         nodes = [call.node for watched in self._watched.values() for call in watched.calls if call.node is not None]
         graph = Graph(output, self._images, nodes)
@@ -108,8 +152,9 @@ class Survey:
         if output is not None and reading.classes:
             scores = output.flatten(2).mean(2) if reading.meaning == "masks" else output
             single = Reading("classes", reading.ending, single=reading.single)
-            head = self._heads.find(single.scores(scores.detach()), {x.name for x in layers if x.matters is False})
-        rows = None if output is None or disturbed is None else changed_rows(output, disturbed)
+            maps_matter = any(layer.matters and layer.spatial for layer in layers)  # else all are detached
+            ignored = {layer.name for layer in layers if layer.matters is False and maps_matter}
+            head = self._heads.find(single.scores(scores.detach()), ignored)
         return Layout(
             self._counted(layers),
             reading,
@@ -118,7 +163,7 @@ class Survey:
             parameters=_count(parameters),
             trainable=_count(parameters, trainable=True),
             head=head,
-            coupled=any(row > 0 for row in rows or ()),
+            coupled=coupled,
             written_out=written_out(model),
         )
 
@@ -141,12 +186,13 @@ class Survey:
                 call.dismissed = True
 
     def _judged(self, graph: Graph) -> tuple[Layer, ...]:
-        samples = len(self._images)
+        weighted = {name for name in self._watched if any(True for _ in self._modules[name].parameters())}
+        begun = sorted((self._watched[name] for name in weighted), key=lambda watched: watched.began)
+        placing = Placing([watched.calls for watched in begun], len(self._images))
         layers = []
         for name, watched in self._watched.items():
             module, last = self._modules[name], watched.calls[-1]
-            has_weights = any(True for _ in module.parameters())
-            verdict = calls_of(name, watched.calls, graph, samples, has_weights)
+            verdict = calls_of(name, watched.calls, graph, placing, name in weighted)
             kernel = kernel_of(module) if is_convolution(module) else None
             is_conv = kernel is not None and last.tensor.ndim == 4 and last.tensor.shape[1] in kernel.shape[:2]
             layers.append(
@@ -160,6 +206,7 @@ class Survey:
                     matters=verdict.matters,
                     constant=verdict.constant,
                     unusable=verdict.unusable,
+                    started=watched.began,
                 )
             )
         return tuple(layers)
@@ -203,7 +250,7 @@ class Survey:
         return tuple(replace(layer, matters=False) if hidden.get(layer.name) else layer for layer in layers)
 
     def _before_last_attention(self, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-        attentions = [layer.name for layer in layers if any(word in layer.kind.lower() for word in _ATTENTION)]
+        attentions = [layer.name for layer in layers if any(word in layer.kind.lower() for word in ATTENTION)]
         if not attentions:
             return layers
         names = [layer.name for layer in layers]

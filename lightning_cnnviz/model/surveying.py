@@ -10,23 +10,27 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.guard.process_state import seed
-from lightning_cnnviz.model.disturbance import disturbed
+from lightning_cnnviz.model.disturbance import EDGES, changed_rows, disturbed
 from lightning_cnnviz.model.entry import refused
 from lightning_cnnviz.model.hooks import hooked, image_like, replaced
 from lightning_cnnviz.model.isolation import placement
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import named_layers
-from lightning_cnnviz.model.outputs import Hints, at, select_output
+from lightning_cnnviz.model.outputs import Hints, at, select_output, with_channel
 from lightning_cnnviz.model.readings import OutputKind, Reading
 from lightning_cnnviz.model.recognition import Known, read
 from lightning_cnnviz.model.survey import Survey
-from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.samples import FixedSamples, Truth
 
 _SAMPLES = 3  # the same number as parts of a sample or channels is rare, and a BatchNorm refuses a single value
 _SEED = 0
 _COUPLED = (
     "the samples of a batch influence each other in this model, as normalisation without running statistics does: "
     "every gradient is that of the sample's own score, in the company of these samples"
+)
+_COMPARED = (
+    "the output compares the samples of a batch with each other: it has as many columns as there are samples, and no "
+    "score of one class; output_key names another part of the output"
 )
 _NO_OUTPUT = "there is no score to explain: "
 
@@ -64,13 +68,13 @@ def survey(
     remarks = [first.remark]
     try:
         selected = select_output(first.output, key, hints)
-        output = selected.tensor
+        output = with_channel(selected.tensor, tuple(first.images.shape[1:]))
         known = Known(
             len(first.images),
             tuple(first.images.shape[1:]),
             kind,
             first.watch.ending(output),
-            None if samples.truth is None else samples.truth.kind,
+            _kind_of_truth(samples.truth, output),
             None if samples.truth is None else samples.truth.highest,
             samples.class_names,
         )
@@ -81,10 +85,12 @@ def survey(
             raise
         output, reading = None, Reading("nothing", reason=str(error))
     explained = None if reading.meaning == "nothing" else output
-    changed = _second_output(modules, first, reading)
+    coupled = _is_coupled(first, explained, reading)
+    if coupled and _compares_samples(first, reading):
+        explained, reading = None, Reading("nothing", path=reading.path, reason=_COMPARED)
     if explained is not None:
         _dismiss_undecided(modules, first, explained, reading)
-    layout = first.watch.layout(model, reading, explained, changed)
+    layout = first.watch.layout(model, reading, explained, coupled)
     remarks += [_COUPLED if layout.coupled else None]
     if reading.meaning == "nothing":
         remarks.append(_NO_OUTPUT + reading.reason)
@@ -110,7 +116,7 @@ def _call(
             watch = Survey(modules, images)
             seed(_SEED)
             try:
-                with hooked(modules, watch.record), torch.set_grad_enabled(with_gradients):
+                with hooked(modules, watch.record, watch.record_input), torch.set_grad_enabled(with_gradients):
                     output = entry(images.clone())
             except Exception as error:
                 failure, what_failed = failure or error, what_failed or refused(model, images, error)
@@ -128,19 +134,48 @@ def _hints(first: _FirstCall, samples: FixedSamples) -> Hints:
         tuple(first.images.shape[1:]),
         None if samples.class_names is None else len(samples.class_names),
         0 if samples.labels is None else int(samples.labels.max()) + 1,
+        None if samples.truth is None else samples.truth.kind,
         first.watch.last_logits,
     )
 
 
-def _second_output(modules: Mapping[str, nn.Module], first: _FirstCall, reading: Reading) -> Tensor | None:
+def _is_coupled(first: _FirstCall, explained: Tensor | None, reading: Reading) -> bool:
+    """Notes what changes with the edges of one image. Whether the scores of other images are among it."""
+    rows: set[int] = set()
+    for number, edge in enumerate(EDGES):
+        if number and not first.watch.needs_another_edge():
+            break
+        seed(_SEED)
+        try:
+            with first.watch.disturbed(), torch.no_grad():
+                output = at(first.entry(disturbed(first.images, edge)), reading.path)
+        except Exception:
+            break  # whatever it is, the first pass went well
+        if explained is not None and isinstance(output, Tensor) and output.numel() == explained.numel():
+            rows.update(changed_rows(explained, output.reshape(explained.shape)) or ())
+    return any(row > 0 for row in rows)
+
+
+def _kind_of_truth(truth: Truth | None, output: Tensor) -> str | None:
+    """What the data say of each image, see :attr:`Known.truth`."""
+    if truth is None or truth.kind != "pictures" or not isinstance(truth.values, Tensor):
+        return None if truth is None else truth.kind
+    several = output.ndim == 4 and output.shape[1] == truth.values.shape[1] > 1
+    binary = bool(((truth.values == 0) | (truth.values == 1)).all())
+    return "label_masks" if several and binary else truth.kind
+
+
+def _compares_samples(first: _FirstCall, reading: Reading) -> bool:
+    """Whether the output has one column for each sample of the batch."""
+    if reading.meaning not in ("classes", "labels", "embedding") or reading.width != len(first.images):
+        return False
     seed(_SEED)
     try:
-        with hooked(modules, first.watch.record_disturbed()), torch.no_grad():
-            output = first.entry(disturbed(first.images))
+        with torch.no_grad():
+            output = at(first.entry(first.images[:-1].detach().clone()), reading.path)
     except Exception:
-        return None  # whatever it is, the first pass went well
-    found = at(output, reading.path)
-    return found if isinstance(found, Tensor) else None
+        return False  # it takes no such batch
+    return isinstance(output, Tensor) and output.shape == (reading.width - 1, reading.width - 1)
 
 
 def _dismiss_undecided(

@@ -6,7 +6,10 @@ import io
 
 from lightning_cnnviz.output.artifacts import Artifact, Note, Picture, Scalar
 from lightning_cnnviz.output.encoding import encode, file_extension
+from lightning_cnnviz.output.names import shortened
 from lightning_cnnviz.output.sink import ClientSink
+
+_LONGEST_METRIC = 100  # Comet cuts longer ones, to the same name where they begin alike
 
 
 class CometSink(ClientSink):
@@ -24,6 +27,6 @@ class CometSink(ClientSink):
                 extension = file_extension(content)
                 self.client.log_image(io.BytesIO(content), name=artifact.tag, image_format=extension, step=step)
             case Scalar():
-                self.client.log_metric(artifact.tag, artifact.value, step=step)
+                self.client.log_metric(shortened(artifact.tag, _LONGEST_METRIC), artifact.value, step=step)
             case Note():
                 self.client.log_text(artifact.text, step=step, metadata={"tag": artifact.tag})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,22 +12,24 @@ import numpy as np
 
 from lightning_cnnviz.arguments import instance
 from lightning_cnnviz.output.artifacts import Array, Artifact, Look, Note, Picture, Scalar
-from lightning_cnnviz.output.disk import check_room, write_whole
+from lightning_cnnviz.output.disk import check_room, is_remote, write_whole
 from lightning_cnnviz.output.encoding import encode, file_extension
 from lightning_cnnviz.output.gallery import Gallery
 from lightning_cnnviz.output.look_record import encoded
+from lightning_cnnviz.output.names import escape, with_short_parts
 from lightning_cnnviz.output.record_files import write_record
 from lightning_cnnviz.output.run_report import ReportFile
 from lightning_cnnviz.output.sink import Sink
 
-_NOT_IN_FILE_NAMES = re.compile(r'[<>:"\\|?*\x00-\x1f]')
+_NOT_IN_FILE_NAMES = r'[<>:"\\|?*\x00-\x1f]'
 
 
 class FileSink(Sink):
     """Writes files into a directory.
 
     A picture goes to ``<tag>_<step>.png`` and a note to ``<tag>_<step>.md``, the parts of the tag as folders and the
-    step with six digits: ``grad_cam/layer4_000120.png``. Scalars go to ``scalars.csv`` with the columns tag, step,
+    step with six digits: ``grad_cam/layer4_000120.png``. What file names do not take is written as its code, ``_x3a_``
+    for a colon. Scalars go to ``scalars.csv`` with the columns tag, step,
     value. ``index.html`` shows the pictures, with a slider for the step. What they are drawn from goes to the folder
     ``record``, and ``report.html`` shows all of that as one page. Existing files of the same name are replaced,
     ``scalars.csv`` is continued. A subclass whose ``takes`` has ``Array`` in it also writes the values behind the
@@ -36,12 +37,21 @@ class FileSink(Sink):
 
     Args:
         directory: made when the first artifact is written.
+
+    Raises:
+        TypeError: ``directory`` is no path.
+        ValueError: it is no directory on a disk, such as ``s3://bucket/run``.
     """
 
     takes = (Picture, Scalar, Note, Look)
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         instance("directory", directory, (str, os.PathLike), "a path")
+        if is_remote(directory):
+            raise ValueError(
+                f"directory must lie on a disk, got {os.fspath(directory)!r}; "
+                "TensorBoardLogger writes to object storage, too"
+            )
         self.directory = Path(directory)
         self._report = ReportFile(self.directory)
         self._gallery = Gallery(self.directory)
@@ -112,9 +122,7 @@ def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
 
 def file_path(directory: Path, tag: str, ending: str) -> Path:
     """The file below the directory that a tag stands for, with the parts of the tag as folders."""
-    # A part such as ".." or the empty one before a leading slash would lead out of the directory.
-    parts = [part if part.strip(".") else "_" for part in _NOT_IN_FILE_NAMES.sub("_", tag).split("/")]
-    return directory.joinpath(*parts[:-1], parts[-1] + ending)
+    return directory / f"{with_short_parts(escape(tag, _NOT_IN_FILE_NAMES))}{ending}"
 
 
 def _npy(array: Array) -> bytes:

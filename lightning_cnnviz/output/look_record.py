@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import chain
+from contextlib import suppress
 from threading import Lock
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from lightning_cnnviz.output.artifacts import DrawingError, Look, Note, Picture, SampleSet, Scalar, Seen
-from lightning_cnnviz.output.record import EncodedLook, Group, Maps, Record, encode_look
+from lightning_cnnviz.output.encoding import encode
+from lightning_cnnviz.output.record import EncodedLook, Finished, Group, Maps, Record, encode_look
+from lightning_cnnviz.output.record_maps import maps_of_sheet, maps_of_tiles
 from lightning_cnnviz.output.record_setup import Legend, Setup
-from lightning_cnnviz.render import columns as drawn
-from lightning_cnnviz.render.figures import Sheet, Tiles
-
-_OF_PICTURES = (0.0, 255.0)
+from lightning_cnnviz.render.figures import BarSheet, Sheet, Tiles
 
 
 def encoded(look: Look, step: int) -> EncodedLook:
@@ -62,6 +58,7 @@ def _record_of(look: Look) -> Record:
     scalars: dict[str, float] = {}
     notes: dict[str, str] = {}
     descriptions: dict[str, str] = {}
+    pictures: list[Finished] = []
     for seen in look.seen:
         number = len(groups)
         groups.append(_group(seen))
@@ -71,16 +68,33 @@ def _record_of(look: Look) -> Record:
                 scalars[artifact.tag] = artifact.value
             elif isinstance(artifact, Note):
                 notes[artifact.tag] = artifact.text
-            elif isinstance(artifact, Picture) and isinstance(artifact.figure, Tiles):
-                maps += _tiles(artifact.figure, {"tag": artifact.tag, "view": view, "title": artifact.figure.title})
-            elif isinstance(artifact, Picture) and isinstance(artifact.figure, Sheet):
-                group, rows = number, _rows(artifact.figure, seen)
-                if rows is None:
-                    group = len(groups)
-                    groups.append(_of_its_own(artifact, artifact.figure))
-                maps += _sheet(artifact.figure, artifact.tag, {"view": view, "group": group}, rows)
+            elif isinstance(artifact, Picture):
+                found, own = _maps(artifact, view, seen, number, len(groups))
+                maps += found
+                groups += own
+                if not found and not _is_shown_otherwise(artifact):
+                    with suppress(DrawingError):  # who asks for the picture itself says so
+                        pictures.append(Finished(artifact.tag, encode(artifact.image, artifact.format), view))
     legend = Legend(descriptions, sorted({one.colormap for one in maps}))
-    return Record(look.time, look.epoch, groups, legend, maps, scalars, notes)
+    return Record(look.time, look.epoch, groups, legend, maps, scalars, notes, pictures)
+
+
+def _maps(picture: Picture, view: str, seen: Seen, group: int, next_group: int) -> tuple[list[Maps], list[Group]]:
+    """The maps that a picture shows, and the group that they are about where it is none of the samples."""
+    figure = picture.figure
+    if isinstance(figure, Tiles):
+        return list(maps_of_tiles(figure, {"tag": picture.tag, "view": view, "title": figure.title})), []
+    if not isinstance(figure, Sheet):
+        return [], []
+    rows = _rows(figure, seen)
+    common = {"view": view, "group": next_group if rows is None else group}
+    found = list(maps_of_sheet(figure, picture.tag, common, rows))
+    return found, [_of_its_own(picture, figure)] if rows is None and found else []
+
+
+def _is_shown_otherwise(picture: Picture) -> bool:
+    """Answers stand below the samples, and what a timeline shows is what the page makes of all looks."""
+    return isinstance(picture.figure, BarSheet) or "timeline" in picture.tag.split("/")
 
 
 _setups: WeakKeyDictionary[SampleSet, Setup] = WeakKeyDictionary()
@@ -117,86 +131,3 @@ def _of_its_own(picture: Picture, figure: Sheet) -> Group:
     boxes = [row.box for row in figure.rows] if any(row.box for row in figure.rows) else None
     setup = Setup([row.picture for row in figure.rows], boxes=boxes, picture_format=picture.format)
     return Group(setup, captions=captions, name=picture.tag, is_own=True, heading=figure.first)
-
-
-def _sheet(figure: Sheet, tag: str, common: Mapping[str, Any], rows: list[int] | None) -> Iterator[Maps]:
-    # What shows the first samples is the same as ever; chosen ones stand for themselves, in the order of the sheet.
-    chosen = None if rows is None or rows == list(range(len(rows))) else rows
-    columns = _together(figure.columns)
-    for number, column in enumerate(columns):
-        name = tag if number == 0 else f"{tag} ({' '.join(column.column_headings) or number})"
-        is_named = len(figure.columns) > 1 or rows is None
-        yield from _column(column, {**common, "tag": name, "title": figure.title, "rows": chosen}, is_named)
-
-
-def _together(columns: Sequence[drawn.Column]) -> Sequence[drawn.Column]:
-    """Columns of maps that look alike as one, so that before and after stand beside each other."""
-    if not all(isinstance(column, drawn.Maps) for column in columns):
-        return columns
-    maps = [column for column in columns if isinstance(column, drawn.Maps)]
-    if len({(one.values.shape[2:], one.kind, one.colormap, one.laying, one.limits, one.scale) for one in maps}) != 1:
-        return columns
-    values = np.concatenate([column.values for column in maps], axis=1)
-    headings = tuple(heading for column in maps for heading in column.headings)
-    labels: tuple[tuple[str, ...], ...] = ()
-    if all(column.labels for column in maps):
-        labels = tuple(tuple(chain.from_iterable(row)) for row in zip(*(one.labels for one in maps), strict=True))
-    return [replace(maps[0], values=values, headings=headings, labels=labels)]
-
-
-def _column(column: drawn.Column, common: Mapping[str, Any], is_named: bool) -> Iterator[Maps]:
-    if isinstance(column, drawn.Maps):
-        yield Maps(
-            values=column.values,
-            limits=column.limits,
-            labels=column.labels,
-            columns=column.headings if is_named or len(column.headings) > 1 else ("",),
-            colormap=column.colormap,
-            symmetric=column.kind == "signed",
-            smooth=column.smooth,
-            over=column.laying != "alone",
-            shared=column.scale == "shared",
-            grey=column.grey,
-            **common,
-        )
-    elif isinstance(column, drawn.SignedImages) and column.part == "both":
-        yield Maps(
-            values=column.values,
-            limits=column.limits,
-            columns=(column.heading if is_named else "",),
-            colormap="gray",
-            symmetric=True,
-            planes=column.values.shape[1],
-            shared=column.scale == "shared",
-            **common,
-        )
-    elif isinstance(column, drawn.Images) and len({picture.shape for picture in column.pictures}) == 1:
-        values = np.stack(column.pictures).transpose(0, 3, 1, 2).astype(np.float32)
-        heading = column.heading if is_named else ""
-        yield Maps(values=values, columns=(heading,), limits=_OF_PICTURES, planes=3, smooth=column.smooth, **common)
-
-
-def _tiles(figure: Tiles, common: Mapping[str, Any]) -> Iterator[Maps]:
-    cells = figure.cells
-    if isinstance(cells, drawn.Images):
-        pictures = cells.pictures
-        values = np.stack(pictures).transpose(0, 3, 1, 2).astype(np.float32)
-        values = values.reshape(1, -1, *values.shape[2:])
-        labels = figure.labels or tuple(map(str, range(len(pictures))))
-        yield Maps(
-            values=values, columns=labels, group=None, limits=_OF_PICTURES, planes=3, smooth=figure.smooth, **common
-        )
-        return
-    planes = cells.values.shape[1] if isinstance(cells, drawn.SignedImages) else 1
-    values = cells.values.reshape(1, -1, *cells.values.shape[2:])
-    yield Maps(
-        values=values,
-        columns=figure.labels or tuple(map(str, range(values.shape[1] // planes))),
-        group=None,
-        colormap=cells.colormap if isinstance(cells, drawn.Maps) else "gray",
-        symmetric=isinstance(cells, drawn.SignedImages) or cells.kind == "signed",
-        planes=planes,
-        shared=cells.scale == "shared",
-        limits=cells.limits,
-        **common,
-    )

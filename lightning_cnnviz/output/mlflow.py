@@ -11,11 +11,12 @@ from typing import Any
 
 from lightning_cnnviz.output.artifacts import RGB, Artifact, Look, Note, Picture, Scalar
 from lightning_cnnviz.output.encoding import encode, file_extension
-from lightning_cnnviz.output.names import escape
+from lightning_cnnviz.output.names import escape, shortened
 from lightning_cnnviz.output.run_report import REPORT, RunReport
 from lightning_cnnviz.output.sink import ClientSink
 
 _FORBIDDEN = r"[^a-zA-Z0-9_\-./ ]"
+_LONGEST_KEY = 150  # of the 255 bytes of a file name, with all that MLflow puts behind it
 _THUMBNAIL_SIDE = 256
 _MARKS_LOGGED_IMAGES = "mlflow.loggedImages"
 
@@ -24,7 +25,7 @@ class MLFlowSink(ClientSink):
     """Writes pictures where MLflow's image grid finds them, numbers as metrics, notes as text artifacts.
 
     Pictures are laid out as ``MlflowClient.log_image`` does it, but stored as they are and a whole look at once. What
-    MLflow forbids in a key is written as ``_x3a_``, the code of the character. At the end of the run the page CNN Viz
+    MLflow forbids in a key is written as its code, ``_x3a_`` for a colon. At the end of the run the page CNN Viz
     becomes the artifact ``report.html``.
 
     Args:
@@ -47,7 +48,7 @@ class MLFlowSink(ClientSink):
         if isinstance(artifact, Look):
             self._report.add(artifact, step)
             return
-        key, now = escape(artifact.tag, _FORBIDDEN), round(time.time() * 1000)
+        key, now = shortened(escape(artifact.tag, _FORBIDDEN), _LONGEST_KEY), round(time.time() * 1000)
         match artifact:
             case Picture():
                 name = f"images/{key.replace('/', '~')}+step+{step}+timestamp+{now}+{uuid.uuid4()}"

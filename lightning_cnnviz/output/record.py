@@ -38,6 +38,7 @@ class Maps:
         limits: the values of the lowest and the highest color; None: found in the maps.
         rows: the samples shown, in this order, where they are not the first S.
         labels: for each of the S rows a text for each map; empty where there are none.
+        classes: index, name and color of each class where values are classes of places, NaN where there is none.
     """
 
     tag: str
@@ -56,6 +57,22 @@ class Maps:
     limits: tuple[float, float] | None = None
     rows: Sequence[int] | None = None
     labels: Sequence[Sequence[str]] = ()
+    classes: Sequence[tuple[int, str, tuple[int, int, int]]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A picture without numbers behind it.
+
+    Attributes:
+        tag: where it appears.
+        content: PNG or JPEG.
+        view: the name of the view, as in the descriptions.
+    """
+
+    tag: str
+    content: bytes
+    view: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +112,7 @@ class Record:
         maps: what the views show.
         scalars: numbers by tag.
         notes: Markdown by tag.
+        pictures: those that views hand over without numbers.
     """
 
     time: float
@@ -104,6 +122,7 @@ class Record:
     maps: Sequence[Maps] = ()
     scalars: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    pictures: Sequence[Finished] = ()
 
 
 @dataclass(frozen=True)
@@ -127,13 +146,13 @@ def step_of(blobs: Sequence[bytes]) -> int:
 
 
 def encode_record(record: Record, step: int) -> list[bytes]:
-    """The blobs of a look: JSON, then those of its maps.
+    """The blobs of a look: JSON, then those of its maps, then its pictures.
 
     Args:
         record: the look.
         step: its step.
     """
-    stacks = [_within_picture(quantized(maps.values)) for maps in record.maps]
+    stacks = [_stack(maps) for maps in record.maps]
     head = {
         "version": VERSION,
         "step": step,
@@ -146,12 +165,20 @@ def encode_record(record: Record, step: int) -> list[bytes]:
         "items": [
             _item(maps, stack, blob + 1) for blob, (maps, stack) in enumerate(zip(record.maps, stacks, strict=True))
         ],
+        "pictures": [
+            {"tag": text(picture.tag), "view": picture.view, "blob": blob}
+            for blob, picture in enumerate(record.pictures, start=1 + len(stacks))
+        ],
     }
-    return [to_blob(head), *(stack.blob for stack in stacks)]
+    return [to_blob(head), *(stack.blob for stack in stacks), *(picture.content for picture in record.pictures)]
 
 
-def _within_picture(stack: Quantized) -> Quantized:
+def _stack(maps: Maps) -> Quantized:
     """No finer than the pictures of the samples, so that numbers never take more room than drawn pictures."""
+    if maps.classes is not None:  # between two classes lies none
+        step = -(-max(maps.values.shape[2:]) // PICTURE_SIDE)
+        return quantized(maps.values[:, :, ::step, ::step])
+    stack = quantized(maps.values)
     while min(stack.shape[2:]) > 1 and max(stack.shape[2:]) > PICTURE_SIDE:
         stack = halved(stack)
     return stack
@@ -200,5 +227,8 @@ def _item(maps: Maps, stack: Quantized, blob: int) -> dict[str, Any]:
         "limits": None if maps.limits is None else [number(end) for end in maps.limits],
         "rows": None if maps.rows is None else [int(index) for index in maps.rows],
         "labels": [[text(label) for label in row] for row in maps.labels],
+        "classes": None
+        if maps.classes is None
+        else [[index, text(name), "#" + bytes(color).hex()] for index, name, color in maps.classes],
         "blob": blob,
     }

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from lightning_cnnviz.output.artifacts import Artifact, Note, Picture, Scalar
+from lightning_cnnviz.output.names import escape
 from lightning_cnnviz.output.sink import ClientSink
+
+_FORBIDDEN = r"^\.|[\x00-\x1f]"
 
 
 class SwanLabSink(ClientSink):
@@ -24,4 +27,4 @@ class SwanLabSink(ClientSink):
                 value = swanlab.Text(artifact.text)
             case Scalar():
                 value = artifact.value
-        self.client.log({artifact.tag: value}, step=step)
+        self.client.log({escape(artifact.tag, _FORBIDDEN): value}, step=step)

@@ -11,6 +11,7 @@ from typing import Any
 
 from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar
 from lightning_cnnviz.output.encoding import encode, file_extension
+from lightning_cnnviz.output.names import escape, with_short_parts
 from lightning_cnnviz.output.run_report import RunReport
 from lightning_cnnviz.output.sink import ClientSink
 
@@ -42,13 +43,14 @@ class WandbSink(ClientSink):
             self._report.add(artifact, step)
             return
         row = self._rows.setdefault(step, {})
+        key = with_short_parts(escape(artifact.tag, "\x00"))  # W&B names files by it
         match artifact:
             case Picture():
-                row[artifact.tag] = encode(artifact.image, artifact.format)
+                row[key] = encode(artifact.image, artifact.format)
             case Scalar():
-                row[artifact.tag] = artifact.value
+                row[key] = artifact.value
             case Note():
-                row[artifact.tag] = artifact.text
+                row[key] = artifact.text
 
     def flush(self) -> None:
         """Logs the rows."""

@@ -119,6 +119,8 @@ def read_report(content: bytes) -> list[RunRecord]:
 class Thinning:
     """As many looks as fit, spaced by equal factors rather than equal steps: early ones are close together.
 
+    Finished pictures, which take more room than numbers, are left out before looks are: an empty blob stands for them.
+
     Args:
         most_bytes: of the looks as they stand in the file.
     """
@@ -126,24 +128,45 @@ class Thinning:
     def __init__(self, most_bytes: float) -> None:
         self._most_bytes = most_bytes
         self._size = self._count = 0
-        self._looks: list[tuple[int, list[bytes]]] = []
+        self._looks: dict[int, list[bytes]] = {}
+        self._with_pictures: list[int] = []
 
     @property
     def kept(self) -> list[list[bytes]]:
         """The blobs of the looks that are left, in their order."""
-        return [blobs for _, blobs in self._looks]
+        return list(self._looks.values())
 
     def add(self, blobs: list[bytes]) -> None:
         """Takes in the next look, for which others may have to go, but never the first and the last two."""
-        self._looks.append((self._count, blobs))
+        self._looks[self._count] = blobs
+        if any(map(_is_picture, blobs)):
+            self._with_pictures.append(self._count)
         self._count += 1
         self._size += _size(blobs)
+        while self._size > self._most_bytes and self._with_pictures:
+            place = self._with_pictures.pop(_least(self._with_pictures))
+            self._replace(place, [b"" if _is_picture(blob) else blob for blob in self._looks[place]])
         while self._size > self._most_bytes and len(self._looks) > _FEWEST_LOOKS:
-            # A look is worth the factor by which the ones beside it lie apart.
-            places = [place + 1 for place, _ in self._looks]
-            apart = [later / earlier for earlier, later in zip(places, places[2:])]  # noqa: B905 - of other lengths
-            _, blobs = self._looks.pop(1 + apart.index(min(apart)))
-            self._size -= _size(blobs)
+            places = list(self._looks)
+            self._replace(places[_least(places)], [])
+
+    def _replace(self, place: int, blobs: list[bytes]) -> None:
+        """Blobs in place of those of a look; without any it is left out."""
+        self._size += _size(blobs) - _size(self._looks[place])
+        self._looks[place] = blobs
+        if not blobs:
+            del self._looks[place]
+
+
+def _least(places: Sequence[int]) -> int:
+    """Which of the places is worth least: one is worth the factor by which those beside it lie apart."""
+    apart = [(later + 1) / (earlier + 1) for earlier, later in zip(places, places[2:])]  # noqa: B905 - of other lengths
+    return 1 + apart.index(min(apart)) if apart else 0
+
+
+def _is_picture(blob: bytes) -> bool:
+    """By its first bytes: all other blobs are compressed by zlib."""
+    return blob.startswith((b"\x89PNG", b"\xff\xd8\xff"))
 
 
 def thinned(looks: Sequence[list[bytes]], most_bytes: float) -> list[list[bytes]]:

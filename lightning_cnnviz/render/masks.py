@@ -16,8 +16,8 @@ from lightning_cnnviz.render.resampling import resize
 from lightning_cnnviz.render.text import Color
 
 _COLORS: tuple[Color, ...] = (
-    *((128, 128, 128), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0)),
-    *((204, 121, 167), (148, 103, 189), (140, 86, 75), (127, 255, 212), (255, 99, 132), (188, 189, 34)),
+    *((84, 84, 84), (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0)),
+    *((204, 121, 167), (40, 40, 250), (110, 50, 20), (127, 255, 212), (30, 0, 130), (250, 250, 190)),
 )
 _GOLDEN = 0.618034  # of a turn of the color circle: no few steps come close to each other
 _SMALLEST, _LARGEST = 192, 448  # sides of a picture on which borders are drawn

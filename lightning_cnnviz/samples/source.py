@@ -177,10 +177,12 @@ class SampleSource:
         if self._given is not None:
             return self._compare(fingerprint(self._given), before)
         assert self._collector is not None
-        if count not in (None, self._collector.most):
+        if isinstance(count, int) and count != self._collector.most:
+            most, chosen = self._collector.most, self._collector.most == self._collector.least
+            taken = f"samples={most} replaces" if chosen else f"up to {most} samples, which views want now, replace"
             self.remarks.append(
-                f"samples={self._collector.most} replaces the {count} samples of the checkpoint: new ones "
-                "are taken, and what views remember begins anew"
+                f"{taken} the {count} samples of the checkpoint: new ones are taken, and what views remember begins "
+                "anew"
             )
             return False
         self._fingerprint = before
@@ -219,14 +221,18 @@ class SampleSource:
         of_classes = collector.classes or 0
         if len(samples) < collector.least:
             self.remarks.append(
-                f"only {len(samples)} of {collector.least} samples were found in the first {self._batches} batches: "
+                f"only {len(samples)} of {collector.least} samples were found in the first {_batches(self._batches)}: "
                 "FixedSamples.from_dataset(...) takes as many as you like"
             )
         elif wanted is not None and 0 < of_classes < wanted:
             self.remarks.append(
-                f"the samples are of {of_classes} of {self._classes} classes, as the first {self._batches} batches "
-                "are: FixedSamples.from_dataset(..., per_class=1) takes one of each"
+                f"the samples are of {of_classes} of {self._classes} classes, found in the first "
+                f"{_batches(self._batches)}: FixedSamples.from_dataset(..., per_class=1) takes one of each"
             )
+
+
+def _batches(count: int) -> str:
+    return "batch" if count == 1 else f"{count} batches"
 
 
 def same_samples(first: FixedSamples, second: FixedSamples) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from lightning_cnnviz.output.disk import is_remote
 from lightning_cnnviz.output.files import FileSink
 from lightning_cnnviz.output.registry import sink_factory
-from lightning_cnnviz.output.sink import Sink
+from lightning_cnnviz.output.sink import ClientSink, Sink
 from lightning_cnnviz.training.failures import described, warn
 
 
@@ -36,7 +36,9 @@ class Destinations:
         for logger, factory in factories:
             if factory is not None:
                 try:
-                    sinks.append(factory(logger))
+                    sink = factory(logger)
+                    if not any(_is_same_run(sink, other) for other in sinks):
+                        sinks.append(sink)
                 except (Exception, SystemExit) as error:  # some clients end the process for want of a login
                     warn(f"nothing will be drawn to {type(logger).__name__}: {described(error)}")
         return sinks if any(factory is not None for _, factory in factories) else self._files_instead()
@@ -53,6 +55,11 @@ class Destinations:
             reason = f"pictures cannot be logged to {loggers} yet" if loggers else "the Trainer has no logger"
             self._say(f"{reason}: they are written to {self._files.directory}")
         return [] if self._files is None else [self._files]
+
+
+def _is_same_run(sink: Sink, other: Sink) -> bool:
+    """Whether two loggers write to one run: W&B and SwanLab have one for the whole process."""
+    return isinstance(sink, ClientSink) and isinstance(other, ClientSink) and sink.client is other.client
 
 
 def _next_version(directory: Path) -> Path:

@@ -134,7 +134,7 @@ def restore(callback: CNNVisualizer, session: Session | None, state: Mapping[str
     """Takes up what :func:`saved` gave; what is missing or damaged starts afresh."""
     _try(callback, "the samples", lambda: callback.sampling.load_state_dict(state["samples"]))
     _try(callback, "what the views remember", lambda: callback.memory.load_state_dict(state["memory"]))
-    _try(callback, "monitored numbers", lambda: callback.monitored.update(state["monitored"]))
+    _try(callback, "monitored numbers", lambda: callback.monitored.update(_numbers(state["monitored"])))
     if session is not None:
         callback.sampling.tell(session)
         _try(callback, "the last step", lambda: session.steps.load_state_dict(state["steps"]))
@@ -145,6 +145,10 @@ def _try(callback: CNNVisualizer, what: str, action: Callable[[], None]) -> None
         action()
     except Exception as error:
         warn(f"{type(callback).__name__}: {what} cannot be kept in or taken from a checkpoint: {described(error)}")
+
+
+def _numbers(state: Mapping[str, Any]) -> dict[str, float]:
+    return {tag: value for tag, value in state.items() if isinstance(value, (int, float))}
 
 
 def _check_plain(value: Any) -> None:

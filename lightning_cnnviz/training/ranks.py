@@ -13,6 +13,7 @@ from torch import distributed
 
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.model.sharded import OutOfStepError
+from lightning_cnnviz.training.failures import described
 
 T = TypeVar("T")
 
@@ -79,6 +80,7 @@ class Ranks:
             compare: what of its result shows that the ranks went the same way.
 
         Raises:
+            ArgumentError: an argument was refused, on all ranks or on some.
             RuntimeError: the action failed on some ranks only, after the last call that takes all of them.
             OutOfStepError: a rank did not come back, or came back another way.
         """
@@ -88,12 +90,14 @@ class Ranks:
             report = _Report(str(compare(result)))
         except Exception as error:
             failure = error
-            report = _Report(_place(error), f"{type(error).__name__}: {error}", isinstance(error, ArgumentError))
+            report = _Report(_place(error), described(error), isinstance(error, ArgumentError))
         reports = self._gather(report)
         failures = {rank: report.failure for rank, report in enumerate(reports) if report.failure is not None}
-        if 0 < len(failures) < len(reports):
-            # Those that finished could not have without the others: every call that takes all ranks was made by all.
-            kind = ArgumentError if any(report.is_argument for report in reports) else RuntimeError
+        refused = any(report.is_argument for report in reports)
+        # Those that finished could not have without the others: every call that takes all ranks was made by all. What
+        # is wrong with an argument ends the run, and in the same words everywhere.
+        if 0 < len(failures) < len(reports) or (refused and len(set(reports)) > 1):
+            kind = ArgumentError if refused else RuntimeError
             raise kind("; ".join(f"rank {rank}: {text}" for rank, text in failures.items()))
         ways = {report.way for report in reports}
         if len(ways) > 1:
@@ -109,14 +113,14 @@ class Ranks:
         self._group = None
 
     def _shared(self, make: Callable[[], T]) -> T:
-        made: Any = None
         if self.is_main:
             try:
-                made = (make(), None)
-            except Exception as error:
+                value, failure = self._strategy.broadcast((make(), None))
+            except Exception as error:  # also of what cannot be sent, which shows before anything is
                 self._strategy.broadcast((None, _portable(error)))
                 raise
-        value, failure = self._strategy.broadcast(made)
+        else:
+            value, failure = self._strategy.broadcast(None)
         if failure is not None:
             raise failure
         result: T = value
@@ -144,5 +148,5 @@ def _portable(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
+        return RuntimeError(described(error))
     return error

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.model.readings import Meaning
-from lightning_cnnviz.render import Caption
+from lightning_cnnviz.render import Caption, format_number
 from lightning_cnnviz.samples import FixedSamples
 
 _MOST_NUMBERS = 3
@@ -24,16 +24,16 @@ def captions(evidence: Evidence) -> list[Caption]:
 
 
 def percent(probability: float) -> str:
-    """A probability as it is read: 98%, 0.4%, or a question mark if it is not finite."""
+    """A probability as it is read: 98%, 0.4%."""
     if not np.isfinite(probability):
-        return "? %"
+        return format_number(probability)
     return f"{100 * probability:.1f}%" if 0 < probability < 0.01 else f"{100 * probability:.0f}%"
 
 
 def numbers(values: Tensor) -> str:
     """The first few of some values."""
     flat = values.flatten().tolist()
-    return ", ".join(f"{value:.3g}" for value in flat[:_MOST_NUMBERS]) + (", …" if len(flat) > _MOST_NUMBERS else "")
+    return ", ".join(map(format_number, flat[:_MOST_NUMBERS])) + (", …" if len(flat) > _MOST_NUMBERS else "")
 
 
 def true_labels(evidence: Evidence, index: int) -> list[int] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,7 +34,7 @@ class ConfusionMatrix(View):
     with the most mistakes are drawn.
 
     When it misleads: a class with many images has many mistakes, see the share beside its name. On several processes
-    only what passes through the first is counted.
+    only what passes through the first is counted, which the picture says, as it does of answers that are NaN.
 
     Tags and arrays: ``confusion_matrix``, (classes, classes) counts, rows are true classes. The note ``most_confused``
     lists the pairs with the most mistakes.
@@ -55,7 +54,7 @@ class ConfusionMatrix(View):
         self.classes = positive("classes", classes)
         if self.classes not in range(2, 17):
             raise ValueError(f"classes must lie between 2 and 16, which fit into a picture, got {classes}")
-        self._seen: list[tuple[Tensor, Tensor]] | None = None
+        self._seen: list[tuple[Tensor, Tensor]] | None = None  # true classes and answers, -1 for none
         self._processes = 1
 
     @property
@@ -68,7 +67,7 @@ class ConfusionMatrix(View):
     def observe_validation(self, answered: Answered) -> None:
         if self._seen is not None:
             self._processes = answered.processes
-            self._seen.append((answered.labels, answered.log_probabilities.argmax(dim=1)))
+            self._seen.append((answered.labels, answers(answered.log_probabilities)))
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         check_two_classes(layout)
@@ -79,25 +78,25 @@ class ConfusionMatrix(View):
         if self._seen:
             labels, said = (torch.cat(parts).cpu() for parts in zip(*self._seen, strict=True))
         elif evidence.epoch is None and evidence.samples.labels is not None:
-            labels, said = evidence.samples.labels, evidence.probabilities.argmax(dim=1)
+            labels, said = evidence.samples.labels, answers(evidence.probabilities)
         else:
             return
         self._seen = None
-        counts = confusion(labels, said, count)
+        counts = confusion(labels[said >= 0], said[said >= 0], count)
         yield Array("confusion_matrix", counts.float())
-        yield self._picture(counts, evidence.samples)
+        yield self._picture(counts, evidence.samples, int((said < 0).sum()))
         yield _most_confused(counts, evidence.samples)
 
-    def _picture(self, counts: Tensor, samples: FixedSamples) -> Picture:
-        wrong = counts - counts.diag().diag()
-        mistakes = wrong.sum(dim=0) + wrong.sum(dim=1)
-        total, count = int(counts.sum()), len(counts)
-        shown = sorted(mistakes.argsort(descending=True, stable=True)[: self.classes].tolist())
+    def _picture(self, counts: Tensor, samples: FixedSamples, without: int) -> Picture:
+        total, count = int(counts.sum()) + without, len(counts)
+        shown = _with_most_mistakes(counts, self.classes)
         title = f"What is taken for what: {int(counts.diag().sum()):,} of {total:,} right"
         footer = "rows: true, with the share that is right · columns: what the model says"
         more = "" if self._processes == 1 else f" · counted on the first of {self._processes} processes"
         if count > len(shown):
             more += f" · the {len(shown)} classes with the most mistakes, of {count:,}"
+        if without:
+            more += f" · {without:,} answers are NaN and stand in no column"
         names = [samples.class_name(index) for index in shown]
         shares = [_share_right(counts, index) for index in shown]
         columns = tuple(names)
@@ -110,7 +109,7 @@ class ConfusionMatrix(View):
             values.where(values > 0, torch.nan).numpy(),
             tuple(f"{name}  {share}" for name, share in zip(names, shares, strict=True)),
             columns,
-            limits=(1.0, max(2.0, float(np.nanmax(values)))),
+            limits=(1.0, max(2.0, float(values.max()))),
             logarithmic=True,
             colormap="viridis",
             label="images",
@@ -118,6 +117,15 @@ class ConfusionMatrix(View):
             footer=footer + more,
         )
         return Picture("confusion_matrix", table)
+
+
+def answers(probabilities: Tensor) -> Tensor:
+    """The most probable class of each row (N, classes), or of their logarithms; -1 where there is NaN.
+
+    >>> answers(torch.tensor([[0.2, 0.8], [float("nan"), 1.0]])).tolist()
+    [1, -1]
+    """
+    return probabilities.argmax(dim=1).where(~probabilities.isnan().any(dim=1), -1)
 
 
 def confusion(labels: Tensor, said: Tensor, classes: int) -> Tensor:
@@ -135,6 +143,17 @@ def confusion(labels: Tensor, said: Tensor, classes: int) -> Tensor:
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise ValueError(f"labels go from {int(labels.min())} to {int(labels.max())}, the model has {classes} classes")
     return torch.bincount(labels * classes + said.long(), minlength=classes**2).reshape(classes, classes)
+
+
+def _with_most_mistakes(counts: Tensor, most: int) -> list[int]:
+    """Of many classes those with the most mistakes, without those that were neither true nor said of any image."""
+    wrong = counts - counts.diag().diag()
+    mistakes = wrong.sum(dim=0) + wrong.sum(dim=1)
+    order = mistakes.argsort(descending=True, stable=True)
+    if len(counts) > most:
+        occur = (counts.sum(dim=0) + counts.sum(dim=1))[order] > 0
+        order = torch.cat([order[occur], order[~occur][: max(0, 2 - int(occur.sum()))]])
+    return sorted(order[:most].tolist())
 
 
 def _fit_above(names: Sequence[str]) -> bool:

@@ -85,6 +85,7 @@ class Filters(View):
         title = f"Filters of {layer}, {height}×{width}" + (f", {count} of {out}" if count < out else "")
         footer = "each filter scaled by itself" if self.scale == "each" else ""
         bar: Literal["all"] | None = "all" if self.scale == "shared" else None
+        label = "weight"
         cells: SignedImages | Maps
         if channels == 3:
             cells = SignedImages(to_numpy(kernels[:count]), scale=self.scale, limits=limits)
@@ -97,5 +98,6 @@ class Filters(View):
             norms = kernels.norm(dim=1, keepdim=True)
             limits = (0.0, self._strongest.widen(f"{tag} norm", norms)) if limits else None
             cells = Maps(to_numpy(norms[:count]), ("",), colormap=self.colormap, scale=self.scale, limits=limits)
-            title += f", length over {channels} input channels"
-        return picture_of(tag, Tiles(cells, tuple(map(str, range(count))), title, footer, bar, "weight"))
+            title += f", norm over {channels} input channels"
+            label = "norm of the weights"
+        return picture_of(tag, Tiles(cells, tuple(map(str, range(count))), title, footer, bar, label))

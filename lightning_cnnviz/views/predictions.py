@@ -10,7 +10,7 @@ from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.readings import Meaning
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
-from lightning_cnnviz.render import Bar, BarSheet
+from lightning_cnnviz.render import Bar, BarSheet, format_number
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent, true_labels, true_values
@@ -24,9 +24,9 @@ class Predictions(View):
     How to read it: blue with a tick is the true class, orange with a cross a wrong answer that came first. A true class
     that is not among the most probable ones stands below them with its rank. Of independent labels each has a
     probability of its own, and orange is what is over one half and not true. Of values, predicted and true ones are
-    bars of one scale. Of masks the class of each place lies in its color over the sample, a background without color,
-    with lines around the true regions. A picture that the model makes of its input, as autoencoders do, stands beside
-    it with their difference, blue where the output is too small.
+    bars of one scale, those below zero to the left of the line. Of masks the class of each place lies in its color over
+    the sample, a background without color, with lines around the true regions. A picture that the model makes of its
+    input, as autoencoders do, stands beside it with their difference, blue where the output is too small.
 
     When it misleads: probabilities are those of the softmax, which modern networks overstate; and a few samples that
     are all right say little of the others.
@@ -60,7 +60,7 @@ class Predictions(View):
             return
         if meaning == "values":
             assert evidence.answers is not None
-            answers, charts = evidence.answers.values, _of_values(evidence, self.top)
+            answers, charts = evidence.answers.values, value_bars(evidence, self.top)
             count = len(charts[0])
         else:
             answers, count = evidence.probabilities, min(self.top, evidence.probabilities.shape[1])
@@ -104,11 +104,19 @@ _OF_PLACES: Mapping[Meaning, Callable[[Evidence], Iterator[Artifact]]] = {
 }
 
 
-def _of_values(evidence: Evidence, most: int) -> list[tuple[Bar, ...]]:
-    """The first values of each sample with the true ones, long by their magnitude beside the largest of all."""
+def value_bars(evidence: Evidence, most: int) -> list[tuple[Bar, ...]]:
+    """The first values of each sample with the true ones, all on one scale, negative ones to the left of zero."""
     charts = [_values(evidence, index, most) for index in range(evidence.shown)]
-    largest = max((abs(value) for chart in charts for _, value, _ in chart), default=0.0) or 1.0
-    return [tuple(Bar(name, abs(value) / largest, f"{value:.3g}", true) for name, value, true in c) for c in charts]
+    finite = [value for chart in charts for _, value, _ in chart if math.isfinite(value)]
+    low, high = min([0.0, *finite]), max([0.0, *finite])
+    span = high - low or 1.0
+    return [
+        tuple(
+            Bar(name, (value - low) / span, format_number(value), true, (0.0 - low) / span)
+            for name, value, true in chart
+        )
+        for chart in charts
+    ]
 
 
 def _values(evidence: Evidence, index: int, most: int) -> list[tuple[str, float, bool | None]]:

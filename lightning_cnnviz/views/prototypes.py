@@ -97,6 +97,9 @@ class Prototypes(View):
         def optimise(model: Model) -> synthesis.Prototypes:
             start = means if self._last is None or self._last.shape != means.shape else self._last
             dtype = torch.float64 if model.images.dtype == torch.float64 else torch.float32
+            with torch.no_grad():
+                if bool(model.log_probabilities(means.to(model.images)).isnan().any()):
+                    raise ValueError("the model answers NaN, of which nothing can be optimized")
             return synthesis.class_prototypes(
                 lambda images: model.log_probabilities(images.to(model.images.dtype)),
                 torch.tensor(classes, device=model.images.device),
@@ -154,6 +157,7 @@ class Prototypes(View):
             for index, probability in zip(classes, (-cross_entropy).exp().tolist(), strict=True)
         ]
         limit = float(np.nan_to_num(difference.measured.limits[0, 0, 1], nan=1.0))
+        unseen = bool((means == 0).flatten(1).all(dim=1).any())
         sheet = Sheet(
             tuple(
                 Row(picture, caption, index)
@@ -161,7 +165,8 @@ class Prototypes(View):
             ),
             (Images(tuple(pictures[len(images) :]), "prototype"), difference),
             f"What the model takes each of {len(images)} classes to be",
-            "with the probability that the model gives the prototype",
+            "with the probability that the model gives the prototype"
+            + (" · without a mean: no image of the class was seen, it begins at zero" if unseen else ""),
             ColorBar("RdBu_r", -limit, limit, "darker · brighter"),
             first="class mean",
         )

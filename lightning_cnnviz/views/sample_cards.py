@@ -17,7 +17,7 @@ from lightning_cnnviz.render import Bar, Caption, Card, Column, Maps
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.common import heat_map, picture_of, rows, to_numpy
-from lightning_cnnviz.views.predictions import answer_bars
+from lightning_cnnviz.views.predictions import answer_bars, value_bars
 from lightning_cnnviz.views.saliency import magnitude
 
 
@@ -77,6 +77,7 @@ class SampleCards(View):
         activations = evidence.activation(layer).float()
         attention = activation_map(activations, evidence.gradient(layer)).float()
         pixels, _ = magnitude(reduce_channels(evidence.image_gradient().float().cpu(), "absolute"))
+        values = value_bars(evidence, self.top) if evidence.layout.reading.meaning == "values" else []
         for index, row in enumerate(rows(evidence)[: self.most]):
             chosen = self._chosen(index, activations[index], keep=evidence.epoch is not None)
             columns: tuple[Column, ...] = (
@@ -91,7 +92,7 @@ class SampleCards(View):
                 ),
                 Maps(to_numpy(activations[index, None, chosen]), tuple(f"ch {channel}" for channel in chosen)),
             )
-            bars: tuple[Bar, ...] = ()
+            bars: tuple[Bar, ...] = values[index] if values else ()
             if evidence.probabilities.shape[1]:
                 bars = answer_bars(evidence, index, min(self.top, evidence.probabilities.shape[1]))
             title = f"Sample {index}: {_said(row.caption)}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.common import most_varied, picture_of
 
 _NO_SAMPLE = -1
+_NOTHING: RGB = np.full((8, 8, 3), 255, np.uint8)
 
 
 class TopPatches(View):
@@ -28,7 +30,8 @@ class TopPatches(View):
 
     How to read it: what the patches of a row have in common is what the channel stands for; the frame in the first
     picture shows where the strongest patch lies. Patches that have nothing in common belong to a channel that stands
-    for several things, or for none yet. Put it beside ``ActivationMaximization`` of the same channels.
+    for several things, or for none yet. A place is left white where the channel does not respond. Put it beside
+    ``ActivationMaximization`` of the same channels.
 
     When it misleads: only the samples are searched, and of each only its strongest place: what is not among them cannot
     show. A patch is cut to where most of the channel's sensitivity lies, which in deep layers is less than its whole
@@ -138,8 +141,10 @@ class TopPatches(View):
             strongest, sample, *box = of_channel[0]
             caption = Caption((f"ch {channel}", f"up to {format_number(strongest)}"))
             frame = (box[0], box[1], box[2], box[3])
-            rows.append(Row(pictures[int(sample)], caption, _NO_SAMPLE, frame))
-            patches.append([_cut(pictures[int(index)], *edges) for _, index, *edges in of_channel])
+            rows.append(Row(pictures[int(sample)], caption, _NO_SAMPLE, frame if strongest > 0 else None))
+            patches.append(
+                [_cut(pictures[int(i)], *edges) if value > 0 else _NOTHING for value, i, *edges in of_channel]
+            )
         columns = tuple(
             Images(
                 tuple(of_channel[rank] for of_channel in patches),

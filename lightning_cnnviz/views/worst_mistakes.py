@@ -128,7 +128,7 @@ class Mistakes:
         """The worst of a batch, right answers last; nothing is copied from a GPU, nor waited for."""
         best = log_probabilities.max(dim=1)
         loss = -log_probabilities.gather(1, labels[:, None])[:, 0]
-        loss = loss.where(best.indices != labels, 0.0)
+        loss = loss.where((best.indices != labels) & ~loss.isnan(), 0.0)
         worst = loss.topk(min(count, len(loss))).indices
         return cls(images[worst], best.indices[worst], labels[worst], best.values[worst].exp(), loss[worst])
 

@@ -27,6 +27,15 @@ from tests.helpers.training import SmallCNN, fit, sha
 IMAGES = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.fixture(params=["copied", "watched"])
+def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once as that of a small model, once as that of a large one whose watch has proved itself."""
+    if request.param == "watched":
+        monkeypatch.setattr("lightning_cnnviz.guard.saved_tensors._SMALL", 0)
+        monkeypatch.setattr("lightning_cnnviz.guard.large_memory._COPIED_AT_ONCE", 0)
+        monkeypatch.setattr("lightning_cnnviz.guard.large_memory._trusted", types.SimpleNamespace(get=lambda *_: True))
+
+
 @dataclass
 class Memory:
     queue: list[Tensor] = field(default_factory=lambda: [torch.zeros(2)])
@@ -225,6 +234,7 @@ def described(value: Any, seen: dict[int, int]) -> Any:  # noqa: PLR0911 - one f
 
 
 @pytest.mark.filterwarnings("ignore:Sparse CSR", "ignore:torch.quantize")
+@pytest.mark.usefixtures("memory")
 @pytest.mark.parametrize("write", WRITES)
 def test_what_is_written_while_the_model_is_looked_at_is_as_before(write: str) -> None:
     model = SmallCNN()
@@ -282,7 +292,7 @@ def test_the_environment_is_as_before_the_model_was_called(monkeypatch: pytest.M
 def test_what_lies_beyond_the_bound_of_copies_on_the_device_is_put_back_as_well(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("lightning_cnnviz.guard.saved_tensors._COPIED_ON_DEVICE", 0)
+    monkeypatch.setattr("lightning_cnnviz.guard.large_memory._COPIED_ON_DEVICE", 0)
     model = SmallCNN()
     model.register_buffer("large", torch.zeros(100_000))
     with isolated(model):

@@ -77,6 +77,43 @@ class FailsOn(View):
             raise (ArgumentError if where == "request" else ZeroDivisionError)(f"in {where}")
 
 
+class RemembersNothingPortable(View):
+    """What it remembers can be sent to no other process."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"function": lambda: None}
+
+    def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        return Request()
+
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        return iter(())
+
+
+class WithoutReference:
+    """Makes a model on a rank of which some lack the file ``reference.ckpt``, or have another in its place.
+
+    Args:
+        directory: for a working directory of each rank.
+        files: what each rank has there: ``"reference"``, ``"text"`` or nothing.
+        make: makes the model.
+    """
+
+    def __init__(self, directory: Path, files: tuple[str, str], make: Callable[[], LightningModule]) -> None:
+        self.directory, self.files, self.make = directory, files, make
+
+    def __call__(self) -> LightningModule:
+        here = self.directory / f"rank{this_rank()}"
+        here.mkdir()
+        os.chdir(here)
+        match self.files[this_rank()]:
+            case "reference":
+                torch.save(SmallCNN().state_dict(), "reference.ckpt")
+            case "text":
+                Path("reference.ckpt").write_text("no checkpoint")
+        return self.make()
+
+
 class CountsMistakes(ConfusionMatrix):
     """Saves how many images were counted in each validation."""
 

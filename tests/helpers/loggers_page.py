@@ -34,9 +34,12 @@ _NONE = (
 
 _END = """
 
-*Encoded again*: the client takes no finished files, which costs 0.1 to 0.3 s a picture on its thread. MLflow forbids
-some characters in keys: they are written as their code, `_x3a_` for a colon. Aim's logger takes `val_` off names and
-gives them a context; pictures and notes are in that of validation, `subset=val`.
+*Encoded again*: the client takes no finished files, which costs 0.1 to 0.3 s a picture on its thread. Aim's logger
+takes `val_` off names and gives them a context; pictures and notes are in that of validation, `subset=val`.
+
+What a store forbids in tags, as MLflow forbids colons, is written as its code, `_x3a_`, and so are slashes and dots
+that would lead out of a folder. The end of a tag that is too long, such as 200 bytes in a file name, becomes eight
+digits made of all of it. Loggers of one and the same run, as two `WandbLogger`s of a process are, are written to once.
 
 Each sink has a thread of its own. A client that raises costs what it was given and one warning. One that is slow or
 hangs fills a queue of 64 artifacts; the training waits for it five seconds in all, and ten at the end of the run, and
@@ -46,7 +49,8 @@ then goes on without it, with one warning that names it.
 
 ClearML has no Lightning logger. With `Task.init()` before the training it takes over what goes to
 `TensorBoardLogger`: pictures as JPEG in Debug Samples, at their steps, numbers and notes.
-`WandbLogger(sync_tensorboard=True)` does the same. SwanLab's synchronisation of TensorBoard does not, because
+`WandbLogger(sync_tensorboard=True)` does the same, so that its run holds pictures twice: as W&B's own media at the
+step of the Trainer, and under `cnnviz/` from TensorBoard. SwanLab's synchronisation of TensorBoard does not, because
 finished pictures go past the function that it replaces: use `SwanLabLogger`.
 
 ## Not written to

@@ -46,8 +46,8 @@ def read_tensorboard(logger: Any, folder: Path) -> Stored:
 def read_csv(logger: Any, folder: Path) -> Stored:
     found, pictures = Stored(), folder / "cnnviz"
     for path in pictures.rglob("*_*.png"):
-        tag, _, step = path.relative_to(pictures).with_suffix("").as_posix().rpartition("_")
-        found.pictures[tag][int(step)] = decode(path.read_bytes())
+        name, _, step = path.relative_to(pictures).with_suffix("").as_posix().rpartition("_")
+        found.pictures[unescape(name)][int(step)] = decode(path.read_bytes())
     found.notes = {path.stem.rpartition("_")[0] for path in pictures.glob("*.md")}
     with (pictures / "scalars.csv").open() as file:
         for row in csv.DictReader(file):
@@ -96,11 +96,11 @@ def read_wandb(logger: Any, folder: Path) -> Stored:
         for key, value in row.items():
             tag, _, attribute = key.rpartition(".")
             if attribute == "_type" and value == "image-file":
-                found.pictures[tag][step] = decode((files / row[f"{tag}.path"]).read_bytes())
+                found.pictures[unescape(tag)][step] = decode((files / row[f"{tag}.path"]).read_bytes())
             elif attribute == "_type" and value == "html-file":
                 found.notes.add(tag)
             elif isinstance(value, (int, float)):
-                found.numbers[key].add(step)
+                found.numbers[unescape(key)].add(step)
     return found
 
 
@@ -162,12 +162,12 @@ def read_swanlab(logger: Any, folder: Path) -> Stored:
     [file] = run.glob("run-*.swanlab")
     for record in map(Record.FromString, log_records(file.read_bytes())):
         if record.WhichOneof("record_type") == "scalar":
-            found.numbers[record.scalar.key].add(record.scalar.step)
+            found.numbers[unescape(record.scalar.key)].add(record.scalar.step)
         elif record.WhichOneof("record_type") == "media":
             [item] = record.media.value.items
             if item.filename.endswith(".png"):
                 content = (run / "media" / "image" / item.filename).read_bytes()
-                found.pictures[record.media.key][record.media.step] = decode(content)
+                found.pictures[unescape(record.media.key)][record.media.step] = decode(content)
             else:
                 found.notes.add(record.media.key)
     return found
@@ -176,9 +176,9 @@ def read_swanlab(logger: Any, folder: Path) -> Stored:
 def read_dvclive(logger: Any, folder: Path) -> Stored:
     found, images, metrics = Stored(), folder / "plots" / "images", folder / "plots" / "metrics"
     for path in images.rglob("*.png"):
-        found.pictures[path.parent.relative_to(images).as_posix()][int(path.stem)] = decode(path.read_bytes())
+        found.pictures[unescape(path.parent.relative_to(images).as_posix())][int(path.stem)] = decode(path.read_bytes())
     for path in metrics.rglob("*.tsv"):
         with path.open() as file:
-            tag = path.relative_to(metrics).with_suffix("").as_posix()
-            found.numbers[tag] = {int(row["step"]) for row in csv.DictReader(file, delimiter="\t")}
+            name = path.relative_to(metrics).with_suffix("").as_posix()
+            found.numbers[unescape(name)] = {int(row["step"]) for row in csv.DictReader(file, delimiter="\t")}
     return found

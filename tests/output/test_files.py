@@ -52,10 +52,12 @@ def test_scalars_are_appended_below_one_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tag", "path"),
     [
-        ("../../up", "_/_/up_000001.md"),
-        ("/etc/passwd", "_/etc/passwd_000001.md"),
-        ("what?/a:b", "what_/a_b_000001.md"),
-        ("..", "__000001.md"),
+        ("../../up", "_x2e__x2e_/_x2e__x2e_/up_000001.md"),
+        ("/etc/passwd", "_x2f_etc/passwd_000001.md"),
+        ("what?/a:b", "what_x3f_/a_x3a_b_000001.md"),
+        ("..", "_x2e__x2e__000001.md"),
+        ("a//b/", "a/_x2f_b_x2f__000001.md"),
+        ("x" * 300, f"{'x' * 191}-0d4e2ca9_000001.md"),
     ],
 )
 def test_a_tag_never_leads_out_of_the_directory(tmp_path: Path, tag: str, path: str) -> None:

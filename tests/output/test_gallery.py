@@ -67,7 +67,7 @@ def test_a_browser_shows_the_pictures_of_each_step(tmp_path: Path) -> None:
     sink.flush()
     with chromium(tmp_path / "profile") as driver:
         driver.get((tmp_path / "run" / "index.html").as_uri())
-        assert shown(driver) == [("own view/_/script__b_&'#%25 狗, of step 5", 90), ("predictions", 90)]
+        assert shown(driver) == [(f"own view/{hostile}, of step 5", 90), ("predictions", 90)]
         driver.find_element("css selector", "input").send_keys("\ue011")  # Home
         assert shown(driver) == [("predictions", 90)]
         driver.find_element("css selector", "input").send_keys("\ue014")  # right arrow

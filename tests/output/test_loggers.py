@@ -9,11 +9,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Trainer
 
-from lightning_cnnviz import CNNVisualizer, Drift, GradCAM, ModelSummary, Predictions, Prototypes
+from lightning_cnnviz import (
+    Artifact,
+    CNNVisualizer,
+    Drift,
+    GradCAM,
+    ModelSummary,
+    Picture,
+    Predictions,
+    Prototypes,
+    Request,
+    Scalar,
+    View,
+)
 from lightning_cnnviz.output import worker
 from lightning_cnnviz.output.names import escape, unescape
 from lightning_cnnviz.output.record import step_of
@@ -23,14 +36,43 @@ from tests.helpers.loggers import LOGGERS, Watched, mlflow_in_files
 from tests.helpers.stores import Stored, read_mlflow, wandb_rows
 from tests.helpers.training import SmallCNN, loader, sha
 
-PICTURES = {"predictions": {0, 5, 11}, "grad_cam/body.2": {0, 5, 11}, "prototypes": {5, 11}}
-NUMBERS = {"prototypes/cost": {5, 11}, "drift/grad_cam": {5, 11}, "drift/grad_cam_focus_shift": {5, 11}}
+LONG = "x" * 300
+AWKWARD = ("c:olon?/狗 (é)", "/lead", "a/../b", "dou//ble/", ".dot", "new\nline", "nul\0", "like_x3a_escaped", LONG)
+PICTURES = {
+    **{"predictions": {0, 5, 11}, "grad_cam/body.2": {0, 5, 11}, "prototypes": {5, 11}},
+    **dict.fromkeys(AWKWARD, {0, 5, 11}),
+}
+NUMBERS = {
+    **{"prototypes/cost": {5, 11}, "drift/grad_cam": {5, 11}, "drift/grad_cam_focus_shift": {5, 11}},
+    **{f"n {tag}": {0, 5, 11} for tag in AWKWARD},
+}
 
 VALIDATION_LOSS = {"AimLogger": "loss", "DVCLiveLogger": "val/loss"}  # what they make of the name
 
 
+class Awkward(View):
+    """A picture and a number under each tag that some store would forbid, read as a path, or cut."""
+
+    def request(self, layout: Any, samples: Any) -> Request:
+        return Request()
+
+    def draw(self, evidence: Any) -> Iterator[Artifact]:
+        for shade, tag in enumerate(AWKWARD):
+            yield Picture(tag, np.full((9, 9, 3), 20 * shade, np.uint8))
+            yield Scalar(f"n {tag}", shade)
+
+
 def views() -> list[Any]:
-    return [Predictions(), GradCAM("body.2"), Prototypes(steps=3), ModelSummary(), Drift()]
+    return [Predictions(), GradCAM("body.2"), Prototypes(steps=3), ModelSummary(), Drift(), Awkward()]
+
+
+def with_long_tags(found: Stored) -> Stored:
+    """Where the end of a long tag gave way to digits, it is there again."""
+
+    def full(found: dict[str, Any]) -> dict[str, Any]:
+        return {tag.partition("x" * 80)[0] + LONG if "x" * 80 in tag else tag: one for tag, one in found.items()}
+
+    return Stored(full(found.pictures), full(found.numbers), found.notes)
 
 
 class Run:
@@ -49,7 +91,7 @@ class Run:
 
     @functools.cache  # noqa: B019 - there is one run
     def stored(self, watched: Watched) -> Stored:
-        return watched.read(self.loggers[watched.name], self._of(watched.name))
+        return with_long_tags(watched.read(self.loggers[watched.name], self._of(watched.name)))
 
     def _of(self, name: str) -> Path:
         path = self.folder / name
@@ -157,7 +199,7 @@ class TestAllLoggersOfOneRun:
         assert [len(found.looks) for found in read_report(report.read_bytes())] == [3]
 
     def test_mlflow_in_files_has_the_same(self, run: Run) -> None:
-        stored = read_mlflow(run.in_files, run.folder)
+        stored = with_long_tags(read_mlflow(run.in_files, run.folder))
         assert {tag: set(steps) for tag, steps in stored.pictures.items()} == PICTURES
         assert {tag: stored.numbers[tag] for tag in NUMBERS} == NUMBERS
         assert run.in_files.experiment.get_run(run.in_files.run_id).data.tags["mlflow.loggedImages"] == "True"

@@ -1,15 +1,29 @@
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from lightning_cnnviz.output.artifacts import RGB, DrawingError, Look, Note, Picture, SampleSet, Scalar, Seen
+from lightning_cnnviz.output.artifacts import (
+    PLAIN,
+    RGB,
+    DrawingError,
+    Look,
+    Note,
+    Picture,
+    SampleSet,
+    Scalar,
+    Seen,
+    Style,
+)
 from lightning_cnnviz.output.look_record import record_of
 from lightning_cnnviz.output.record import Maps, Record
-from lightning_cnnviz.render import Caption, Images, Row, Sheet, SignedImages, Tiles
+from lightning_cnnviz.render import BarSheet, Caption, Images, Masks, MaskSheet, Row, Sheet, SignedImages, Tiles
 from lightning_cnnviz.render import Maps as DrawnMaps
+from lightning_cnnviz.render.masks import class_color
 
 SAMPLES = SampleSet(tuple(np.full((4, 6, 3), 40 * index, np.uint8) for index in range(4)), (0, 1, 0, 1), ("cat", "dog"))
 
@@ -105,3 +119,32 @@ def test_samples_are_encoded_once_for_all_looks() -> None:
 def test_what_cannot_be_recorded_is_no_fault_of_the_sink() -> None:
     with pytest.raises(DrawingError, match="no record of record"):
         record_of(Look("record", 0.0, 0, (None,)))  # type: ignore[arg-type]
+
+
+def test_masks_are_the_classes_of_places() -> None:
+    predicted, true = (np.array([[[0, 2]], [[index, -1]]]) for index in (1, 2))
+    changed = DrawnMaps(ramp(2), ("changed",))
+    columns = (Masks(predicted, "predicted", true), Masks(true, "true"), changed)
+    sheet = MaskSheet(rows(0, 1), columns, "Predictions", legend=(("sky", 0), ("road", 2)))
+    maps, others = record(Picture("predictions", sheet)).maps
+    assert (maps.tag, maps.title, maps.over, maps.rows) == ("predictions", "Predictions", True, None)
+    assert tuple(maps.columns) == ("predicted", "true")
+    np.testing.assert_array_equal(maps.values, [[[[0, 2]], [[0, 2]]], [[[1, np.nan]], [[2, np.nan]]]])
+    assert maps.classes == [(0, "sky", class_color(0)), (2, "road", class_color(2))]
+    assert (others.tag, others.classes) == ("predictions (changed)", None)
+
+
+def test_a_picture_without_numbers_is_stored_as_it_is() -> None:
+    own = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    bars = BarSheet(rows(0, 1), ((), ()))
+    many = MaskSheet(rows(0), (Masks(np.array([[[0, 999]]])),))
+    given = {"own": own, "masks": many, "predictions": bars, "val/timeline/features": own, "broken": Broken()}
+    found = record(*(Picture(tag, figure) for tag, figure in given.items()))
+    assert [(picture.tag, picture.view) for picture in found.pictures] == [("own", "View"), ("masks", "View")]
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(found.pictures[0].content))), own)
+    assert not found.maps, "of so many classes eight bits could not tell which"
+
+
+class Broken:
+    def draw(self, style: Style = PLAIN) -> RGB:
+        raise ValueError("no picture")

@@ -7,14 +7,16 @@ import pytest
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.loggers.logger import DummyLogger
+from torch.utils.tensorboard import SummaryWriter
 
 from lightning_cnnviz.output import registry
 from lightning_cnnviz.output.artifacts import Artifact, Picture
 from lightning_cnnviz.output.files import FileSink
 from lightning_cnnviz.output.registry import register_sink, sink_factory
-from lightning_cnnviz.output.sink import Sink
+from lightning_cnnviz.output.sink import ClientSink, Sink
 from lightning_cnnviz.output.tensorboard import TensorBoardSink
 from lightning_cnnviz.output.writer import BackgroundWriter
+from lightning_cnnviz.training.destinations import Destinations
 from tests.helpers.pictures import decode, noise
 from tests.output.test_tensorboard import read
 
@@ -43,13 +45,15 @@ def test_a_logger_and_what_derives_from_it_have_the_same_sink(tmp_path: Path) ->
         assert found.client is logger.experiment
 
 
-def test_the_loggers_of_the_other_lightning_package_are_known() -> None:
+def test_the_loggers_of_the_other_lightning_package_are_known(tmp_path: Path) -> None:
+    theirs = SummaryWriter(tmp_path)
+
     class Base:
-        experiment = "theirs"
+        experiment = theirs
 
     foreign = type("Subclass", (type("TensorBoardLogger", (Base,), {}),), {})()
     assert not isinstance(foreign, TensorBoardLogger)
-    assert sink(foreign).client == "theirs"  # type: ignore[attr-defined]
+    assert sink(foreign).client is theirs  # type: ignore[attr-defined]
 
 
 def test_what_only_pretends_has_no_sink(tmp_path: Path) -> None:
@@ -103,3 +107,18 @@ def test_a_user_can_teach_another_logger_and_replace_what_is_there(tmp_path: Pat
 def test_what_cannot_be_registered_is_refused(arguments: Any) -> None:
     with pytest.raises(TypeError, match="register_sink takes a class name and a function from a logger to a sink"):
         register_sink(*arguments)
+
+
+def test_loggers_of_one_run_have_one_sink(tmp_path: Path, own_entries: None) -> None:
+    class OfOneRun(ClientSink):
+        takes = (Picture,)
+        write = Nowhere.write
+
+    class OneRunForAll(CSVLogger): ...
+
+    one_run = object()
+    register_sink("OneRunForAll", lambda logger: OfOneRun(one_run))
+    loggers = [OneRunForAll(tmp_path), OneRunForAll(tmp_path), *(TensorBoardLogger(tmp_path / name) for name in "ab")]
+    trainer = Trainer(logger=loggers, accelerator="cpu", default_root_dir=tmp_path)
+    kinds = [type(one) for one in Destinations(trainer, print).sinks()]
+    assert kinds == [OfOneRun, TensorBoardSink, TensorBoardSink]

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from selenium.webdriver.common.by import By
 
-from lightning_cnnviz.output.record import Group, Maps, Record, encode_look
+from lightning_cnnviz.output.encoding import encode
+from lightning_cnnviz.output.record import Finished, Group, Maps, Record, encode_look
 from lightning_cnnviz.output.record_setup import Setup
 from lightning_cnnviz.page.report import RunRecord, report
 from tests.helpers.browser import chromium, needs_chromium
-from tests.helpers.page import act, clean, linked, show, until
+from tests.helpers.page import act, clean, linked, move_over, show, until, with_opacity
 from tests.helpers.records import run_record
 
 pytestmark = [pytest.mark.slow, needs_chromium]
@@ -105,3 +106,45 @@ def test_a_name_from_right_to_left_leaves_the_numbers_alone(browser: Any, tmp_pa
         "})"
     )
     assert edges == [True, True], "the percentage stands behind the name"
+
+
+def test_masks_have_the_colors_of_their_classes(browser: Any, tmp_path: Path) -> None:
+    setup = Setup([np.full((4, 4, 3), 90, np.uint8)])
+    mask = np.array([[[[0, 3], [np.nan, 3]]]], np.float32)
+    classes = [(0, "sky", (86, 180, 233)), (3, "<b>road", (1, 2, 3))]
+    looks = [
+        encode_look(
+            Record(0.0, epoch, [Group(setup)], maps=[Maps("predictions", mask, over=True, classes=classes)]), epoch
+        )
+        for epoch in range(2)
+    ]
+    run = RunRecord("run", dict(looks[0].setups), [look.look for look in looks])
+    show(browser, _page(tmp_path, run), difference="0")
+    drawn = with_opacity(browser, "predictions, sample 0")
+    assert drawn.tolist() == [[[86, 180, 233, 255], [1, 2, 3, 255]], [[0, 0, 0, 0], [1, 2, 3, 255]]]
+    assert not browser.find_elements(By.CSS_SELECTOR, ".defect")
+    assert [entry.text for entry in browser.find_elements(By.CSS_SELECTOR, ".classes li")] == ["sky", "<b>road"]
+    move_over(browser, "canvas", 1, 0)
+    assert browser.find_element(By.CSS_SELECTOR, ".tooltip").text.startswith("<b>road\n")
+    assert clean(browser)
+
+
+def test_pictures_without_numbers_are_shown_as_of_the_chosen_epoch(browser: Any, tmp_path: Path) -> None:
+    own, other = (encode(np.full((3, side, 3), 90, np.uint8)) for side in (5, 7))
+    given = [[Finished("mine", own, "View")], [Finished("mine", other), Finished("late", own)], [Finished("mine", own)]]
+    records = [Record(0.0, epoch, pictures=pictures) for epoch, pictures in enumerate(given)]
+    looks = [encode_look(record, epoch).look for epoch, record in enumerate(records)]
+    looks[2][1] = b""  # as a report leaves it out
+    address = _page(tmp_path, RunRecord("run", dict(encode_look(records[0], 0).setups), looks))
+    for epoch, widths in (
+        ("0", {"mine, epoch 0": 5, "late, epoch 1": 5}),
+        ("2", {"mine, epoch 1": 7, "late, epoch 1": 5}),
+    ):
+        show(browser, address, view="pictures", epoch=epoch)
+        found = browser.execute_script(
+            "return Promise.all([...document.querySelectorAll('.picture')].map(async (figure) => {"
+            "  const image = figure.querySelector('img'); await image.decode();"
+            "  return [figure.querySelector('figcaption').textContent, image.naturalWidth]; }))"
+        )
+        assert dict(found) == widths
+    assert clean(browser)

@@ -18,7 +18,7 @@ from selenium.webdriver.common.keys import Keys
 
 from lightning_cnnviz.page.plugin import Loader
 from tests.helpers.browser import chromium, enter_frame, needs_chromium, tensorboard
-from tests.helpers.page import now, painted, pixels, until
+from tests.helpers.page import linked, now, painted, pixels, until
 from tests.helpers.plugin import with_plugin
 from tests.helpers.records import encoded_looks, write_run
 
@@ -88,7 +88,7 @@ def test_tensorboard_shows_the_page(tmp_path: Path, fast: str) -> None:
         )
         assert set(pictures) == {16}
         driver.switch_to.default_content()
-        assert "p.cnnviz.epoch=38" in driver.current_url
+        assert linked(driver, "p.cnnviz.epoch=38")
         assert [line for line in driver.get_log("browser") if "plugin/cnnviz" in line["message"]] == []
         driver.get(f"{address}&p.cnnviz.run=before&p.cnnviz.view=pictures")
         driver.refresh()

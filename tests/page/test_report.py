@@ -43,6 +43,20 @@ def test_thinning_keeps_what_fits() -> None:
     assert len(thinned(looks, 0)) == 3
 
 
+def test_pictures_are_left_out_before_looks() -> None:
+    picture = b"\x89PNG" + bytes(3000)
+    looks = [[bytes([index]) * 100, picture, b"maps"] for index in range(40)]
+    kept = thinned(looks, 60_000)
+    assert [look[0] for look in kept] == [look[0] for look in looks]
+    assert all(look[2] == b"maps" for look in kept)
+    left = [index for index, look in enumerate(kept) if look[1]]
+    assert len(left) >= 10
+    assert (left[0], left[-1]) == (0, 39)
+    assert all(look[1] in (picture, b"") for look in kept)
+    assert not any(look[1] for look in thinned(looks, 5_000))
+    assert looks[1][1] == picture, "what was given stays as it was"
+
+
 def test_every_import_of_the_page_is_in_the_bundle() -> None:
     script = bundle()
     assert not re.search(r"^\s*(import|export) ", script, re.MULTILINE)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lightning_cnnviz.render import Bar, bar_chart
+from lightning_cnnviz.render.charts import bars_height
 from lightning_cnnviz.render.text import text_width
 
 NEUTRAL, RIGHT, WRONG, TRACK = (150, 150, 150), (30, 120, 190), (230, 110, 20), (238, 238, 238)
@@ -76,3 +77,28 @@ def test_more_bars_than_there_is_room_for_stay_within_the_picture() -> None:
     picture = bar_chart([Bar(str(index), 0.5, "50%") for index in range(100)], height=120)
     assert picture.shape == (120, 224, 3)
     assert picture.dtype == np.uint8
+
+
+def test_bars_begin_at_their_origin_to_either_side() -> None:
+    bars = [Bar("a", 1.0, "", origin=0.25), Bar("b", 0.0, "", origin=0.25), Bar("c", float("nan"), "", origin=0.25)]
+    picture = bar_chart(bars, width=200, height=150)
+    (up, up_end), (down, down_end) = (longest(picture, row, NEUTRAL) for row in (25, 75))
+    assert (up_end - up) / (down_end - down) == pytest.approx(3, rel=0.05)
+    assert abs(up - down_end) <= 2, "a line between them"
+    start, end = longest(picture, 125, NEUTRAL)
+    assert end - start < 5
+
+
+def test_a_long_name_takes_two_lines_and_a_higher_row() -> None:
+    name = "Mediterranean house gecko"
+    size = 20
+    short, long = (bars_height([Bar(text, 1, "9%")] * 2, 300, size) for text in ("gecko", name))
+    assert 1.7 * short < long < 2.2 * short
+    picture = bar_chart([Bar(name, 1, "9%"), Bar("gecko", 1, "9%")], width=300, height=long, size=size)
+    rows = np.nonzero((picture[:, :100] < 100).all(axis=2).any(axis=1))[0]
+    assert len(np.split(rows, np.nonzero(np.diff(rows) > 1)[0] + 1)) == 3, "three lines of type"
+
+
+def test_a_name_of_one_letter_stays_on_one_line() -> None:
+    one = bars_height([Bar("1", 1, "9%", False)], 400, 20)
+    assert one == bars_height([Bar("1", 1, "9%")], 400, 20)

@@ -16,6 +16,7 @@ from lightning_cnnviz.render import (
     Frame,
     HeatTable,
     Images,
+    Kind,
     Maps,
     Row,
     Sheet,
@@ -81,7 +82,7 @@ def test_what_is_wrong_is_written_below_the_map_that_it_is_wrong_with() -> None:
     values = VALUES.copy()
     values[1, 2], values[0, 0, 0, 0] = 0, np.nan
     maps = Maps(values, ("a", "b", "c"), labels=(("one", "two", "three"),) * 2)
-    assert maps.cell_labels() == [["4% NaN", "two", "three"], ["one", "two", "all 0"]]
+    assert maps.cell_labels() == [["one · 4% NaN", "two", "three"], ["one", "two", "three · all 0"]]
     assert Sheet(ROWS, (Images((PHOTO, PHOTO)), maps)).summary == "2 of 6 maps are 4% NaN, all 0"
     assert Tiles(maps).summary == "2 of 6 maps are 4% NaN, all 0"
     assert Maps(VALUES, ("a", "b", "c")).summary() is None
@@ -147,3 +148,15 @@ def test_the_cells_of_a_grid_have_bars_for_their_strength_and_the_dead_ones_are_
     assert grid.cells.strengths() == [[1.0, 0.25, 0.0]]
     assert grid.summary == "1 of 3 maps are all 0"
     assert grid.draw().shape[0] > plain.draw().shape[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "colormap"), [("class_activation", "jet"), ("signed", "RdBu_r"), ("intensity", "hot")]
+)
+def test_a_map_that_is_all_0_tints_nothing(kind: Kind, colormap: str) -> None:
+    values = np.zeros((1, 1, 7, 7), np.float32)
+    [[alone, over]] = Maps(values, ("map",), kind=kind, colormap=colormap, laying="both").cells([PHOTO])
+    assert np.array_equal(over, PHOTO)
+    assert not np.array_equal(alone, PHOTO)
+    [[_, constant]] = Maps(values + 1, ("map",), kind=kind, colormap=colormap, laying="both").cells([PHOTO])
+    assert not np.array_equal(constant, PHOTO), "constant is not nothing"

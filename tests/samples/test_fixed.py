@@ -612,3 +612,6 @@ def test_what_is_given_on_resume_wins_and_another_number_begins_anew():
     assert not more.load_state_dict(first.state_dict())
     assert more.samples is None
     assert "samples=4 replaces the 2 samples" in more.remarks[0]
+    for_numbers = SampleSource(4, image_key=0, label_key=1, class_names=None, mean=None, std=None, most=256)
+    assert not for_numbers.load_state_dict(first.state_dict())
+    assert "up to 256 samples, which views want now, replace the 2 samples" in for_numbers.remarks[0]

@@ -15,6 +15,7 @@ from lightning_cnnviz import (
     Change,
     ConfusionMatrix,
     Contrast,
+    Drift,
     Filters,
     FixedSamples,
     GradCAM,
@@ -28,7 +29,7 @@ from lightning_cnnviz import (
 from tests.helpers import distributed_runs as runs
 from tests.helpers.distributed_runs import CountsMistakes, FailsInForward, FailsOn, Kernels, Worsens
 from tests.helpers.processes import Ended, run_ranks, succeeded
-from tests.helpers.training import image_steps, stripes
+from tests.helpers.training import SmallCNN, image_steps, stripes
 
 pytestmark = pytest.mark.slow
 
@@ -182,6 +183,33 @@ def test_what_is_misconfigured_on_rank_0_ends_all(way: str, tmp_path: Path) -> N
         assert process.code == 1
         assert "in request" in process.output
         assert "Timeout" not in process.output  # as a process prints that ends itself because it hangs
+
+
+@pytest.mark.parametrize(
+    ("way", "files"),
+    [("ddp", ("", "reference")), ("sharded", ("reference", "")), ("sharded", ("text", ""))],
+    ids=["missing on rank 0", "missing on rank 1", "two different faults"],
+)
+def test_a_reference_that_a_rank_cannot_read_ends_all_in_the_same_words(
+    way: str, files: tuple[str, str], tmp_path: Path
+) -> None:
+    make = SmallCNN if way == "ddp" else runs.ShardedCNN
+    visualizer = {"views": [Drift(reference="reference.ckpt")], "samples": 16}
+    ended = train(tmp_path, way, visualizer, make=runs.WithoutReference(tmp_path, files, make))
+    said = [re.findall(r"MisconfigurationException: (CNNVisualizer: .*)", process.output) for process in ended]
+    assert said[0] == said[1]
+    assert len(said[0]) == 1
+    for rank, file in enumerate(files):
+        if file != "reference" and way == "sharded":
+            assert f"rank {rank}: ArgumentError: reference: checkpoint" in said[0][0]
+    assert [process.code for process in ended] == [1, 1]
+
+
+def test_what_cannot_be_sent_to_the_other_ranks_costs_the_looks_only(tmp_path: Path, without_us: Outcomes) -> None:
+    ended = train(tmp_path, "sharded", {"views": [runs.RemembersNothingPortable(), Filters()]}, patience_s=10)
+    succeeded(*ended)
+    assert_same_training(outcomes(tmp_path), without_us["sharded"])
+    assert "training goes on without CNNVisualizer: " in ended[0].output
 
 
 def test_a_pass_that_fails_on_all_ranks_costs_its_views_only(tmp_path: Path, without_us: Outcomes) -> None:

@@ -116,7 +116,7 @@ def test_of_values_the_predicted_and_the_true_ones_and_no_percent() -> None:
     assert said(torch.tensor([[0.5], [2.0], [123.456]]), samples) == [
         (("predicted 0.5", "true 1"), None),
         (("predicted 2", "true 2"), None),
-        (("predicted 123", "true -0.25"), None),
+        (("predicted 123", "true −0.25"), None),
     ]
 
 
@@ -184,5 +184,5 @@ def test_drift_of_a_reconstruction_measures_what_needs_no_score() -> None:
 
 
 def test_numbers_and_percents_are_short() -> None:
-    assert numbers(torch.tensor([[1.0, 0.12345], [-3e-7, 5.0]])) == "1, 0.123, -3e-07, …"
-    assert [percent(value) for value in (0.98, 0.004, 0.0, float("nan"))] == ["98%", "0.4%", "0%", "? %"]
+    assert numbers(torch.tensor([[1.0, 0.12345], [-3e-7, 5.0]])) == "1, 0.123, −3e−07, …"
+    assert [percent(value) for value in (0.98, 0.004, 0.0, float("nan"))] == ["98%", "0.4%", "0%", "NaN"]

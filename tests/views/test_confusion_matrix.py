@@ -83,6 +83,23 @@ def test_of_many_classes_those_with_the_most_mistakes_are_drawn() -> None:
     assert table.rows == ("5  100%", "7  0%", "9  none")
 
 
+def test_of_many_classes_those_that_never_occur_are_left_out() -> None:
+    view = Keeping(classes=8)
+    explain(Told(20), told([5, 5, 9], [7, 5, 9]), [view])
+    [table] = view._tables
+    assert table.columns == ("5", "7", "9")
+
+
+def test_answers_that_are_nan_are_no_class() -> None:
+    view, samples = Keeping(), told([0, 1, 2], [0, 1, 2])
+    samples.images[0] = torch.nan
+    found = explain(Told(3), samples, [view])
+    assert found.arrays["confusion_matrix"].tolist() == [[0, 0, 0], [0, 1, 0], [0, 0, 1]]
+    [table] = view._tables
+    assert table.title == "What is taken for what: 2 of 3 right"
+    assert "1 answers are NaN" in table.footer
+
+
 def test_long_names_stand_in_the_rows_and_their_numbers_above_the_columns() -> None:
     view = Keeping()
     explain(Told(3), told([0, 0, 2], [0, 1, 2], ["Mediterranean lizard", "tabby", "lynx"]), [view])

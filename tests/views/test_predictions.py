@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz import FixedSamples, Predictions, explain
+from lightning_cnnviz.model.evidence import Evidence
+from lightning_cnnviz.output.artifacts import Artifact, Picture
+from lightning_cnnviz.render import BarSheet
+from lightning_cnnviz.samples.truth import Truth
 from lightning_cnnviz.views.predictions import answer_bars
 
 NEUTRAL, RIGHT, WRONG = (150, 150, 150), (30, 120, 190), (230, 110, 20)
@@ -91,3 +97,37 @@ def test_a_true_class_that_is_not_among_the_first_stands_below_them_with_its_ran
         [("0", "70%", False), ("2", "10%, no. 3", True)],
         [("2", "60%", True)],
     ]
+
+
+class Value(nn.Module):
+    """Gives the mean of an image less a half."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(1, 1, 1, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (self.convolution(images) / self.convolution.weight).mean(dim=(1, 2, 3))[:, None] - 0.5
+
+
+def test_values_below_zero_go_to_the_left_of_it() -> None:
+    images = torch.tensor([0.0, 2.0])[:, None, None, None].expand(2, 1, 8, 8)  # predicted -0.5 and 1.5
+    samples = FixedSamples(images, truth=Truth("values", torch.tensor([[0.5], [-0.5]])))
+    view = Keeping()
+    explain(Value(), samples, [view])
+    [[first, first_true], [second, second_true]] = view._figures[0].charts
+    assert {bar.origin for bar in (first, first_true, second, second_true)} == {0.25}, "zero, on one scale from -0.5 on"
+    assert [bar.share for bar in (first, first_true, second, second_true)] == pytest.approx([0.0, 0.5, 1.0, 0.0])
+    assert [bar.label for bar in (first, second_true)] == ["−0.5", "−0.5"]
+
+
+class Keeping(Predictions):
+    def __init__(self) -> None:
+        super().__init__()
+        self._figures: list[BarSheet] = []
+
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        for artifact in super().draw(evidence):
+            if isinstance(artifact, Picture) and isinstance(artifact.figure, BarSheet):
+                self._figures.append(artifact.figure)
+            yield artifact

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,6 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from lightning_cnnviz import FixedSamples, Prototypes, explain
+from lightning_cnnviz.model.evidence import Evidence
+from lightning_cnnviz.output.artifacts import Artifact, Picture
+from lightning_cnnviz.render import Sheet
 from tests.helpers.training import CLASSES, SmallCNN, sha, stripes
 
 
@@ -103,3 +107,30 @@ def test_prototypes_that_cannot_leave_the_class_mean_are_said_to_be_it() -> None
     [remark] = [remark for remark in found.remarks if "class means" in remark]
     assert remark.startswith("About prototypes: 2 of 2 are the class means as they were")
     assert not any("class means" in remark for remark in explain(SmallCNN(), given, [Prototypes()]).remarks)
+
+
+def test_a_model_that_answers_nan_is_named() -> None:
+    model = SmallCNN()
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.nan)
+    with pytest.raises(ValueError, match="answers NaN"):
+        explain(model, samples(), [Prototypes()])
+
+
+def test_classes_without_an_image_are_explained() -> None:
+    view, given = Keeping(), samples()
+    explain(SmallCNN(), given, [view])
+    explain(SmallCNN(), FixedSamples(given.images[:1], given.labels[:1]), [view])
+    assert ["no image of the class was seen" in sheet.footer for sheet in view._sheets] == [False, True]
+
+
+class Keeping(Prototypes):
+    def __init__(self) -> None:
+        super().__init__()
+        self._sheets: list[Sheet] = []
+
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        for artifact in super().draw(evidence):
+            if isinstance(artifact, Picture) and isinstance(artifact.figure, Sheet):
+                self._sheets.append(artifact.figure)
+            yield artifact

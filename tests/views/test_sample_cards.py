@@ -70,10 +70,10 @@ def test_as_many_cards_as_samples_or_as_asked_for(most: int, expected: int) -> N
     assert list(pictures) == [f"sample_cards/{index}" for index in range(expected)]
 
 
-def test_a_model_of_values_has_no_bars() -> None:
+def test_a_model_of_values_has_bars_of_its_values() -> None:
     view = Keeping()
     explain(Hand([[0.01] * 8]), COUNTING, [view], output="regression")
-    assert view._cards[0].bars == ()
+    assert [(bar.name, bar.share, bar.label) for bar in view._cards[0].bars] == [("predicted", 1.0, "5.4")]
 
 
 @pytest.mark.slow

@@ -66,19 +66,23 @@ def test_less_than_the_whole_field_is_where_most_of_it_lies() -> None:
     assert patch.tolist() == [81, 0, 7, 5, 10, 8], "weights 1, 2, 3, 2, 1 along each axis"
 
 
-def test_what_is_drawn_is_cut_out_of_the_samples() -> None:
-    drawn: list[Sheet] = []
+def drawn(samples: FixedSamples) -> Sheet:
+    sheets: list[Sheet] = []
 
     class Seen(TopPatches):
         def draw(self, evidence: Evidence) -> Iterator[Artifact]:
             for artifact in super().draw(evidence):
                 if isinstance(artifact, Picture) and isinstance(artifact.figure, Sheet):
-                    drawn.append(artifact.figure)
+                    sheets.append(artifact.figure)
                 yield artifact
 
-    samples = FixedSamples(squares((2, 3), (5, 9)) * torch.tensor([1.0, 0.8]).reshape(2, 1, 1, 1))
     explain(Sums(), samples, [Seen("convs.0", [0], patches=2, share=1.0)])
-    [sheet] = drawn
+    return sheets[0]
+
+
+def test_what_is_drawn_is_cut_out_of_the_samples() -> None:
+    samples = FixedSamples(squares((2, 3), (5, 9)) * torch.tensor([1.0, 0.8]).reshape(2, 1, 1, 1))
+    sheet = drawn(samples)
     assert [column.column_headings for column in sheet.columns] == [("no. 1",), ("no. 2",)]
     patches = [column.pictures[0] for column in sheet.columns if isinstance(column, Images)]
     assert [np.unique(patch).tolist() for patch in patches] == [[255], [204]]
@@ -93,6 +97,15 @@ def test_a_dead_channel_shows_whole_images() -> None:
         model.convs[0].weight.zero_()
     [[patch]] = explain(model, squares((2, 3)), [TopPatches("relu", [1], patches=1)]).arrays["top_patches/relu"]
     assert patch.tolist() == [0, 0, 0, 0, 16, 12]
+
+
+def test_where_a_channel_does_not_respond_there_is_nothing_to_see() -> None:
+    images = squares((2, 3), (5, 9))
+    images[1] = 0
+    first, second = (column for column in drawn(FixedSamples(images)).columns if isinstance(column, Images))
+    assert first.pictures[0].shape == (3, 3, 3)
+    assert second.pictures[0].min() == 255
+    assert (first.labels, second.labels) == (("9",), ("0",))
 
 
 def test_the_channels_are_those_of_the_feature_maps_and_stay() -> None:

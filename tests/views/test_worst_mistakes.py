@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,12 @@ def test_in_whatever_batches_they_come(sizes: list[int]) -> None:
         view.observe_validation(Answered(images, labels, said))
     assert view._worst is not None
     assert view._worst.images.flatten().tolist() == [5, 2]
+
+
+def test_answers_that_are_nan_do_not_crowd_out_mistakes() -> None:
+    said = torch.tensor([[0.9, 0.1], [torch.nan, torch.nan], [0.2, 0.8]]).log()
+    found = Mistakes.among(torch.zeros(3, 1, 2, 2), torch.tensor([1, 1, 1]), said, 1)
+    assert found.loss.tolist() == pytest.approx([-math.log(0.1)])
 
 
 def test_images_of_another_size_are_passed_over() -> None:

@@ -55,6 +55,13 @@ export function runTitle(view, run) {
   return element("h2", { className: view.runs.length > 1 ? "" : "unseen" }, run.name);
 }
 
+/** Which color stands for which class. */
+export function classLegend(item) {
+  if (!item?.classes) return null;
+  const entries = item.classes.map(([, name, color]) => element("li", {}, element("span", { className: "swatch", style: { "background-color": color } }), name));
+  return element("ul", { className: "classes", "aria-label": "Colors of the classes" }, entries);
+}
+
 /** The question mark with how a view is read. */
 export function help(run, look, view) {
   const text = run.description(look, view);

@@ -3,7 +3,7 @@
 import { nameOf } from "./axis.js";
 import { COLORMAPS } from "./colormaps.js";
 import { element, short } from "./dom.js";
-import { colorTable, defectOf, mirrored, paintColors, paintMap, union } from "./paint.js";
+import { colorTable, defectOf, mirrored, paintClasses, paintColors, paintMap, union } from "./paint.js";
 import { remember } from "./pointer.js";
 import { numeric } from "./record.js";
 import { paintInTime } from "./sight.js";
@@ -22,7 +22,7 @@ export async function readCell(view, run, tag, sample, column, place = view.plac
   if (!item) return null;
   const now = await readMaps(run, look, item, sample, column);
   if (!now) return null;
-  const other = view.state.difference === "" ? null : run.lookWith(tag, Number(view.state.difference));
+  const other = view.state.difference === "" || item.classes ? null : run.lookWith(tag, Number(view.state.difference));
   if (other === null) return { ...now, item, look, symmetric: item.symmetric, limits: limitsOf(view, run, look, item, now), table: tableOf(view, run, item) };
   const before = await readMaps(run, other, run.item(other, tag), sample, column);
   if (!before || before.maps[0].width !== now.maps[0].width) return null;
@@ -87,7 +87,7 @@ export async function figure(view, run, tag, sample, column, { side = 128, capti
   if (picture && setup.boxes?.[sample]) layOver(canvas, setup.boxes[sample]);
   remember(canvas, cell, sample, column);
   const frame = element("div", { className: ["frame", picture && "over", cell.item.grey && "grey"].filter(Boolean).join(" ") }, picture ? element("img", { src: picture, alt: "" }) : null, canvas);
-  const defect = defectOf(cell.maps, cell.range);
+  const defect = cell.item.classes ? "" : defectOf(cell.maps, cell.range);
   if (defect) frame.append(element("span", { className: "defect" }, defect));
   return element("figure", { className: "cell" }, frame, caption ? element("figcaption", {}, caption) : null);
 }
@@ -111,7 +111,8 @@ function layOver(canvas, [left, top, right, bottom]) {
 
 function paint(canvas, cell, side, over) {
   const [{ height, width }] = cell.maps;
-  if (cell.maps.length === 3) paintColors(canvas, cell.maps, cell.limits, cell.symmetric);
+  if (cell.item.classes) paintClasses(canvas, cell.maps[0], cell.item.classes);
+  else if (cell.maps.length === 3) paintColors(canvas, cell.maps, cell.limits, cell.symmetric);
   else {
     const factor = side / Math.max(height, width);
     const size = cell.item.smooth && factor > 1 ? [Math.round(height * factor), Math.round(width * factor)] : null;
@@ -121,6 +122,7 @@ function paint(canvas, cell, side, over) {
 
 function describe({ item, look, limits, other }, sample, column) {
   const of = [item.title || item.tag, item.group === null ? "" : `sample ${sample}`, column, nameOf(look)];
+  if (item.classes) return of.filter(Boolean).join(", ");
   if (other) of.push(`difference to ${nameOf(other)}`);
   return `${of.filter(Boolean).join(", ")}; colors from ${short(limits[0])} to ${short(limits[1])}`;
 }

@@ -1,4 +1,4 @@
-// Filters and prototypes, answers, and pictures without numbers.
+// Filters and prototypes, and answers.
 
 import { nameOf } from "./axis.js";
 import { className, help, runTitle, sampleFigure } from "./captions.js";
@@ -83,20 +83,4 @@ function mistakes(view, run, look, set, wrong) {
     const open = () => view.set({ view: "samples", sample: sampleName(set, sample) });
     return element("li", {}, element("button", { className: "plain", title: "Show this sample alone", "data-key": `mistake/${run.name}/${sampleName(set, sample)}`, onclick: open }, sampleFigure(run, look, set, sample)));
   }));
-}
-
-/** Finished pictures of views that hand over no numbers, or of a version before the record. */
-export async function showPictures(view) {
-  return view.runs.map((run) => {
-    const recorded = new Set(run.looks.flatMap((look) => look.items.map((item) => item.tag)));
-    const tags = Object.keys(run.pictures).filter((tag) => !recorded.has(tag));
-    const step = run.at(view.place)?.step ?? Infinity;
-    const shown = tags.map((tag) => {
-      const steps = run.pictures[tag];
-      const picture = steps.findLast((one) => one.step <= step) ?? steps[0];
-      return element("figure", { className: "picture" }, element("figcaption", {}, `${tag}, step ${picture.step}`), element("img", { src: picture.url, alt: tag, loading: "lazy" }));
-    });
-    const old = run.looks.length ? null : element("p", {}, "This run has pictures only: it was written by a version before the record, or with the record switched off.");
-    return section(view, run, old, shown.length ? shown : element("p", {}, "Every picture of this run is shown from its numbers."));
-  });
 }

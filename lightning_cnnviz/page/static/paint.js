@@ -82,6 +82,12 @@ export function paintColors(canvas, [red, green, blue], limits, symmetric) {
   });
 }
 
+/** Paints the class of each place in its color, and nothing where there is none. */
+export function paintClasses(canvas, map, classes) {
+  const colors = new Map(classes.map(([index, , color]) => [index, pack(...[1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16)))]));
+  fill(canvas, map, (i) => colors.get(Math.round(map.values[i])) ?? 0);
+}
+
 function fill(canvas, { height, width }, colorAt) {
   [canvas.width, canvas.height] = [width, height];
   const pixels = sheetOf(height, width);

@@ -27,5 +27,9 @@ function valueAt({ target: canvas, clientX, clientY }, { cell, sample, column })
   const y = at((clientY - box.top) / box.height, height, down < 0);
   const values = cell.maps.map((map) => short(map.values[y * width + x])).join(", ");
   const where = [cell.item.tag, cell.item.group === null ? "" : `sample ${sample}`, column].filter(Boolean).join(" · ");
+  if (cell.item.classes) {
+    const found = cell.item.classes.find(([index]) => index === Math.round(cell.maps[0].values[y * width + x]));
+    return `${found ? found[1] : "none"}\n${where}\nrow ${y}, column ${x}`;
+  }
   return `${values}\n${where}\nrow ${y}, column ${x} · colors ${short(cell.limits[0])} to ${short(cell.limits[1])}`;
 }

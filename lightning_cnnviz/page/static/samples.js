@@ -1,7 +1,7 @@
 // Samples × views: each sample with its maps at the chosen epoch.
 
 import { nameOf } from "./axis.js";
-import { help, runTitle, sampleFigure } from "./captions.js";
+import { classLegend, help, runTitle, sampleFigure } from "./captions.js";
 import { columnsOf, figure } from "./cells.js";
 import { breakable, element } from "./dom.js";
 import { readSample, sampleName, setTitle, tagWithin } from "./sets.js";
@@ -13,7 +13,7 @@ export async function showSamples(view) {
   return Promise.all(view.runs.map(async (run) => section(view, run, ...(wanted === null ? await tables(view, run) : [await one(view, run, wanted)]))));
 }
 
-/** All items of a run by tag; what lies over the pictures comes first, since it says where the model looks. */
+/** All items of a run by tag; what lies over the pictures comes first: it is the answer, or says where the model looks. */
 export function tagsOf(run, ofSamples, set = null) {
   const tags = new Map();
   for (const look of run.looks) {
@@ -23,7 +23,7 @@ export function tagsOf(run, ofSamples, set = null) {
       if (set === null || run.setOf(look, item.group) === set) tags.set(item.tag, item);
     }
   }
-  const rank = (item) => (item.over ? (item.smooth ? 0 : 1) : 2);
+  const rank = (item) => (item.classes ? 0 : item.over ? (item.smooth ? 1 : 2) : 3);
   return [...tags.values()].sort((one, other) => rank(one) - rank(other));
 }
 
@@ -50,7 +50,7 @@ export async function table(view, run, set, isWanted = () => true) {
   if (!columns.length) return null;
   const count = Math.max(...columns.map(({ item }) => item.shape[0]));
   const head = columns.map(({ tag, name, item, drawn }) =>
-    element("th", { scope: "col" }, element("span", { className: "tag" }, breakable(tagWithin(run.sets[set], tag))), name ? element("span", { className: "column" }, name) : null, drawn.step === look.step ? null : element("span", { className: "note" }, `as of ${nameOf(drawn)}`), help(run, drawn, item.view)),
+    element("th", { scope: "col" }, element("span", { className: "tag" }, breakable(tagWithin(run.sets[set], tag))), name ? element("span", { className: "column" }, name) : null, drawn.step === look.step ? null : element("span", { className: "note" }, `as of ${nameOf(drawn)}`), classLegend(item), help(run, drawn, item.view)),
   );
   const rows = Array.from({ length: count }, async (_, sample) => {
     const cells = await Promise.all(columns.map(({ tag, name }) => figure(view, run, tag, sample, name)));
@@ -85,7 +85,7 @@ async function one(view, run, { set, sample }) {
     const drawn = run.lookWith(tag, view.place);
     const item = run.item(drawn, tag);
     const cells = await Promise.all(columnsOf(item).map((name) => figure(view, run, tag, sample, name, { side: 256, caption: name })));
-    return element("section", { className: "view" }, element("h3", {}, item.title || tag, help(run, drawn, item.view)), element("div", { className: cells.length > 1 ? "cells" : "cells large" }, cells));
+    return element("section", { className: "view" }, element("h3", {}, item.title || tag, help(run, drawn, item.view)), classLegend(item), element("div", { className: cells.length > 1 ? "cells" : "cells large" }, cells));
   });
   return element("div", { className: "one" }, sampleFigure(run, look, set, sample), ...(await Promise.all(groups)));
 }

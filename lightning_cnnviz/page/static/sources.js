@@ -4,7 +4,8 @@
 //   looks(run, from, to)   the JSON of these looks in the order of their steps
 //   stack(run, look, item) the numbers of one item
 //   setup(run, id)         samples, class names and descriptions, with `urls` of the pictures; null if there is no such
-//   pictures(run)          { tag: [{ step, url }] } of finished pictures
+//   picture(look, blob)    the address of a finished picture of a look; null where it was left out
+//   pictures(run)          { tag: [{ step, url }] } of all pictures beside the record
 //   live                   whether asking again may bring more
 
 import { bytesOf } from "./dom.js";
@@ -48,6 +49,10 @@ export class TensorBoardSource {
     });
   }
 
+  picture(look, blob) {
+    return `picture?${new URLSearchParams({ key: look.blobs[blob] })}`;
+  }
+
   async pictures(run) {
     return (await this.#get("pictures", { run })).json();
   }
@@ -57,6 +62,7 @@ export class TensorBoardSource {
 export class EmbeddedSource {
   live = false;
   #setups = new Map();
+  #urls = new Map();
   #stacks = new Recent(400);
 
   constructor(page) {
@@ -88,9 +94,19 @@ export class EmbeddedSource {
       if (!numbers) return null;
       const [first, ...pictures] = numbers;
       const head = await readJson(this.#blob(first));
-      const url = (picture) => URL.createObjectURL(new Blob([this.#blob(picture)], { type: pictureType(this.#blob(picture)) }));
-      return { ...head, urls: pictures.map(url) };
+      return { ...head, urls: pictures.map((picture) => this.#url(picture)) };
     });
+  }
+
+  picture(look, blob) {
+    const id = look.blobs[blob];
+    if (!this.#urls.has(id)) this.#urls.set(id, this.#blob(id).length ? this.#url(id) : null);
+    return this.#urls.get(id);
+  }
+
+  #url(id) {
+    const bytes = this.#blob(id);
+    return URL.createObjectURL(new Blob([bytes], { type: pictureType(bytes) }));
   }
 
   async pictures() {

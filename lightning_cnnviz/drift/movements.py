@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+import torch
 from torch import Tensor
 
 from lightning_cnnviz.drift.measurement import Measurement
@@ -15,7 +16,7 @@ OF_FILTERS: Mapping[str, Callable[[Tensor, Tensor], float]] = {"filters": relati
 OF_MAPS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {"": jensen_shannon, "_focus_shift": focus_shift}
 """What stands behind the kind of map."""
 OF_ANSWERS: Mapping[str, Callable[[Snapshot, Snapshot], Tensor]] = {
-    "predictions": lambda now, before: jensen_shannon(now.probabilities, before.probabilities),
+    "predictions": lambda now, before: jensen_shannon(_outcomes(now), _outcomes(before)),
     "flips": Snapshot.changed,
 }
 
@@ -31,6 +32,12 @@ def movements(now: Snapshot, before: Snapshot, reference: str = "previous") -> I
     if now.probabilities.shape[1]:
         for name, of_answers in OF_ANSWERS.items():
             yield _of_samples(name, None, of_answers(now, before), reference)
+
+
+def _outcomes(look: Snapshot) -> Tensor:
+    """Probabilities (N, outcomes) of what excludes each other; of independent labels the yes and the no of each."""
+    independent = look.decisions is not None and look.decisions.shape == look.probabilities.shape
+    return torch.cat([look.probabilities, 1 - look.probabilities], dim=1) if independent else look.probabilities
 
 
 def _of_layers(

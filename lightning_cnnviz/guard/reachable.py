@@ -113,7 +113,14 @@ class _Walk:
         self._seen.add(key)
         self._kept.append(value)
         queue = self._inside if saved else self._outside
-        if isinstance(value, nn.Module):
+        if isinstance(value, MUTABLE):
+            if saved:
+                self.found.containers.append((where, value))
+                if getattr(value, "__dict__", None) or slots(value):
+                    self.found.objects.append((where, value))
+                    self._queue(queue, where, attributes(value))
+            self._queue(queue, where, _members(value))
+        elif isinstance(value, nn.Module):
             self._module(where, value)
         elif isinstance(value, Tensor):
             self._tensor(where, value)
@@ -121,13 +128,6 @@ class _Walk:
             self.found.arrays.append((where, value))
         elif isinstance(value, GENERATORS):
             self.found.generators.append((where, value))
-        elif isinstance(value, MUTABLE):
-            if saved:
-                self.found.containers.append((where, value))
-                if hasattr(value, "__dict__"):
-                    self.found.objects.append((where, value))
-                    self._queue(queue, where, attributes(value))
-            self._queue(queue, where, _members(value))
         elif isinstance(value, (tuple, frozenset)):
             self._queue(queue, where, _members(value))
         elif isinstance(value, (types.FunctionType, types.MethodType, functools.partial)):
@@ -142,7 +142,8 @@ class _Walk:
         self.found.modules[name] = module
         self.found.containers.append((name, vars(module)))
         for attribute, value in vars(module).items():
-            self._queue(self._inside, f"{name}.{attribute}".lstrip("."), (value,))
+            if type(value) not in _LEFT_ALONE:
+                self._inside.append((f"{name}.{attribute}".lstrip("."), value))
         self._class(name, type(module))
         if isinstance(module, torch.jit.ScriptModule):  # whose tensors live in C++
             self._queue(self._inside, name, [*module.parameters(), *module.buffers()])
@@ -173,7 +174,7 @@ class _Walk:
 
     @staticmethod
     def _queue(queue: deque[tuple[str, Any]], where: str, values: Iterable[Any]) -> None:
-        queue.extend((where, value) for value in values if type(value) not in _LEFT_ALONE)
+        queue.extend([(where, value) for value in values if type(value) not in _LEFT_ALONE])
 
 
 def attributes(value: Any) -> Iterator[Any]:

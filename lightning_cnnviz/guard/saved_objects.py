@@ -38,16 +38,17 @@ class SavedMapping:
         self.name = name
         self._mapping = mapping
         self._ordered = isinstance(mapping, OrderedDict)
-        self._entries = dict(self._items())
+        self._entries = dict(self._base.items(mapping))
 
     def differs(self) -> bool:
         """Whether there are other entries, or in another order."""
         mapping, entries = self._mapping, self._entries
         if len(mapping) != len(entries):
             return True
-        return not all(
-            now is kept and value is entries[kept] for (now, value), kept in zip(self._items(), entries, strict=False)
-        )
+        if not entries:
+            return False
+        keys, values = self._base.keys(mapping), self._base.values(mapping)
+        return not (all(map(is_, keys, entries)) and all(map(is_, values, entries.values())))
 
     def restore(self) -> None:
         """Changes what differs, and nothing else: other threads may be reading."""
@@ -67,9 +68,6 @@ class SavedMapping:
     @property
     def _base(self) -> Any:
         return OrderedDict if self._ordered else dict
-
-    def _items(self) -> Any:
-        return self._base.items(self._mapping)
 
 
 class SavedContainer:

@@ -27,10 +27,10 @@ class Graph:
 
     def __init__(self, scores: Tensor | None, images: Tensor, nodes: Iterable[Node]) -> None:
         root = None if scores is None else node_of(scores)
-        self._behind_scores = None if root is None else set(_walked([root]))
+        self._behind_scores = None if root is None else set(walked([root]))
         start = node_of(images)
         users: dict[Node, list[Node]] = {}
-        for node in _walked(filter(None, [root, *nodes])):
+        for node in walked(filter(None, [root, *nodes])):
             for before, _ in node.next_functions:
                 if before is not None:
                     users.setdefault(before, []).append(node)
@@ -47,7 +47,8 @@ class Graph:
         return None if node is None else node in self._of_images
 
 
-def _walked(roots: Iterable[Node]) -> list[Node]:
+def walked(roots: Iterable[Node]) -> list[Node]:
+    """All nodes from which something comes to these, themselves included."""
     seen: dict[Node, None] = {}
     waiting = list(roots)
     while waiting:

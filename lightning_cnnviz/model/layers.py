@@ -37,6 +37,11 @@ __all__ = [
     "unknown",
 ]
 
+ATTENTION = ("attention", "attn")
+"""What the classes of attention modules have in their names."""
+
+_FOLDED = 1.5  # a step that makes maps as much taller and narrower is no pooling
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -172,9 +177,20 @@ class Layout:
             return [layer.name for layer in candidates if layer.spatial == smallest and not layer.is_output][-1:] or [
                 inner[-1].name
             ]
-        last_of_size = {layer.spatial: layer.name for layer in candidates}
-        sizes = [layer.spatial for layer in anchors]
+        inside, outside = self._attention(candidates)
+        last_of_size = {layer.spatial: layer.name for layer in [*inside, *outside]}
+        sizes = _sizes(anchors)
         return [last_of_size[size] for size in (sizes[-1:] if word == "last" else sizes)]
+
+    def _attention(self, candidates: list[Layer]) -> tuple[list[Layer], list[Layer]]:
+        """Layers that are parts of an attention module, and the others.
+
+        Queries, values and the weights of attention are no maps that a block hands on; convolutions among them are.
+        """
+        modules = tuple(f"{layer.name}." for layer in self.layers if any(w in layer.kind.lower() for w in ATTENTION))
+        parts = {layer.name for layer in candidates if layer.name.startswith(modules) and not layer.is_convolution}
+        inside = [layer for layer in candidates if layer.name in parts]
+        return inside, [layer for layer in candidates if layer.name not in parts]
 
     def _nothing(self, word: str) -> str:
         unusable = next((layer for layer in self.layers if layer.unusable), None)
@@ -215,6 +231,18 @@ def _that_matter(candidates: list[Layer]) -> list[Layer]:
     """The layers on which the score explained depends, as far as that can be told."""
     varying = [layer for layer in candidates if not layer.constant]
     return [layer for layer in varying if layer.matters is not False] or varying
+
+
+def _sizes(anchors: list[Layer]) -> list[tuple[int, int] | None]:
+    """The sizes of maps, one after the other, without those that come of folding places into rows of patches."""
+    kept: list[tuple[int, int] | None] = []
+    for height, width in (layer.spatial or (0, 0) for layer in anchors):
+        if kept and kept[-1] is not None:
+            taller, wider = height / kept[-1][0], width / kept[-1][1]
+            if (taller > _FOLDED and wider < 1 / _FOLDED) or (wider > _FOLDED and taller < 1 / _FOLDED):
+                continue
+        kept.append((height, width))
+    return kept
 
 
 def _first(candidates: list[Layer]) -> Layer:

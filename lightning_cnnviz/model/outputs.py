@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.model.graph import node_of, walked
 from lightning_cnnviz.model.names import ArgumentError
 from lightning_cnnviz.model.nested import members
 
 Path: TypeAlias = tuple[int | str, ...]
 
 _COMMON_KEYS = ("logits", "out", "output", "outputs", "pred", "preds", "prediction", "y_hat")
+_OF_PLACES = ("masks", "pictures")
+_GUESSES = (3, 4)  # of the reasons for a choice, those that are told
+_MOST_COMPARED = 8
 _DEEPEST = 4  # caches of language models and the like go further down
 
 
@@ -27,6 +32,7 @@ class Hints:
         image_shape: (C, H, W).
         classes: how many classes have names, None if none have.
         labels: how many classes the labels show at least.
+        truth: what the data say of each image, see :data:`~lightning_cnnviz.samples.truth.TruthKind`; None if nothing.
         last_linear: the output of the last linear layer that was called, None if unknown.
     """
 
@@ -34,6 +40,7 @@ class Hints:
     image_shape: tuple[int, ...] = ()
     classes: int | None = None
     labels: int = 0
+    truth: str | None = None
     last_linear: Tensor | None = None
 
 
@@ -81,7 +88,7 @@ def select_output(output: Any, key: int | str | None = None, hints: Hints | None
     grades = _grades(candidates, hints)
     best = grades.index(max(grades))
     # Of several heads alike the first is the main one, whichever was called last.
-    alike = [grade[:5] == grades[best][:5] for grade in grades]
+    alike = [grade[:-1] == grades[best][:-1] for grade in grades]
     best = next(i for i, (_, other) in enumerate(candidates) if alike[i] and other.shape == candidates[best][1].shape)
     path, tensor = candidates[best]
     return Selected(tensor, path, _guessed(candidates, grades, best))
@@ -111,7 +118,13 @@ def entries(output: Any, path: Path = ()) -> list[tuple[Path, Tensor]]:
         return [(path, output)]
     if len(path) >= _DEEPEST:
         return []
-    return [found for step, member in members(output) for found in entries(member, (*path, step))]
+    inside = members(output) or _attributes(output)
+    return [found for step, member in inside for found in entries(member, (*path, step))]
+
+
+def with_channel(tensor: Tensor, image_shape: tuple[int, ...]) -> Tensor:
+    """The tensor; a single score for each pixel (N, H, W) as (N, 1, H, W)."""
+    return tensor[:, None] if tensor.ndim == 3 and tensor.shape[1:] == image_shape[-2:] else tensor
 
 
 def describe(output: Any) -> str:
@@ -120,7 +133,8 @@ def describe(output: Any) -> str:
         return f"a tensor of the shape {tuple(output.shape)}"
     if isinstance(output, Mapping):
         return f"{type(output).__name__} with keys {list(output)}"
-    return f"{type(output).__name__} of {[type(member).__name__ for _, member in members(output)]}"
+    inside = members(output) or _attributes(output)
+    return f"{type(output).__name__} of {[type(member).__name__ for _, member in inside]}"
 
 
 def _grades(candidates: list[tuple[Path, Tensor]], hints: Hints | None) -> Sequence[tuple[bool, ...]]:
@@ -134,18 +148,24 @@ def _grades(candidates: list[tuple[Path, Tensor]], hints: Hints | None) -> Seque
     of_images = (
         has_image and hints.classes not in widths and (hints.classes is not None or len(widths) > len({*widths}))
     )
+    codes = _codes(candidates)
     grades = []
-    for path, tensor in candidates:
+    for index, (path, tensor) in enumerate(candidates):
         fits = tensor.is_floating_point() and tensor.shape[:1] == (hints.samples,)
         width = tensor.shape[1] if tensor.ndim in (2, 4) else 1
         is_image = tensor.shape[1:] == hints.image_shape
+        enough = width >= hints.labels or (width == 1 and hints.labels <= 2)
+        of_places = with_channel(tensor, hints.image_shape).ndim == 4 and tensor[0].numel() > width
         grades.append(
             (
                 fits,
                 fits and tensor.ndim == 2 and width == hints.classes,
                 of_images and is_image,
-                fits and (is_image or width >= hints.labels or (width == 1 and hints.labels <= 2)),
+                index not in codes,
+                fits and of_places == (hints.truth in _OF_PLACES) and (of_places or enough) and hints.truth is not None,
+                fits and (is_image or enough),
                 path[-1] in _COMMON_KEYS,
+                "logits" in str(path[-1]),
                 # Where there is an image, too, the last linear layer may as well give its code.
                 fits and not has_image and hints.last_linear is not None and _same(tensor, hints.last_linear),
             )
@@ -153,12 +173,32 @@ def _grades(candidates: list[tuple[Path, Tensor]], hints: Hints | None) -> Seque
     return grades
 
 
+def _codes(candidates: list[tuple[Path, Tensor]]) -> set[int]:
+    """Which tensors others are computed from by further weights: scores from features, an image from a code."""
+    tensors = [tensor for _, tensor in candidates[:_MOST_COMPARED]]
+    nodes = [node_of(tensor) for tensor in tensors]
+    behind = [set() if node is None else {*walked([node])} for node in nodes]
+    weights = [{node for node in found if node.name().endswith("AccumulateGrad")} for found in behind]
+    return {
+        earlier
+        for earlier, later in permutations(range(len(tensors)), 2)
+        if nodes[earlier] in behind[later]
+        and (tensors[earlier].ndim, *tensors[earlier].shape[1:2]) != (tensors[later].ndim, *tensors[later].shape[1:2])
+        and weights[later] - weights[earlier]
+    }
+
+
 def _same(tensor: Tensor, other: Tensor) -> bool:
     return tensor is other or (tensor.shape == other.shape and torch.equal(tensor.detach(), other.detach()))
 
 
 def _guessed(candidates: list[tuple[Path, Tensor]], grades: Sequence[Any], best: int) -> str | None:
-    rivals = [path for (path, _), grade in zip(candidates, grades, strict=True) if grade[:5] == grades[best][:5]]
+    def certain(grade: Sequence[Any]) -> list[Any]:
+        return [reason for number, reason in enumerate(grade[:-1]) if number not in _GUESSES]
+
+    rivals = [
+        path for (path, _), grade in zip(candidates, grades, strict=True) if certain(grade) == certain(grades[best])
+    ]
     if len(rivals) < 2:
         return None
     names = [".".join(map(str, path)) for path in rivals]
@@ -175,3 +215,11 @@ def _entry(output: Any, step: int | str) -> Any:
     if isinstance(step, str):
         return getattr(output, step, None)
     return output[step] if isinstance(output, Sequence) and -len(output) <= step < len(output) else None
+
+
+def _attributes(output: Any) -> list[tuple[int | str, Any]]:
+    """What an object of a class of one's own holds; nothing of modules, functions and classes."""
+    if isinstance(output, (torch.nn.Module, type)) or callable(output) or not hasattr(output, "__dict__"):
+        return []
+    kinds = (Tensor, Mapping, list, tuple)
+    return [(name, value) for name, value in vars(output).items() if name[0] != "_" and isinstance(value, kinds)]

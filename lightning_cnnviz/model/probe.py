@@ -200,8 +200,11 @@ class Probe:
     def scores_in(self, output: Any, layout: Layout) -> Tensor | None:
         """The tensor of scores in what the model returned, None if it has none."""
         found = at(output, layout.reading.path)
-        readable = isinstance(found, Tensor) and found.is_floating_point() and found.ndim > 0
-        return found if readable and layout.reading.meaning != "nothing" else None
+        if not isinstance(found, Tensor) or not found.is_floating_point() or found.ndim == 0:
+            return None
+        if layout.reading.meaning in ("masks", "reconstruction") and found.ndim == 3:
+            found = found[:, None]  # a single score for each place
+        return found if layout.reading.meaning != "nothing" else None
 
     @property
     def model(self) -> nn.Module:

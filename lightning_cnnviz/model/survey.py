@@ -16,13 +16,11 @@ from lightning_cnnviz.model.graph import Graph, node_of
 from lightning_cnnviz.model.heads import HeadFinder
 from lightning_cnnviz.model.hooks import hooked, image_like, tensors_in
 from lightning_cnnviz.model.layer import Layer
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers import ATTENTION, Layout
 from lightning_cnnviz.model.names import is_convolution, kernel_of, written_out
 from lightning_cnnviz.model.placing import Called, Placing
 from lightning_cnnviz.model.readings import Ending, Reading
 from lightning_cnnviz.model.tokens import find_grid, has_channels_last
-
-_ATTENTION = ("attention", "attn")
 
 
 @dataclass
@@ -154,7 +152,9 @@ class Survey:
         if output is not None and reading.classes:
             scores = output.flatten(2).mean(2) if reading.meaning == "masks" else output
             single = Reading("classes", reading.ending, single=reading.single)
-            head = self._heads.find(single.scores(scores.detach()), {x.name for x in layers if x.matters is False})
+            maps_matter = any(layer.matters and layer.spatial for layer in layers)  # else all are detached
+            ignored = {layer.name for layer in layers if layer.matters is False and maps_matter}
+            head = self._heads.find(single.scores(scores.detach()), ignored)
         return Layout(
             self._counted(layers),
             reading,
@@ -250,7 +250,7 @@ class Survey:
         return tuple(replace(layer, matters=False) if hidden.get(layer.name) else layer for layer in layers)
 
     def _before_last_attention(self, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-        attentions = [layer.name for layer in layers if any(word in layer.kind.lower() for word in _ATTENTION)]
+        attentions = [layer.name for layer in layers if any(word in layer.kind.lower() for word in ATTENTION)]
         if not attentions:
             return layers
         names = [layer.name for layer in layers]

@@ -16,7 +16,7 @@ from lightning_cnnviz.model.hooks import hooked, image_like, replaced
 from lightning_cnnviz.model.isolation import placement
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import named_layers
-from lightning_cnnviz.model.outputs import Hints, at, select_output
+from lightning_cnnviz.model.outputs import Hints, at, select_output, with_channel
 from lightning_cnnviz.model.readings import OutputKind, Reading
 from lightning_cnnviz.model.recognition import Known, read
 from lightning_cnnviz.model.survey import Survey
@@ -64,7 +64,7 @@ def survey(
     remarks = [first.remark]
     try:
         selected = select_output(first.output, key, hints)
-        output = selected.tensor
+        output = with_channel(selected.tensor, tuple(first.images.shape[1:]))
         known = Known(
             len(first.images),
             tuple(first.images.shape[1:]),
@@ -128,6 +128,7 @@ def _hints(first: _FirstCall, samples: FixedSamples) -> Hints:
         tuple(first.images.shape[1:]),
         None if samples.class_names is None else len(samples.class_names),
         0 if samples.labels is None else int(samples.labels.max()) + 1,
+        None if samples.truth is None else samples.truth.kind,
         first.watch.last_logits,
     )
 
@@ -144,8 +145,8 @@ def _is_coupled(first: _FirstCall, explained: Tensor | None, reading: Reading) -
                 output = at(first.entry(disturbed(first.images, edge)), reading.path)
         except Exception:
             break  # whatever it is, the first pass went well
-        if explained is not None and isinstance(output, Tensor):
-            rows.update(changed_rows(explained, output) or ())
+        if explained is not None and isinstance(output, Tensor) and output.numel() == explained.numel():
+            rows.update(changed_rows(explained, output.reshape(explained.shape)) or ())
     return any(row > 0 for row in rows)
 
 

@@ -17,19 +17,48 @@ def is_remote(directory: str | os.PathLike[str]) -> bool:
 
 
 def check_room(directory: str | os.PathLike[str]) -> None:
-    """Checks that a disk has room for more pictures.
+    """Checks that a disk has room for more pictures; elsewhere there always is.
 
     Raises:
         OSError: it is all but full, or the directory is gone or no directory any more.
     """
+    if is_remote(directory):
+        return
     if Path(directory).is_file():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(directory))
     if shutil.disk_usage(directory).free < SPARE_BYTES:
         raise OSError(errno.ENOSPC, f"less than {SPARE_BYTES // 2**20} MB left on the disk", os.fspath(directory))
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def below(directory: str | os.PathLike[str], name: str) -> str | Path:
+    """The path of a file in a directory."""
+    return f"{os.fspath(directory).rstrip('/')}/{name}" if is_remote(directory) else Path(directory) / name
+
+
+def read_whole(path: str | os.PathLike[str]) -> bytes:
+    """The content of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if is_remote(path):
+        import fsspec  # noqa: PLC0415 - torch and Lightning bring it; of those who write locally nobody needs it
+
+        with fsspec.open(os.fspath(path), "rb") as file:
+            return bytes(file.read())
+    return Path(path).read_bytes()
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a file so that a reader never sees half of it; makes its directory."""
+    if is_remote(path):
+        import fsspec  # noqa: PLC0415
+
+        # An object is there once it is closed.
+        with fsspec.open(os.fspath(path), "wb", auto_mkdir=True) as file:
+            file.write(content)
+        return
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:

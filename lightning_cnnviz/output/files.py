@@ -12,7 +12,7 @@ import numpy as np
 
 from lightning_cnnviz.arguments import instance
 from lightning_cnnviz.output.artifacts import Array, Artifact, Look, Note, Picture, Scalar
-from lightning_cnnviz.output.disk import check_room, write_whole
+from lightning_cnnviz.output.disk import check_room, is_remote, write_whole
 from lightning_cnnviz.output.encoding import encode, file_extension
 from lightning_cnnviz.output.gallery import Gallery
 from lightning_cnnviz.output.look_record import encoded
@@ -37,12 +37,21 @@ class FileSink(Sink):
 
     Args:
         directory: made when the first artifact is written.
+
+    Raises:
+        TypeError: ``directory`` is no path.
+        ValueError: it is no directory on a disk, such as ``s3://bucket/run``.
     """
 
     takes = (Picture, Scalar, Note, Look)
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         instance("directory", directory, (str, os.PathLike), "a path")
+        if is_remote(directory):
+            raise ValueError(
+                f"directory must lie on a disk, got {os.fspath(directory)!r}; "
+                "TensorBoardLogger writes to object storage, too"
+            )
         self.directory = Path(directory)
         self._report = ReportFile(self.directory)
         self._gallery = Gallery(self.directory)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lightning_cnnviz.output.artifacts import Look
-from lightning_cnnviz.output.disk import check_room, write_whole
+from lightning_cnnviz.output.disk import below, check_room, is_remote, read_whole, write_whole
 from lightning_cnnviz.output.look_record import encoded
 from lightning_cnnviz.output.record import step_of
 from lightning_cnnviz.output.record_json import from_blob
@@ -72,13 +73,15 @@ class ReportFile(RunReport):
     """Keeps the file up to date.
 
     Args:
-        directory: of the run, which it is named after. Of a report that lies there already, as of a run that is
-            resumed, the looks before the first one that is added are taken over.
+        directory: of the run, which it is named after, on a disk or on object storage (``s3://…``). Of a report that
+            lies there already, as of a run that is resumed, the looks before the first one that is added are taken
+            over.
     """
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory.resolve().name)
-        self.path = directory / REPORT
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        super().__init__(PurePosixPath(directory).name if is_remote(directory) else Path(directory).resolve().name)
+        self._directory = directory
+        self.path = below(directory, REPORT)
         self._is_new = True
         self._is_changed = False
         self._next_time = 0.0
@@ -110,7 +113,7 @@ class ReportFile(RunReport):
             return
         started = time.monotonic()
         self._next_time = started + _RENEW_S
-        check_room(self.path.parent)
+        check_room(self._directory)
         write_whole(self.path, self.page())
         self._is_changed = False
         self._next_time = started + max(_RENEW_S, (time.monotonic() - started) / _SHARE)
@@ -118,7 +121,7 @@ class ReportFile(RunReport):
     def _continue(self, step: int) -> None:
         # Whatever lies there may be damaged, or of another program.
         with suppress(OSError, ValueError, zlib.error):
-            for run in read_report(self.path.read_bytes())[:1]:
+            for run in read_report(read_whole(self.path))[:1]:
                 earlier = [blobs for blobs in run.looks if step_of(blobs) < step]
                 self._setups.update(run.setups if earlier else {})
                 for blobs in earlier:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar
@@ -75,10 +74,8 @@ class TensorBoardSink(ClientSink):
             self._report.complete()
 
     def _add_to_report(self, look: Look, step: int, directory: str) -> None:
-        if is_remote(directory):
-            return
         if self._report is None:
-            self._report = ReportFile(Path(directory))
+            self._report = ReportFile(directory)
         self._report.add(look, step)
 
 

@@ -14,6 +14,7 @@ from lightning_cnnviz.samples.batches import Form
 from lightning_cnnviz.samples.datasets import Normalization, find_class_names, find_normalization
 from lightning_cnnviz.samples.pictures import normalized
 from lightning_cnnviz.samples.shown import ShownSamples
+from lightning_cnnviz.samples.truth import Truth
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # a part of typing from Python 3.11 on
@@ -64,14 +65,29 @@ class CopiedSamples(ShownSamples):
     def _could_name(self, names: tuple[str, ...] | None) -> bool:
         return names is not None and (self.labels is None or int(self.labels.max()) < len(names))
 
-    def fitting(self, classes: int) -> Self:
+    def fitting(self, classes: int, *, one_each: bool = False) -> Self:
         """Returns samples for a model of so many classes: without class names that were found and are of other classes.
 
-        Names that the user gave stay. The very same object for the same number.
+        Names that the user gave stay. The very same object for the same arguments.
+
+        Args:
+            classes: how many.
+            one_each: whether each image is of one of them: whole numbers that the data hold as floats then are labels.
         """
+        if one_each and self.labels is None and self.truth is not None and self.truth.kind == "values":
+            highest = self.truth.highest
+            if highest is not None and highest < classes:
+                return self._labelled.fitting(classes)
         if not self.origin.names_found or self.class_names is None or len(self.class_names) == classes:
             return self
         return self._unnamed
+
+    @cached_property
+    def _labelled(self) -> Self:
+        assert self.truth is not None
+        assert isinstance(self.truth.values, Tensor)
+        labels = self.truth.values[:, 0].long()
+        return self._with(labels=labels, truth=Truth("classes", labels))
 
     @cached_property
     def _unnamed(self) -> Self:

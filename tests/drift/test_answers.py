@@ -50,6 +50,18 @@ def test_of_classes_the_share_of_samples() -> None:
     assert changed_by(before, now) == (0.25, ["flips"])
 
 
+def test_predictions_of_independent_labels_move_by_each_label_on_its_own() -> None:
+    """All probabilities from 1/2 to 3/4: their proportions stay, and every label has moved."""
+    model, drift = Says(torch.zeros(8, 2)), Drift()
+    found = {}
+    for answers in (torch.zeros(8, 2), torch.full((8, 2), 3.0).log()):
+        model.say(answers)
+        found = explain(model, FixedSamples(IMAGES), [drift], output="multilabel").scalars
+    p, q, middle = torch.tensor([[0.5, 0.5], [0.75, 0.25], [0.625, 0.375]], dtype=torch.float64)
+    divergence = (p * (p / middle).log2()).sum() / 2 + (q * (q / middle).log2()).sum() / 2
+    assert found["drift_layers/predictions/previous"] == pytest.approx(float(divergence.sqrt()), abs=1e-6)
+
+
 def test_of_independent_labels_the_share_of_samples_with_any_other_label() -> None:
     before = torch.tensor([[2.0, 1.0, -1.0]]).repeat(8, 1)
     now = before.clone()

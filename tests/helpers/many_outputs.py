@@ -52,6 +52,21 @@ def student_and_teacher(model: Places, images: Tensor) -> dict[str, Tensor]:
 
 
 NAMES = ["cat", "dog", "cow"]
+
+
+class Answer:
+    """An object of a class of one's own."""
+
+    def __init__(self, scores: Tensor, maps: Tensor) -> None:
+        self.scores, self.maps, self._of = scores, maps, "images"
+
+
+def image_and_code(model: Places, images: Tensor) -> tuple[Tensor, Tensor]:
+    """What an autoencoder makes of an image, and the code of which it makes that."""
+    code = model.mean(model.pooled(images))
+    return model.decode(model.up(model.maps(images) + code.mean(dim=1)[:, None, None, None])), code
+
+
 OUTPUTS: dict[str, tuple[Callable[[Any, Tensor], Any], str, list[str] | None]] = {
     "logits, maps": (lambda m, x: (m.scores(x), m.maps(x)), "0", NAMES),
     "maps, logits": (lambda m, x: (m.maps(x), m.scores(x)), "1", NAMES),
@@ -64,5 +79,10 @@ OUTPUTS: dict[str, tuple[Callable[[Any, Tensor], Any], str, list[str] | None]] =
     "main and auxiliary": (lambda m, x: (m.scores(x), m.head(m.maps(x).amax(dim=(2, 3)))), "0", NAMES),
     "deep supervision": (lambda m, x: [m.decoded(x), F.avg_pool2d(m.decoded(x), 2)], "0", None),
     "student and teacher": (student_and_teacher, "student", NAMES),
+    "code and image": (lambda m, x: image_and_code(m, x)[::-1], "1", None),
+    "features and scores": (lambda m, x: (m.pooled(x), m.scores(x)), "1", None),
+    "scores, and some of them": (lambda m, x: (m.scores(x), m.scores(x)[:, :2]), "0", None),
+    "an object of one's own": (lambda m, x: Answer(m.scores(x), m.maps(x)), "scores", NAMES),
+    "one score for each pixel": (lambda m, x: {"mask": m.decoded(x)[:, 0]}, "mask", None),
 }
 """What a model returns, where its scores are, and names of the classes if they are known."""

@@ -80,6 +80,8 @@ def _pooled(width: int) -> tuple[nn.Module, ...]:
 SHAPES = (
     Shape("A classifier, one label for each image", lambda: Net(shapes.logits), of(CLASSES, NAMES),
           "NAME SHARE true NAME"),
+    Shape("Classes given as floats", lambda: Net(shapes.logits), floats([0.0, 1.0, 2.0, 0.0]),
+          "CLASS SHARE true CLASS"),
     Shape("Embedding and logits, with names of the classes",
           lambda: Net(lambda m, x: (m.pooled(x), m.scores(x))), of(CLASSES, NAMES), "NAME SHARE true NAME"),
     Shape("Logits in an object, as HuggingFace's classes return them",

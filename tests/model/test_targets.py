@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from lightning_cnnviz import FixedSamples, GradCAM, explain
 from lightning_cnnviz.model.readings import Reading
 from lightning_cnnviz.model.targets import Target, Targeted, check_target
 from lightning_cnnviz.model.targets import target_scores as scores_of
+from tests.helpers.model_shapes import Net, logits
 
 SCORES = torch.tensor([[1.0, 2.0, 0.5], [4.0, -1.0, 3.0]])
 
@@ -88,3 +90,17 @@ def test_targets_that_do_not_fit_the_scores(target: Any, error: type[Exception],
 def test_targets_that_are_none(target: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         check_target(target)
+
+
+def test_classes_that_the_data_hold_as_floats_are_labels() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(3, 3, 16, 16)
+    as_floats = FixedSamples.from_dataset(list(zip(images, [2.0, 0.0, 1.0], strict=True)))
+    as_integers = FixedSamples(images, torch.tensor([2, 0, 1]))
+    assert as_floats.labels is None
+    model = Net(logits)
+    found, expected = (explain(model, samples, [GradCAM()], target="label") for samples in (as_floats, as_integers))
+    assert torch.equal(found.arrays["grad_cam/late"], expected.arrays["grad_cam/late"])
+    too_many = FixedSamples.from_dataset(list(zip(images, [2.0, 0.0, 3.0], strict=True)))
+    with pytest.raises(ValueError, match="target='label' needs labelled samples"):
+        explain(model, too_many, [GradCAM()], target="label")

@@ -84,7 +84,7 @@ class Survey(Watch):
                 call.dismissed = True
 
     def _judged(self, graph: Graph) -> tuple[Layer, ...]:
-        weighted = {name for name in self._watched if any(True for _ in self._modules[name].parameters())}
+        weighted = {name for name in self._watched if self._has_weights(name)}
         begun = sorted((self._watched[name] for name in weighted), key=lambda watched: watched.began)
         placing = Placing([watched.calls for watched in begun], len(self._images))
         layers = []

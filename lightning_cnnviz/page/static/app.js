@@ -15,7 +15,7 @@ import { showSamples } from "./samples.js";
 import { paintRest } from "./sight.js";
 import { followTheme, linkTo, readLink, writeLink } from "./state.js";
 
-export const VIEWS = {
+const VIEWS = {
   samples: ["Samples", showSamples],
   film: ["Film", showFilm],
   layers: ["Layers × epochs", showLayers],

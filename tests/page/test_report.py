@@ -11,7 +11,6 @@ from lightning_cnnviz.page.report import RunRecord, bundle, read_report, report,
 from lightning_cnnviz.render.colormaps import lookup_table
 from tests.helpers.records import HOSTILE, run_record
 
-
 STATIC = Path(lightning_cnnviz.page.report.__file__).parent / "static"
 
 

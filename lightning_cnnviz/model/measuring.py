@@ -19,7 +19,9 @@ class _Reached(BaseException):  # not an Exception: a model may catch those
         self.output = output
 
 
-def output_of(layer: str, model: nn.Module, entry: Callable[[Tensor], Any], images: Tensor) -> Tensor:
+def output_of(
+    layer: str, model: nn.Module, entry: Callable[[Tensor], Any], images: Tensor, *, one_by_one: bool = False
+) -> Tensor:
     """The output of a layer's first call; what would follow is not computed.
 
     Args:
@@ -27,15 +29,20 @@ def output_of(layer: str, model: nn.Module, entry: Callable[[Tensor], Any], imag
         model: the model with the layer.
         entry: what to call with the images.
         images: (N, C, H, W)
+        one_by_one: whether each call is for one image: then the output for all of them.
 
     Raises:
         ValueError: the forward pass did not call the layer, or it put out no tensor.
     """
+    found: list[Tensor] = []
 
     def end(name: str, output: Any) -> None:
         tensor = image_like(output)
-        if tensor is not None:
-            raise _Reached(tensor)
+        if tensor is None:
+            return
+        found.append(tensor)
+        if len(found) == (len(images) if one_by_one else 1):
+            raise _Reached(torch.cat(found))
 
     try:
         with hooked({layer: named_layers(model)[layer]}, end):

@@ -53,7 +53,9 @@ class ProcedureModel:
     def output_of(self, layer: str, images: Tensor) -> Tensor:
         """What a layer puts out for images (N, C, H, W), differentiable."""
         entry = self.probe.entry(self.layout)
-        return measuring.output_of(layer, self.probe.model, entry, images.to(self.images).clone())
+        one_by_one = self.layout[layer].calls.one_by_one
+        images = images.to(self.images).clone()
+        return measuring.output_of(layer, self.probe.model, entry, images, one_by_one=one_by_one)
 
     def explained(
         self, layer: str, images: Tensor, choose: Callable[[Tensor], Sequence[Tensor]]

@@ -9,7 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_cnnviz import FeatureMaps, Filters, FixedSamples, GradCAM, explain
+from lightning_cnnviz import (
+    ActivationMaximization,
+    FeatureMaps,
+    Filters,
+    FixedSamples,
+    GradCAM,
+    TopPatches,
+    explain,
+)
 from lightning_cnnviz.model.disturbance import EDGES, Trace, changed_rows, disturbed
 from lightning_cnnviz.model.turns import TURNS, UPRIGHT, Turn
 from tests.helpers.model_shapes import Net, logits
@@ -115,8 +123,8 @@ def test_a_network_called_for_each_sample_by_itself_equals_one_called_for_all() 
     images = torch.rand(5, 3, 16, 16)
     together, apart = Net(logits), Net(lambda m, x: torch.cat([m.scores(image[None]) for image in x]))
     apart.load_state_dict(together.state_dict())
-    layers = [GradCAM("late"), FeatureMaps("early")]
-    ours, theirs = explain(apart, images, layers).arrays, explain(together, images, layers).arrays
+    views = [GradCAM("late"), FeatureMaps("early"), TopPatches("late"), ActivationMaximization("late", channels=2)]
+    ours, theirs = explain(apart, images, views).arrays, explain(together, images, views).arrays
     assert ours.keys() == theirs.keys()
     for tag, values in theirs.items():
         torch.testing.assert_close(ours[tag], values)

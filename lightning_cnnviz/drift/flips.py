@@ -109,6 +109,8 @@ class Flips(View):
             return Picture("flips", masks_before_and_after(evidence, before, now, chosen, self._epoch, title=title))
         what = "one of their labels" if evidence.layout.reading.meaning == "labels" else "their class"
         title = f"{int(changed.sum())} of {len(changed)} samples changed {what}"
+        if len(chosen) < int(changed.sum()):
+            title += f", {len(chosen)} shown"
         figure = before_and_after(evidence, before, now, chosen, self._epoch, title=title)
         return Picture("flips", figure)
 
@@ -143,10 +145,9 @@ def before_and_after(
         labels = tuple(("  ".join(short_answer(evidence, snapshot.probabilities[index])),) for index in chosen)
         maps = to_numpy(snapshot.maps[kind][list(chosen)][:, None])
         columns.append(heat_map(maps, heading, laying="over", labels=labels))
+    said = {index: _caption(evidence, before, now, index, called[index]) for index in chosen}
     return Sheet(
-        tuple(
-            Row(pictures[index], _caption(evidence, now, index, called[index]), index, boxes[index]) for index in chosen
-        ),
+        tuple(Row(pictures[index], said[index], index, boxes[index]) for index in chosen),
         tuple(columns),
         title,
         f"{tag.replace('grad_cam/', 'Grad-CAM of ')}, each map scaled by itself",
@@ -187,9 +188,14 @@ def _now(epoch: int | None) -> str:
     return "after" if epoch is None else f"epoch {epoch}"
 
 
-def _caption(evidence: Evidence, now: Snapshot, index: int, number: int) -> Caption:
+def _caption(evidence: Evidence, before: Snapshot, now: Snapshot, index: int, number: int) -> Caption:
     samples = evidence.samples
-    if samples.labels is None or evidence.layout.reading.meaning != "classes":
+    if evidence.layout.reading.meaning != "classes":
         return Caption((f"sample {number}",))
+    answer = int(now.classes[index])
+    said = dict.fromkeys(samples.class_name(one) for one in (int(before.classes[index]), answer))
+    lines = [" → ".join(said)]
+    if samples.labels is None:
+        return Caption((*lines, f"sample {number}"))
     truth = int(samples.labels[index])
-    return Caption((f"sample {number}", f"true {samples.class_name(truth)}"), int(now.classes[index]) == truth)
+    return Caption((*lines, f"true {samples.class_name(truth)}", f"sample {number}"), answer == truth)

@@ -98,7 +98,9 @@ def _kept(decisions: Tensor) -> Tensor | None:
         decisions = decisions[:, :: max(1, step), :: max(1, step)]
     if not decisions.shape[1]:
         return None
-    return decisions.to(torch.uint8 if int(decisions.max()) < 256 else torch.int32, copy=True)
+    return decisions.to(
+        torch.uint8 if 0 <= int(decisions.min()) <= int(decisions.max()) < 256 else torch.int32, copy=True
+    )
 
 
 def small_map(maps: Tensor) -> Tensor:

@@ -120,7 +120,12 @@ class LargeMemory:
 class _Operations(TorchDispatchMode):
     """Sees every operator, those of the backward pass included, just before it runs."""
 
+    supports_higher_order_operators = True
     called = False
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # by which torch would import its compiler, for a second, at the first operator
 
     def __init__(self, memory: LargeMemory) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -131,8 +136,7 @@ class _Operations(TorchDispatchMode):
     ) -> Any:
         self.called = True
         kwargs = kwargs or {}
-        for position, name in _written_by(func):
-            value = args[position] if position < len(args) else kwargs.get(name)
+        for value in _written(func, args, kwargs):
             for tensor in _tensors(value):
                 self._memory.before_write(tensor)
         return func(*args, **kwargs)
@@ -157,17 +161,23 @@ class _Accesses(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+def _written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[Any]:
+    """The arguments that an operator may write to."""
+    arguments = _written_arguments(func)
+    if arguments is None:
+        return [*args, *kwargs.values()]
+    return [args[position] if position < len(args) else kwargs.get(name) for position, name in arguments]
+
+
 @functools.cache
-def _written_by(func: Any) -> tuple[tuple[int, str], ...]:
-    """Position and name of the arguments that an operator may write to."""
-    schema = func._schema
+def _written_arguments(func: Any) -> Sequence[tuple[int, str]] | None:
+    """Position and name of each, None where that is not known."""
+    schema = getattr(func, "_schema", None)
     # Batch normalization does not say that it writes to its statistics, nor may an operator of somebody else.
-    honest = func.namespace in _TORCHS_OWN and "batch_norm" not in schema.name
-    return tuple(
-        (position, argument.name)
-        for position, argument in enumerate(schema.arguments)
-        if not honest or (argument.alias_info is not None and argument.alias_info.is_write)
-    )
+    if schema is None or func.namespace not in _TORCHS_OWN or "batch_norm" in schema.name:
+        return None
+    arguments = enumerate(schema.arguments)
+    return [(position, one.name) for position, one in arguments if one.alias_info and one.alias_info.is_write]
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

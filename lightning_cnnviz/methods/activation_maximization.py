@@ -46,12 +46,14 @@ class Maximized:
         channels: (K,) the channel that each excites.
         activations: (K,) the mean activation that it reaches.
         at_start: (K,) the mean activation of the noise that it began as.
+        moved: (K,) whether the activation ever changed with the image.
     """
 
     images: Tensor
     channels: Tensor
     activations: Tensor
     at_start: Tensor
+    moved: Tensor
 
 
 def maximize_activations(
@@ -98,17 +100,19 @@ def maximize_activations(
 
     with torch.no_grad():
         at_start = reached(images)
+    moved = torch.zeros_like(channels, dtype=torch.bool)
     for step in range(steps):
         shift = torch.randint(-regularizers.jitter, regularizers.jitter + 1, (2,), generator=generator).tolist()
         images = images.detach().requires_grad_()
         gradient = redirected_gradient(reached(images.roll(shift, dims=(2, 3))), images)
+        moved |= gradient.flatten(1).any(dim=1)
         images = _stepped(images.detach(), gradient, rate, regularizers)
         if on_step is not None:
             on_step(step + 1, steps)
     with torch.no_grad():
         activations = reached(images)
     order = activations.nan_to_num(nan=-torch.inf).argsort(descending=True, stable=True)
-    return Maximized(images.detach()[order], channels[order], activations[order], at_start[order])
+    return Maximized(images.detach()[order], channels[order], activations[order], at_start[order], moved[order])
 
 
 def _stepped(images: Tensor, gradient: Tensor, rate: float, regularizers: Regularizers) -> Tensor:

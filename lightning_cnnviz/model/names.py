@@ -15,6 +15,8 @@ LayerSpec: TypeAlias = str | Sequence[str]
 """A layer's name, a glob such as ``"layer?.0.conv1"``, ``"auto"``, ``"first"``, ``"last"``, ``"all"``, or a sequence of
 those."""
 
+_QUANTIZED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")
+
 KEYWORDS = ("auto", "first", "last", "all")
 
 
@@ -115,6 +117,11 @@ def written_out(model: nn.Module) -> str:
         return (
             ": an exported or traced program calls no layers, they are written out in it; give the nn.Module that was "
             "exported, or views that need no layers, such as Predictions and Saliency"
+        )
+    if any(type(module).__module__.startswith(_QUANTIZED) for module in model.modules()):
+        return (
+            ": quantised modules put out no real numbers, and no gradient goes through them; give the model as it was "
+            "before it was converted, or views that need neither, such as Predictions"
         )
     return ""
 

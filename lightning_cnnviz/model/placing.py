@@ -58,6 +58,7 @@ class Placing:
         self.samples = samples
         self._called: dict[int, list[Called]] = {}
         self._folded: dict[int, Called] = {}
+        self._found: dict[int, list[Trace | None]] = {}
         for calls in modules:
             self._called.setdefault(len(calls), calls)
             rows = len(calls[0].taken) if calls[0].taken is not None and calls[0].taken.ndim == 4 else 0
@@ -65,7 +66,10 @@ class Placing:
 
     def of_calls(self, calls: list[Called]) -> list[Trace | None]:
         """Where the edges of the images are in each call of a module, as the first one called as often shows."""
-        found = [self._of_call(call) for call in self._called.get(len(calls), calls)]
+        times = len(calls)
+        if times not in self._found:
+            self._found[times] = [self._of_call(call) for call in self._called.get(times, calls)]
+        found = self._found[times]
         return found if all(found) else [self._of_call(call) for call in calls]
 
     def of_parts(self, call: Called) -> Parts | str:

@@ -35,6 +35,7 @@ class Reading:
         reason: why there is nothing to explain.
         remarks: how it was read, for the reader.
         skips_first: whether the first class of masks is a background.
+        overlapping: whether a place may be of several classes of masks, or of none.
     """
 
     meaning: Meaning = "classes"
@@ -45,6 +46,7 @@ class Reading:
     reason: str = ""
     remarks: tuple[str, ...] = ()
     skips_first: bool = True
+    overlapping: bool = False
 
     @property
     def classes(self) -> int:
@@ -82,6 +84,8 @@ class Reading:
         """
         if not self.classes:
             return output.new_zeros(len(output), 0, dtype=torch.float32)
+        if self.overlapping:
+            return (output > self._threshold).flatten(2).float().mean(2)
         if self.meaning == "masks":
             shares = [(self.decisions(output) == index).flatten(1).float().mean(1) for index in range(self.width)]
             return torch.stack(shares, dim=1)
@@ -123,9 +127,12 @@ class Reading:
     def decisions(self, output: Tensor) -> Tensor:
         """What the model decides, integers: (N, 1) the class, (N, labels) yes or no, (N, h, w) classes of places.
 
-        (N, 0) where it decides nothing.
+        (N, 0) where it decides nothing; of overlapping masks the likeliest class of each place, -1 where it is of none.
         """
         output = output.detach()
+        if self.overlapping:
+            highest = output.max(dim=1)
+            return highest.indices.where(highest.values > self._threshold, -1)
         if self.meaning == "masks":
             return self._both(output).argmax(dim=1)
         if self.meaning == "labels":
@@ -133,6 +140,11 @@ class Reading:
         if self.meaning == "classes":
             return self.log_probabilities(output).argmax(dim=1, keepdim=True)
         return torch.zeros(len(output), 0, dtype=torch.long, device=output.device)
+
+    @property
+    def _threshold(self) -> float:
+        """What a score must exceed to be a yes."""
+        return 0.5 if self.ending == "sigmoid" else 0.0
 
     @staticmethod
     def _rows(output: Tensor) -> Tensor:
@@ -149,5 +161,7 @@ class Reading:
     def _over_regions(self, scores: Tensor) -> Tensor:
         best = scores.detach().argmax(dim=1, keepdim=True)
         regions = torch.zeros_like(scores).scatter(1, best, 1.0)
+        if self.overlapping:
+            regions = (scores.detach() > self._threshold).to(scores)
         regions = regions.where(regions.flatten(2).any(2)[:, :, None, None], 1.0)
         return (scores * regions).flatten(2).sum(2) / regions.flatten(2).sum(2)

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
-import torch
 from torch import Tensor
 
+from lightning_cnnviz.model.endings import ending_by_numbers, ending_of
 from lightning_cnnviz.model.outputs import Path
 from lightning_cnnviz.model.readings import Ending, Meaning, OutputKind, Reading
 
 ADVICE = "return scores before that for maps that do not fade where the model is sure"
-_ENDINGS: dict[str, Ending] = {
-    "SoftmaxBackward": "softmax",
-    "LogSoftmaxBackward": "log_softmax",
-    "SigmoidBackward": "sigmoid",
-}
-_LINEAR = ("AddmmBackward", "MmBackward", "BmmBackward", "ConvolutionBackward", "NativeLayerNorm", "LinearBackward")
-_RESHAPING = (
-    *("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Transpose", "Permute", "T", "Clone"),
-    *("Alias", "ToCopy", "Upsample", "Expand", "Unbind", "Split", "Mean", "AdaptiveAvgPool2D", "AvgPool2D"),
-)
-_COMBINING = ("Add", "Mul", "Div", "Sum", "Stack", "Cat", "Clamp", "Amax", "Max", "Amin", "Min")
-_CLEAR = 1e-3  # what a probability must be away from 0 and 1 to tell something
 _NARROWEST_EMBEDDING, _NARROWEST_UNIT_VECTORS, _UNIT = 32, 8, 1e-3
 _BACKGROUNDS = ("background", "bg", "void", "none", "unlabeled", "unlabelled", "0", "__background__")
 
@@ -37,7 +24,8 @@ class Known:
         image_shape: (C, H, W) of what the model was given.
         kind: what the user says of it.
         ending: what the model did last to it, where something tells better than its own graph.
-        truth: what the data say of each image: ``"classes"``, ``"multi_hot"``, ``"values"``, ``"masks"`` and so on.
+        truth: what the data say of each image: ``"classes"``, ``"multi_hot"``, ``"values"``, ``"masks"`` and so on;
+            ``"label_masks"`` are several masks of yes or no.
         highest: the highest class, where what the data say may be classes.
         names: of the classes.
     """
@@ -57,13 +45,15 @@ def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
     if reason:
         return Reading("nothing", path=path, reason=reason)
     width = 1 if output.ndim == 1 else output.shape[1]
-    ending = _said(known.kind, width) or ending_of(output) or known.ending or _by_numbers(output)
-    if ending == "sigmoid" and _by_numbers(output) == "softmax":
+    ending = _said(known.kind, width) or ending_of(output) or known.ending or ending_by_numbers(output)
+    if ending == "sigmoid" and ending_by_numbers(output) == "softmax":
         ending = "softmax"  # a probability beside what is missing to one
     meaning = _meaning(output, known, ending)
     if meaning == "labels" and ending in ("softmax", "log_softmax"):
         ending = "logits"
     single = width == 1 and meaning in ("classes", "masks")
+    independent = ending == "sigmoid" or known.kind == "multilabel" or known.truth == "label_masks"
+    overlapping = meaning == "masks" and width > 1 and independent
     reading = Reading(
         meaning,
         ending,
@@ -71,7 +61,8 @@ def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
         single,
         path,
         _reason(meaning, output, known),
-        skips_first=known.names is None or known.names[0].lower() in _BACKGROUNDS,
+        skips_first=not overlapping and (known.names is None or known.names[0].lower() in _BACKGROUNDS),
+        overlapping=overlapping,
     )
     remark = _remark(reading, known)
     return replace(reading, remarks=() if remark is None else (remark,))
@@ -93,48 +84,6 @@ def _reason(meaning: Meaning, output: Tensor, known: Known) -> str:
     )
 
 
-def ending_of(output: Tensor) -> Ending | None:
-    """What a tensor's own graph says was done last, "logits" if that was a linear layer, None if it cannot be told.
-
-    Means of several outputs, as of an ensemble, end as those do, if the numbers agree.
-    """
-    nodes, combined = _last_nodes(output.grad_fn)
-    found = {_ending_of(node, output.ndim) for node in nodes}
-    ending = found.pop() if len(found) == 1 else None
-    if not combined:
-        return ending
-    if ending == "sigmoid":
-        return ending if bool(((output >= 0) & (output <= 1)).all()) else None
-    return ending if ending == _by_numbers(output) else None
-
-
-def _ending_of(node: Any, dimensions: int) -> Ending | None:
-    name = node.name()
-    for start, ending in _ENDINGS.items():
-        if name.startswith(start):
-            dim = getattr(node, "_saved_dim", 1)
-            across = dim in (1, 2**64 - 1, -1) or dimensions == 1
-            across = across or (dimensions == 4 and dim == 2**64 - 3)
-            return ending if across else None
-    return "logits" if name.startswith(_LINEAR) else None
-
-
-def _last_nodes(node: Any) -> tuple[list[Any], bool]:
-    """The last operations that changed numbers, and whether several or scaled outputs were put together since."""
-    waiting, found, combined = [node], [], False
-    while waiting:
-        node = waiting.pop()
-        name = "" if node is None else node.name()
-        combines = any(name.startswith(f"{kind}Backward") for kind in _COMBINING)
-        passes = name.startswith("Upsample") or any(name.startswith(f"{kind}Backward") for kind in _RESHAPING)
-        if node is None or not (combines or passes):
-            found += [] if node is None else [node]
-            continue
-        combined = combined or combines
-        waiting += [before for before, _ in node.next_functions if before is not None]
-    return found, combined
-
-
 def _said(kind: OutputKind, width: int) -> Ending | None:
     if kind == "logits":
         return "logits"
@@ -143,30 +92,11 @@ def _said(kind: OutputKind, width: int) -> Ending | None:
     return None
 
 
-def _by_numbers(output: Tensor) -> Ending:
-    """What the numbers alone tell: rows that sum to one, unless they may be scores that happen to."""
-    values = output.detach().float()
-    if values.ndim < 2 or values.shape[1] < 2:
-        return "logits"
-    tolerance = max(1e-3, 4 * torch.finfo(output.dtype).eps)
-
-    def sums_to_one(rows: Tensor) -> bool:
-        close = bool((rows >= 0).all() and ((rows.sum(dim=1) - 1).abs() <= tolerance).all())
-        # Ones and zeros alone are what scores may be by chance.
-        return close and bool(((rows > _CLEAR) & (rows < 1 - _CLEAR)).any())
-
-    if sums_to_one(values):
-        return "softmax"
-    if bool((values <= 0).all()) and sums_to_one(values.exp()):
-        return "log_softmax"
-    return "logits"
-
-
 def _meaning(output: Tensor, known: Known, ending: Ending) -> Meaning:
-    if known.kind == "multilabel":
-        return "labels"
     if output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
         return _meaning_of_places(output, known, ending)
+    if known.kind == "multilabel":
+        return "labels"
     width = 1 if output.ndim == 1 else output.shape[1]
     if _are_values(width, ending, known):
         return "values"
@@ -191,7 +121,7 @@ def _are_values(width: int, ending: Ending, known: Known) -> bool:
 def _meaning_of_places(output: Tensor, known: Known, ending: Ending) -> Meaning:
     if known.kind == "regression":
         return "reconstruction"
-    if known.kind != "auto" or ending in ("softmax", "log_softmax"):
+    if known.kind != "auto" or known.truth == "label_masks" or ending in ("softmax", "log_softmax"):
         return "masks"
     if known.truth == "masks":
         return "reconstruction" if output.shape[1] == 1 and known.highest is not None and known.highest > 1 else "masks"
@@ -227,16 +157,20 @@ def _remark(reading: Reading, known: Known) -> str | None:
     if reading.meaning == "reconstruction" and known.truth in ("pictures", "masks"):
         return "the labels are numbers for each place: so the output is read, which has no classes"
     if reading.meaning == "masks" and known.truth != "masks":
-        scores = (
-            "one score for each place: read as a mask" if reading.single else "scores for each place: read as masks"
-        )
-        return f"{scores}; a function as target= sees them all"
+        return _remark_on_masks(reading)
     if reading.meaning == "classes" and reading.single:
         if reading.ending == "sigmoid":
             return f"one score per sample: read as the probability of class 1; {ADVICE}"
         other = "; output='regression' reads it as a value" if known.kind == "auto" else ""
         return f"one score per sample: read as the logit of class 1 against class 0{other}"
     return _REMARKS.get((reading.meaning, reading.ending)) or _REMARKS.get((reading.meaning, ""))
+
+
+def _remark_on_masks(reading: Reading) -> str:
+    if reading.overlapping:
+        return "the scores of each place are those of independent classes: its color is the likeliest over one half"
+    scores = "one score for each place: read as a mask" if reading.single else "scores for each place: read as masks"
+    return f"{scores}; a function as target= sees them all"
 
 
 _REMARKS: dict[tuple[str, str], str] = {

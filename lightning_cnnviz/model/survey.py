@@ -116,10 +116,11 @@ class Survey:
     def needs_another_edge(self) -> bool:
         """Whether one edge of the images does not tell how the maps lie on them."""
         samples = len(self._images)
-        for watched in self._watched.values():
+        for name, watched in self._watched.items():
             call = watched.calls[0]
             rows = call.tensor.shape[0] if call.tensor.ndim == 4 else samples
-            if len(watched.calls) > 1 or (rows > samples and rows % samples == 0):
+            # Without weights it stands at several places of a network, and of its calls the last one is shown.
+            if (len(watched.calls) > 1 and self._has_weights(name)) or (rows > samples and rows % samples == 0):
                 return True
         first = min(self._watched.values(), key=lambda watched: watched.began, default=None)
         return first is not None and strays(first.calls[0].taken, first.calls[0].taken_disturbed)
@@ -185,8 +186,11 @@ class Survey:
             for call in self._watched[name].calls:
                 call.dismissed = True
 
+    def _has_weights(self, name: str) -> bool:
+        return any(True for _ in self._modules[name].parameters())
+
     def _judged(self, graph: Graph) -> tuple[Layer, ...]:
-        weighted = {name for name in self._watched if any(True for _ in self._modules[name].parameters())}
+        weighted = {name for name in self._watched if self._has_weights(name)}
         begun = sorted((self._watched[name] for name in weighted), key=lambda watched: watched.began)
         placing = Placing([watched.calls for watched in begun], len(self._images))
         layers = []

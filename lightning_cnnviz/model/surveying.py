@@ -20,13 +20,17 @@ from lightning_cnnviz.model.outputs import Hints, at, select_output, with_channe
 from lightning_cnnviz.model.readings import OutputKind, Reading
 from lightning_cnnviz.model.recognition import Known, read
 from lightning_cnnviz.model.survey import Survey
-from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.samples import FixedSamples, Truth
 
 _SAMPLES = 3  # the same number as parts of a sample or channels is rare, and a BatchNorm refuses a single value
 _SEED = 0
 _COUPLED = (
     "the samples of a batch influence each other in this model, as normalisation without running statistics does: "
     "every gradient is that of the sample's own score, in the company of these samples"
+)
+_COMPARED = (
+    "the output compares the samples of a batch with each other: it has as many columns as there are samples, and no "
+    "score of one class; output_key names another part of the output"
 )
 _NO_OUTPUT = "there is no score to explain: "
 
@@ -70,7 +74,7 @@ def survey(
             tuple(first.images.shape[1:]),
             kind,
             first.watch.ending(output),
-            None if samples.truth is None else samples.truth.kind,
+            _kind_of_truth(samples.truth, output),
             None if samples.truth is None else samples.truth.highest,
             samples.class_names,
         )
@@ -82,6 +86,8 @@ def survey(
         output, reading = None, Reading("nothing", reason=str(error))
     explained = None if reading.meaning == "nothing" else output
     coupled = _is_coupled(first, explained, reading)
+    if coupled and _compares_samples(first, reading):
+        explained, reading = None, Reading("nothing", path=reading.path, reason=_COMPARED)
     if explained is not None:
         _dismiss_undecided(modules, first, explained, reading)
     layout = first.watch.layout(model, reading, explained, coupled)
@@ -148,6 +154,28 @@ def _is_coupled(first: _FirstCall, explained: Tensor | None, reading: Reading) -
         if explained is not None and isinstance(output, Tensor) and output.numel() == explained.numel():
             rows.update(changed_rows(explained, output.reshape(explained.shape)) or ())
     return any(row > 0 for row in rows)
+
+
+def _kind_of_truth(truth: Truth | None, output: Tensor) -> str | None:
+    """What the data say of each image, see :attr:`Known.truth`."""
+    if truth is None or truth.kind != "pictures" or not isinstance(truth.values, Tensor):
+        return None if truth is None else truth.kind
+    several = output.ndim == 4 and output.shape[1] == truth.values.shape[1] > 1
+    binary = bool(((truth.values == 0) | (truth.values == 1)).all())
+    return "label_masks" if several and binary else truth.kind
+
+
+def _compares_samples(first: _FirstCall, reading: Reading) -> bool:
+    """Whether the output has one column for each sample of the batch."""
+    if reading.meaning not in ("classes", "labels", "embedding") or reading.width != len(first.images):
+        return False
+    seed(_SEED)
+    try:
+        with torch.no_grad():
+            output = at(first.entry(first.images[:-1].detach().clone()), reading.path)
+    except Exception:
+        return False  # it takes no such batch
+    return isinstance(output, Tensor) and output.shape == (reading.width - 1, reading.width - 1)
 
 
 def _dismiss_undecided(

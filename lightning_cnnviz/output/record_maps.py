@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from lightning_cnnviz import render as drawn
 from lightning_cnnviz.output.record import Maps
-from lightning_cnnviz.render import columns as drawn
 from lightning_cnnviz.render.figures import Sheet, Tiles
 from lightning_cnnviz.render.legend import MaskSheet
 from lightning_cnnviz.render.masks import Masks, class_color

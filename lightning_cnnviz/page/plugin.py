@@ -27,6 +27,7 @@ _STATIC = Path(__file__).parent / "static"
 _ENTRY = "index.js"
 _STEPS_KEPT = {PLUGIN: 5000, "images": 1000}
 _EVERYTHING = 10**6
+_MOST_HEADS = 20_000
 _PICTURE_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 _PICTURES = {
     *("predictions", "feature_maps", "filters", "saliency", "cam", "grad_cam", "guided_grad_cam", "gradcam++"),
@@ -67,7 +68,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def __init__(self, context: Any) -> None:
         self._data = context.data_provider
-        self._head = lru_cache(maxsize=20_000)(self._read_head)
+        self._heads: dict[tuple[str, float], dict[str, Any]] = {}
 
     def is_active(self) -> bool:
         """TensorBoard asks `data_plugin_names` instead, and starts without waiting for data."""
@@ -113,8 +114,9 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         run, first, last = request.args["run"], int(request.args["from"]), int(request.args["to"])
         looks = self._sequences(request, PLUGIN, [LOOK_TAG], [run]).get(run, {}).get(LOOK_TAG, ())
         context = plugin_util.context(request.environ)
-        found = ([blob.blob_key for blob in look.values] for look in looks[first:last])
-        return _json([{**head, "blobs": keys} for keys in found if (head := self._head(context, keys[0])) is not None])
+        found = ((look.wall_time, [blob.blob_key for blob in look.values]) for look in looks[first:last])
+        heads = ((self._head(context, keys[0], wall_time), keys) for wall_time, keys in found)
+        return _json([{**head, "blobs": keys} for head, keys in heads if head is not None])
 
     def _setup(self, request: wrappers.Request) -> Answer:
         run, wanted = request.args["run"], request.args["id"]
@@ -122,7 +124,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         tag = SETUP_TAG + wanted
         for setup in self._sequences(request, PLUGIN, [tag], [run]).get(run, {}).get(tag, ()):
             first, *pictures = (blob.blob_key for blob in setup.values)
-            head = self._head(context, first)
+            head = self._head(context, first, setup.wall_time)
             if head is not None:
                 return _json({"head": head, "blobs": pictures})
         return _json(None)
@@ -142,9 +144,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return _json(
             {
                 without_place(tag): [
-                    {"step": one.step, "url": _address(one.values)}
-                    for one in steps
-                    if len(one.values) > _BEFORE_THE_PICTURE
+                    {"step": one.step, "url": _address(one)} for one in steps if len(one.values) > _BEFORE_THE_PICTURE
                 ]
                 for tag, steps in sequences.items()
             }
@@ -180,11 +180,18 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         content: bytes = self._data.read_blob(plugin_util.context(request.environ), blob_key=request.args["key"])
         return content
 
-    def _read_head(self, context: Any, key: str) -> dict[str, Any] | None:
-        """The JSON of a look or a setup; None where it is damaged."""
+    def _head(self, context: Any, key: str, wall_time: float) -> dict[str, Any] | None:
+        """The JSON of a look or a setup; None where it is damaged.
+
+        A key names run, tag and step: what lies under it is another in a run that was resumed, or started anew.
+        """
         with suppress(ValueError, zlib.error):
-            head: dict[str, Any] = json.loads(zlib.decompress(self._data.read_blob(context, blob_key=key)))
-            return head
+            if (key, wall_time) not in self._heads:
+                if len(self._heads) >= _MOST_HEADS:
+                    self._heads.clear()
+                head = json.loads(zlib.decompress(self._data.read_blob(context, blob_key=key)))
+                self._heads[key, wall_time] = head
+            return self._heads[key, wall_time]
         return None
 
 
@@ -194,8 +201,8 @@ def _filter(runs: Sequence[str] | None, tags: Iterable[str] | None) -> Any:
     return provider.RunTagFilter(runs, None if tags is None else list(tags))
 
 
-def _address(values: Sequence[Any]) -> str:
-    return "picture?" + urlencode({"key": values[_BEFORE_THE_PICTURE].blob_key})
+def _address(datum: Any) -> str:
+    return "picture?" + urlencode({"key": datum.values[_BEFORE_THE_PICTURE].blob_key, "of": datum.wall_time})
 
 
 def _page(request: wrappers.Request) -> Answer:
@@ -223,7 +230,7 @@ def _application(route: Route) -> Callable[..., Any]:
             code = 200
         except (KeyError, ValueError, StopIteration):
             content, kind, code = "not found", "text/plain", 404
-        # A blob's key names its run, tag and step, so that what lies under it stays the same.
+        # Our addresses say of which look they are, not only by run, tag and step: what lies there stays the same.
         expires = 3600 if request.path.endswith(("/blob", "/picture")) and code == 200 else 0
         headers = [("X-Content-Type-Options", "nosniff")]
         return http_util.Respond(request, content, kind, code=code, expires=expires, headers=headers)

@@ -1,7 +1,7 @@
 """Arrays to uint8 RGB pictures: numpy in, numpy out, with no knowledge of models, hooks or loggers.
 
-`maps` colors numbers, `resampling` enlarges and shrinks, `text` sets type, `blocks` puts pieces side by side,
-`captions` and `bars` say what they are, `geometry` knows how large everything is, and `sheets`, `tiling`, `film`,
+`measuring` and `maps` color numbers, `resampling` enlarges and shrinks, `text` sets type, `blocks` puts pieces side by
+side, `captions` and `bars` say what they are, `geometry` knows how large everything is, and `sheets`, `tiling`, `film`,
 `table` and `card` put them together. Views hand over `figures` made of `columns`, which are data; what they look like
 is decided here.
 """
@@ -11,14 +11,17 @@ from lightning_cnnviz.render.captions import Caption
 from lightning_cnnviz.render.card import Card
 from lightning_cnnviz.render.charts import Bar, bar_chart
 from lightning_cnnviz.render.colormaps import lookup_table
-from lightning_cnnviz.render.columns import Bars, Column, Images, Kind, Laying, Maps, SignedImages
-from lightning_cnnviz.render.figures import BarSheet, FilmStrip, Frame, HeatTable, Row, Sheet, Tiles
+from lightning_cnnviz.render.columns import Bars, Column, Images, SignedImages
+from lightning_cnnviz.render.figures import BarSheet, Row, Sheet, Tiles
 from lightning_cnnviz.render.fonts import missing_glyphs
 from lightning_cnnviz.render.kernels import draw_rgb_kernels
 from lightning_cnnviz.render.legend import MaskSheet
-from lightning_cnnviz.render.maps import DrawnMaps, Scale, draw_enlarged, draw_maps, overlay
+from lightning_cnnviz.render.map_columns import Kind, Laying, Maps
+from lightning_cnnviz.render.maps import DrawnMaps, draw_enlarged, draw_maps, overlay
 from lightning_cnnviz.render.masks import Masks
+from lightning_cnnviz.render.measuring import Scale
 from lightning_cnnviz.render.resampling import resize
+from lightning_cnnviz.render.run_figures import FilmStrip, Frame, HeatTable
 from lightning_cnnviz.render.sheets import sheet
 from lightning_cnnviz.render.text import format_number
 from lightning_cnnviz.render.tiling import tiles

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lightning_cnnviz.render.figures import FilmStrip
+from lightning_cnnviz.render.run_figures import FilmStrip
 from lightning_cnnviz.render.tiling import tiles
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from lightning_cnnviz.render.blocks import Block, beside, grid, stacked
 from lightning_cnnviz.render.captions import label_blocks
 from lightning_cnnviz.render.charts import Bar, bar_chart, bars_height
 from lightning_cnnviz.render.columns import Column
-from lightning_cnnviz.render.figures import Row
+from lightning_cnnviz.render.figures import Row, titled
 from lightning_cnnviz.render.geometry import GAP, WIDEST_CELL, box_height, cell_block, cell_width, framed, text_size
 from lightning_cnnviz.render.text import DARK, using_font
 
@@ -58,8 +58,7 @@ class Card:
             ]
             lines = [drawn[start : start + _ACROSS] for start in range(0, len(drawn), _ACROSS)]
             body = [beside(blocks, GAP), *([grid(lines, GAP)] if lines else [])]
-            title = " · ".join(filter(None, [self.title, style.moment]))
-            return framed(stacked(body, GAP), title, self.footer, None)
+            return framed(stacked(body, GAP), titled(self.title, style), self.footer, None)
 
     @property
     def summary(self) -> str | None:

@@ -1,4 +1,4 @@
-"""What a view shows, as data that a picture is drawn from in one place: sheets, tiles, film strips, tables.
+"""What a view shows, as data that a picture is drawn from in one place: sheets and tiles.
 
 All of it is numpy and text that nobody changes any more, so that a writer's thread may draw it, a page in a browser may
 take the numbers themselves, and a picture that nobody wants is never drawn.
@@ -12,17 +12,15 @@ from itertools import chain
 from typing import Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lightning_cnnviz.output.artifacts import PLAIN, RGB, Style
 from lightning_cnnviz.render.bars import ColorBar
 from lightning_cnnviz.render.captions import Caption
 from lightning_cnnviz.render.charts import Bar
-from lightning_cnnviz.render.columns import Column, Images, Maps, SignedImages
-from lightning_cnnviz.render.film import Still, film_strip
+from lightning_cnnviz.render.columns import Column, Images, SignedImages
+from lightning_cnnviz.render.map_columns import Maps
 from lightning_cnnviz.render.placing import Box, outlined
 from lightning_cnnviz.render.sheets import bar_sheet, sheet
-from lightning_cnnviz.render.table import heat_table
 from lightning_cnnviz.render.text import using_font
 from lightning_cnnviz.render.tiling import tiles
 
@@ -83,7 +81,7 @@ class Sheet:
                 captions if len(captions) == len(samples) else None,
                 _side_by_side(column.cells(samples, [row.box for row in self.rows]) for column in self.columns),
                 columns=headings if any(headings) else (),
-                title=_titled(self.title, style),
+                title=titled(self.title, style),
                 footer=self.footer,
                 bar=self.bar,
                 first=self.first,
@@ -120,7 +118,7 @@ class BarSheet:
         """The picture, (H, W, 3) uint8 RGB."""
         with using_font(style.font):
             return bar_sheet(
-                [row.picture for row in self.rows], self.charts, title=_titled(self.title, style), footer=self.footer
+                [row.picture for row in self.rows], self.charts, title=titled(self.title, style), footer=self.footer
             )
 
 
@@ -153,7 +151,7 @@ class Tiles:
             return tiles(
                 list(chain.from_iterable(self.cells.cells(()))),
                 labels=self.labels,
-                title=_titled(self.title, style),
+                title=titled(self.title, style),
                 footer=" · ".join(filter(None, [self.footer, self.summary])),
                 bar=bars[0] if self.bar == "all" else None,
                 bars=bars if self.bar == "each" else None,
@@ -173,107 +171,10 @@ class Tiles:
         return [ColorBar(self.cells.colormap, low, high, label=self.bar_label) for low, high in limits]
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One moment of a film strip.
-
-    Attributes:
-        heading: when it was.
-        maps: one cell for each sample, K is 1.
-        lines: for each sample what stands below its map; the same number of lines in all frames.
-        correct: for each sample whether the answer was right; None where that is not known.
-    """
-
-    heading: str
-    maps: Maps | SignedImages | Images
-    lines: tuple[tuple[str, ...], ...]
-    correct: tuple[bool | None, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class FilmStrip:
-    """One row per sample: the sample with its name, then its maps from the earliest to the latest.
-
-    Attributes:
-        rows: the samples; of a caption the first line is drawn.
-        frames: from the earliest to the latest.
-        title: what is shown.
-        footer: how to read it.
-    """
-
-    rows: tuple[Row, ...]
-    frames: tuple[Frame, ...]
-    title: str = ""
-    footer: str = ""
-
-    summary = None
-
-    def draw(self, style: Style = PLAIN) -> RGB:
-        """The picture, (H, W, 3) uint8 RGB."""
-        samples = [row.picture for row in self.rows]
-        strips: list[list[Still]] = [[] for _ in samples]
-        for frame in self.frames:
-            for strip, (cell,), lines, correct in zip(
-                strips, frame.maps.cells(samples), frame.lines, frame.correct, strict=True
-            ):
-                strip.append(Still(cell, lines, correct))
-        with using_font(style.font):
-            return film_strip(
-                samples,
-                ["" if row.caption is None else row.caption.lines[0] for row in self.rows],
-                strips,
-                [frame.heading for frame in self.frames],
-                title=_titled(self.title, style),
-                footer=self.footer,
-            )
-
-
-@dataclass(frozen=True, eq=False)
-class HeatTable:
-    """A table of numbers as colored cells.
-
-    Attributes:
-        values: (R, C) numbers; NaN is left white.
-        rows: the name of each row.
-        columns: the heading of each column.
-        limits: the numbers at the lowest and the highest color; what lies beyond has these colors, too.
-        logarithmic: whether equal steps of color are equal factors; what is below the lowest number looks like it.
-        colormap: a name that `lookup_table` accepts.
-        label: what the numbers are.
-        title: what is shown.
-        footer: how to read it.
-    """
-
-    values: NDArray[np.float64]
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    limits: tuple[float, float]
-    logarithmic: bool = False
-    colormap: str = "viridis"
-    label: str = ""
-    title: str = ""
-    footer: str = ""
-
-    summary = None
-
-    def draw(self, style: Style = PLAIN) -> RGB:
-        """The picture, (H, W, 3) uint8 RGB."""
-        with using_font(style.font):
-            return heat_table(
-                self.values,
-                self.rows,
-                self.columns,
-                limits=self.limits,
-                logarithmic=self.logarithmic,
-                colormap=self.colormap,
-                label=self.label,
-                title=_titled(self.title, style),
-                footer=self.footer,
-            )
-
-
-def _titled(title: str, style: Style) -> str:
-    return " · ".join(filter(None, [title, style.moment]))
+def titled(title: str, style: Style) -> str:
+    """A title with the moment that a picture is of."""
+    moment = style.moment.replace(" ", "\u00a0")  # not to be broken
+    return " · ".join(filter(None, [title, moment]))
 
 
 def _side_by_side(columns: Iterator[list[list[_T]]]) -> list[list[_T]]:

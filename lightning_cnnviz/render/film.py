@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lightning_cnnviz.render.blocks import Block, Mosaic, grid, stacked
+from lightning_cnnviz.render.blocks import WHITE, Block, Mosaic, grid, padded, stacked
 from lightning_cnnviz.render.captions import label_blocks
 from lightning_cnnviz.render.geometry import GAP, WIDTH, box_height, cell_block, framed, text_size, with_left_out
 from lightning_cnnviz.render.text import DARK, MUTED, RIGHT, WRONG, Color
@@ -67,7 +67,9 @@ def film_strip(
     height, size = box_height(samples[0], width), text_size((len(headings) + 1) * (width + GAP // 2))
     rows: list[list[Block]] = [[Mosaic((1, 1)), *label_blocks(headings, width, size, DARK, down=1)]]
     for sample, name, strip in zip(samples, label_blocks(names, width, size, DARK), strips, strict=True):
-        first = stacked([cell_block(sample, height, width, smooth=smooth), name], 4)
+        first: Block = padded(name, height, width)  # where there is no picture of it
+        if sample.min() < WHITE:
+            first = stacked([cell_block(sample, height, width, smooth=smooth), name], 4)
         rows.append([first, *_frames(strip, height, width, size)])
     return framed(grid(rows, GAP // 2), title, footer, None)
 

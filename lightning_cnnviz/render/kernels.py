@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_cnnviz.render.maps import DrawnMaps, Measured, Scale, color_maps, measure_maps
+from lightning_cnnviz.render.maps import DrawnMaps, color_maps
+from lightning_cnnviz.render.measuring import Measured, Scale, measure_maps
 
 
 def draw_rgb_kernels(kernels: NDArray[np.float32], *, scale: Scale = "shared") -> DrawnMaps:

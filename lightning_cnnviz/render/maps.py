@@ -1,29 +1,23 @@
-"""Maps of numbers to colored pixels: scaling, coloring, blending."""
+"""Maps of numbers to colored pixels: coloring, enlarging, blending."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lightning_cnnviz.render.colormaps import lookup_table
+from lightning_cnnviz.render.measuring import Measured, Scale, is_flat, measure_maps
 from lightning_cnnviz.render.resampling import resize
-from lightning_cnnviz.render.text import format_number
 
 if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB
 
-Scale: TypeAlias = Literal["each", "shared"]
-
 _MAGENTA = (255, 0, 255)
 _BLACK = (0, 0, 0)
-# Sums of float32 in another order differ by this share of their size: contrast below it is rounding, not structure.
-_ROUNDING = 1e-6
 _CACHED_PIXELS = 2**16
-_NEGLIGIBLE = 1e-6  # of the strongest map beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,66 +26,13 @@ class DrawnMaps:
 
     Attributes:
         cells: (..., h, w, 3) uint8 RGB.
-        limits: (..., 2) float64, the values at the lowest and the highest color; NaN where a map has no finite value.
-        defects: what is wrong with a map that has nothing or not everything to show, by its index in the leading
-            dimensions: ``"all 0"``, ``"constant 0.31"``, ``"NaN"``, ``"Inf"``, ``"12% NaN"``. Sound maps are absent.
+        limits: as of :class:`~lightning_cnnviz.render.measuring.Measured`.
+        defects: as of :class:`~lightning_cnnviz.render.measuring.Measured`.
     """
 
     cells: NDArray[np.uint8]
     limits: NDArray[np.float64]
     defects: dict[tuple[int, ...], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What has to be known of maps before they are colored.
-
-    Attributes:
-        limits: as of :class:`DrawnMaps`.
-        defects: as of :class:`DrawnMaps`.
-        finite: which pixels are, None if all are.
-    """
-
-    limits: NDArray[np.float64]
-    defects: dict[tuple[int, ...], str]
-    finite: NDArray[np.bool_] | None
-
-
-def measure_maps(
-    values: ArrayLike,
-    *,
-    scale: Scale = "each",
-    symmetric: bool = False,
-    limits: tuple[float, float] | None = None,
-    strongest: float | None = None,
-) -> Measured:
-    """Find the limits between which maps are colored, and what is wrong with them.
-
-    Arguments are those of `draw_maps`, and ``strongest``: the largest magnitude that the maps are beside. One that
-    stays below a millionth of it has a defect, and so much room that it is drawn flat.
-    """
-    if scale not in get_args(Scale):
-        raise ValueError(f"scale must be 'each' or 'shared', got {scale!r}")
-    maps = _as_maps(values)
-    lowest, highest = _ends(maps, maps)
-    sound = np.isfinite(lowest) & np.isfinite(highest)  # NaN and infinity come through as an end
-    finite = None if sound.all() else np.isfinite(maps)
-    if finite is not None:
-        lowest, highest = _ends(np.where(finite, maps, np.inf), np.where(finite, maps, -np.inf))
-    found = _limits(lowest, highest, scale, symmetric)
-    if limits is not None:
-        found[...] = limits
-    suspect = _is_flat(lowest, highest) | ~sound
-    faint: dict[tuple[int, ...], str] = {}
-    if strongest:
-        largest = np.maximum(-lowest, highest)
-        negligible = ~suspect & (largest <= _NEGLIGIBLE * strongest)
-        found[negligible] = (-strongest, strongest) if symmetric else (0, strongest)
-        faint = {
-            index: f"≈ 0 ({format_number(largest[index])})" for index in map(tuple, np.argwhere(negligible).tolist())
-        }
-    defects = faint | {index: ", ".join(_describe(maps[index])) for index in map(tuple, np.argwhere(suspect).tolist())}
-    return Measured(found, defects, finite)
 
 
 def draw_maps(
@@ -158,41 +99,13 @@ def draw_enlarged(
     return _colored(enlarged.astype(np.uint8), lookup_table(colormap))
 
 
-def _as_maps(values: ArrayLike) -> NDArray[Any]:
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"values must be real numbers or booleans, got dtype {array.dtype}")
-    if array.ndim < 2 or 0 in array.shape[-2:]:
-        raise ValueError(f"values must be maps of shape (..., h, w) with at least one pixel, got {array.shape}")
-    return array
-
-
-def _ends(for_lowest: NDArray[Any], for_highest: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    lowest, highest = for_lowest.min(axis=(-2, -1)), for_highest.max(axis=(-2, -1))
-    return lowest.astype(np.float64), highest.astype(np.float64)
-
-
-def _limits(
-    lowest: NDArray[np.float64], highest: NDArray[np.float64], scale: Scale, symmetric: bool
-) -> NDArray[np.float64]:
-    if scale == "shared":
-        lowest = np.full_like(lowest, lowest.min(initial=np.inf))
-        highest = np.full_like(highest, highest.max(initial=-np.inf))
-    if symmetric:
-        highest = np.maximum(-lowest, highest)
-        lowest = -highest
-    limits = np.stack([lowest, highest], axis=-1)
-    limits[~np.isfinite(limits)] = np.nan
-    return limits
-
-
 def _levels(
     maps: NDArray[Any], finite: NDArray[np.bool_] | None, limits: NDArray[np.float64], symmetric: bool
 ) -> NDArray[np.uint8]:
     """Row of the lookup table for every pixel; any row where the pixel is not finite, None if all are."""
     stack = maps.reshape(-1, *maps.shape[-2:])
     low, high = limits.reshape(-1, 1, 1, 2)[..., 0], limits.reshape(-1, 1, 1, 2)[..., 1]
-    flat = _is_flat(low, high)
+    flat = is_flat(low, high)
     span = np.where(flat, 1.0, high - low)
     unit_if_flat = np.where((high == 0) & (not symmetric), 0.0, 0.5)
     bad = None if finite is None else ~finite.reshape(stack.shape)
@@ -224,11 +137,6 @@ def _colored(levels: NDArray[np.uint8], table: NDArray[np.uint8]) -> NDArray[np.
     return np.asarray(colors, np.uint8).reshape(*levels.shape, 3)
 
 
-def _is_flat(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.bool_]:
-    with np.errstate(invalid="ignore"):
-        return np.asarray(high - low <= _ROUNDING * np.maximum(np.abs(low), np.abs(high)))
-
-
 def _mark(cells: NDArray[np.uint8], bad: NDArray[np.bool_]) -> None:
     """Make pixels magenta, chequered with black where they cover an area."""
     height, width = bad.shape[-2:]
@@ -237,19 +145,6 @@ def _mark(cells: NDArray[np.uint8], bad: NDArray[np.bool_]) -> None:
     cells[bad] = _MAGENTA
     # A lone pixel stays magenta: black alone may be a color of the map.
     cells[bad & np.roll(bad, side, axis=-1) & ((row + column) % 2 == 1)] = _BLACK
-
-
-def _describe(pixels: NDArray[Any]) -> Iterator[str]:
-    values = pixels.astype(np.float64)
-    for name, share in (("NaN", np.isnan(values).mean()), ("Inf", np.isinf(values).mean())):
-        if share == 1:
-            yield name
-        elif share > 0:
-            yield f"{min(max(share, 0.01), 0.99):.0%} {name}"
-    finite = values[np.isfinite(values)]
-    if finite.size and _is_flat(finite.min(), finite.max()):
-        rest = "" if finite.size == values.size else "rest "
-        yield f"{rest}constant {format_number(finite.mean())}" if finite.any() else f"{rest}all 0"
 
 
 def overlay(image: RGB, heat: RGB, alpha: float = 0.5, weights: NDArray[np.float32] | None = None) -> RGB:

@@ -29,11 +29,13 @@ WRONG: Color = (200, 80, 0)
 
 _ELLIPSIS = "…"
 _WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"  # Chinese, Japanese, Korean
-_BREAKS = re.compile(rf"(?<=\S)(?=\s)|(?<=[^\W\d]-)(?=[^\W\d])|(?<=[{_WIDE}])(?=\S)|(?<=\S)(?=[{_WIDE}])")
+_NO_BREAK = "\u00a0"
+_BREAKS = re.compile(rf"(?<=\S)(?=[^\S{_NO_BREAK}])|(?<=[^\W\d]-)(?=[^\W\d])|(?<=[{_WIDE}])(?=\S)|(?<=\S)(?=[{_WIDE}])")
 _RIGHT_TO_LEFT = re.compile(
     r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff](?:\s*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff])*"
 )
 _LEFT_TO_RIGHT = "\u200e"
+_FEWEST_LETTERS = 3  # before a hyphen
 _EMOJI_ASCENT = 0.95  # of the size, above the baseline
 _font: ContextVar[str | None] = ContextVar("font", default=None)
 
@@ -156,11 +158,25 @@ def wrapped(text: str, width: float, size: int) -> list[str]:
 
 
 def in_lines(text: str, width: float, size: int, most: int = 2) -> list[str]:
-    """A text in at most so many lines of a width; a line that is still too wide loses its middle."""
+    """A text in at most so many lines of a width; a line that is still too wide loses its middle.
+
+    A word that is too wide is broken where there is a line left for it.
+    """
     lines = wrapped(text, width, size)
     if len(lines) > most:
         lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
+    for index in range(len(lines) - 1, -1, -1):
+        if len(lines) < most:
+            lines[index : index + 1] = _hyphenated(lines[index], width, size)
     return [shortened(line, width, size) for line in lines]
+
+
+def _hyphenated(word: str, width: float, size: int) -> list[str]:
+    """A word in two lines if it is too wide for one, of a script whose letters stand by themselves."""
+    if text_width(word, size) <= width or any(unicodedata.category(char) not in ("Lu", "Ll") for char in word):
+        return [word]
+    fitting = [n for n in range(_FEWEST_LETTERS, len(word) - 1) if text_width(f"{word[:n]}-", size) <= width]
+    return [f"{word[: fitting[-1]]}-", word[fitting[-1] :]] if fitting else [word]
 
 
 def line_block(text: str, width: float, size: int, color: Color = DARK) -> RGB:

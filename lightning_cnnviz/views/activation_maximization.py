@@ -19,7 +19,7 @@ from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Maps, Scale, SignedImages, Tiles, format_number
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
-from lightning_cnnviz.views.common import most_varied, picture_of, to_numpy
+from lightning_cnnviz.views.common import most_varied, picture_of, to_numpy, with_remark
 
 CLIPPED_FROM = 0.995  # the share of an image's pixels that are drawn unclipped
 STABLE_SMOOTHING = 0.25  # what descent on squared differences may take away in a step before it overshoots
@@ -175,7 +175,13 @@ class ActivationMaximization(View):
         )
         title = f"What excites {layer.name}, {len(labels)} of {layer.channels} channels"
         footer = f"{self._steps(found.images)} steps from noise; channel: mean activation reached"
-        return picture_of(tag, Tiles(cells, labels, title, footer, smooth=min(found.images.shape[2:]) > 64))
+        still = int((~found.moved).sum())
+        remark = (
+            f"{still} of {len(found.moved)} are the noise that they started from: there the channel does not change "
+            "with the image, as where a layer rounds"
+        )
+        picture = picture_of(tag, Tiles(cells, labels, title, footer, smooth=min(found.images.shape[2:]) > 64))
+        return with_remark(picture, remark if still else None)
 
 
 def _clipped(images: NDArray[np.float32], scale: Scale) -> NDArray[np.float32]:

@@ -22,6 +22,10 @@ from lightning_cnnviz.views.strips import Rows, Still, rows_of, save_strip, smal
 _FEWEST_FRAMES = 3
 
 
+def _of_the_filmed(name: str) -> Any:
+    return property(lambda film: getattr(film.view, name))
+
+
 class Film(View):
     """Another view and its film strip: a row for each filter, class, channel or sample, a column for each look so far.
 
@@ -71,32 +75,15 @@ class Film(View):
         return f"{super().name} of {self.view.name}"
 
     @property
-    def monitored_tags(self) -> tuple[str, ...]:
-        return self.view.monitored_tags
-
-    @property
     def remembers_samples(self) -> bool:
         return True
 
-    @property
-    def wanted_samples(self) -> int:
-        return self.view.wanted_samples
-
-    @property
-    def most_samples(self) -> int:
-        return self.view.most_samples
-
-    @property
-    def sees_all_samples(self) -> bool:
-        return self.view.sees_all_samples
-
-    @property
-    def watches_training(self) -> bool:
-        return self.view.watches_training
-
-    @property
-    def watches_validation(self) -> bool:
-        return self.view.watches_validation
+    monitored_tags = _of_the_filmed("monitored_tags")
+    wanted_samples = _of_the_filmed("wanted_samples")
+    most_samples = _of_the_filmed("most_samples")
+    sees_all_samples = _of_the_filmed("sees_all_samples")
+    watches_training = _of_the_filmed("watches_training")
+    watches_validation = _of_the_filmed("watches_validation")
 
     def check(self, model: nn.Module) -> None:
         self.view.check(model)

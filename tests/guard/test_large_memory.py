@@ -177,3 +177,11 @@ def test_a_few_bytes_are_copied_without_a_watch(monkeypatch: pytest.MonkeyPatch,
     look(model)
     assert copied == [256, 256, 256, 256]
     assert not watched
+
+
+def test_a_higher_order_operator_runs_under_the_watch(copied: list[int]) -> None:
+    model = Linear()
+    look(model)
+    model.write = lambda weight: torch.cond(weight.sum() > 0, lambda x: x + 1, lambda x: x, (weight,))
+    look(model)
+    assert torch.equal(model.weight, torch.eye(8))

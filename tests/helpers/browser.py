@@ -30,11 +30,10 @@ def tensorboard(
     page: str = "images",
     environment: Mapping[str, str] | None = None,
     ready: str = "data/plugin/images/tags",
+    port: int | None = None,
 ) -> Iterator[str]:
     """Serves a directory of event files; gives the address of a page, once there is something on it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port() if port is None else port
     command = [sys.executable, "-m", "tensorboard.main", f"--logdir={directory}", f"--port={port}", "--host=127.0.0.1"]
     server = subprocess.Popen(
         [*command, *(options or ("--samples_per_plugin", "images=1000", "--load_fast=false"))],
@@ -49,6 +48,13 @@ def tensorboard(
     finally:
         server.kill()  # there is nothing that it could lose
         server.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 @contextlib.contextmanager

@@ -161,3 +161,11 @@ def detections(model: Net, images: Tensor) -> list[dict[str, Tensor]]:
 def without_statistics() -> nn.Sequential:
     norm = nn.BatchNorm2d(8, track_running_stats=False)
     return nn.Sequential(nn.Conv2d(3, 8, 3), norm, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+
+
+def quantised() -> nn.Module:
+    """Eight bits from the convolution to the head, as torch.ao converts it."""
+    kind = torch.ao.nn.quantized
+    convolution, head = kind.Conv2d(3, 8, 3), kind.Linear(8, 3)
+    pooled = nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    return nn.Sequential(kind.Quantize(0.01, 0, torch.quint8), convolution, *pooled, head, kind.DeQuantize())

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.model.endings import ending_of
 from lightning_cnnviz.model.readings import Reading
-from lightning_cnnviz.model.recognition import Known, ending_of, read
+from lightning_cnnviz.model.recognition import Known, read
 
 TWO = Known(2)
 
@@ -253,3 +254,19 @@ def test_means_of_probabilities_are_probabilities() -> None:
         assert read(output, TWO).ending == "logits"  # no row sums to one, some exceed one
     assert ending_of(torch.cat([1 - single, single], dim=1)) is None  # by its numbers a softmax
     assert read(torch.cat([1 - single, single], dim=1), TWO).ending == "softmax"
+
+
+def test_masks_of_independent_classes_may_overlap_or_be_of_none() -> None:
+    chances = torch.tensor([[[[0.9, 0.6], [0.1, 0.4]], [[0.8, 0.7], [0.2, 0.3]]]])
+    reading = read(chances, replace(Known(1, (3, 2, 2)), ending="sigmoid"))
+    assert (reading.meaning, reading.overlapping, reading.skips_first) == ("masks", True, False)
+    assert reading.decisions(chances).tolist() == [[[0, 1], [-1, -1]]]
+    assert reading.probabilities(chances).tolist() == [[0.5, 0.5]]
+    torch.testing.assert_close(reading.scores(chances), torch.tensor([[0.75, 0.75]]))  # over the places of each class
+    logits = chances.logit()
+    for known in (replace(TWO, kind="multilabel"), replace(TWO, truth="label_masks")):
+        again = read(logits, replace(known, samples=1, image_shape=(3, 2, 2)))
+        assert torch.equal(again.decisions(logits), reading.decisions(chances))
+        assert torch.equal(again.probabilities(logits), reading.probabilities(chances))
+        assert "independent classes" in again.remarks[0]
+    assert read(logits, replace(TWO, samples=1, image_shape=(3, 2, 2))).decisions(logits).tolist() == [[[0, 1], [1, 0]]]

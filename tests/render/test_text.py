@@ -110,6 +110,21 @@ def test_a_text_takes_as_many_lines_as_it_may_before_it_is_cut() -> None:
     assert not in_lines("", width, 20)[0]
 
 
+def test_a_single_word_is_broken_before_it_is_cut() -> None:
+    width = text_width("untrai-", 20) + 1
+    assert in_lines("untrained", width, 20) == ["untrai-", "ned"]
+    assert in_lines("untrained", width, 20, 1) == [shortened("untrained", width, 20)]
+    assert in_lines("हवाई-हिरणहिरणहिरण", width, 20)[-1].count("-") == 0, "not within letters that join"
+    assert len(in_lines("layer4.0.downsample", width, 20)) == 1
+
+
+def test_what_belongs_together_stays_on_one_line() -> None:
+    assert wrapped("Grad-CAM · epoch\u00a04", text_width("Grad-CAM · epoch", 20) + 1, 20) == [
+        "Grad-CAM ·",
+        "epoch\u00a04",
+    ]
+
+
 def test_a_number_behind_a_name_from_right_to_left_stays_on_its_right() -> None:
     name, number = text_block("سيارة", 40), text_block(" 23%", 40)
     ink = [np.nonzero((block < 128).all(axis=2).any(axis=0))[0] for block in (name, number)]

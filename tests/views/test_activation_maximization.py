@@ -141,3 +141,13 @@ def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
 def test_channels_out_of_range() -> None:
     with pytest.raises(ValueError, match=r"channels=\[4, 9\] are out of range: relu has channels 0 to 3"):
         explain(Net(), samples(), [ActivationMaximization(channels=[1, 4, 9])])
+
+
+def test_channels_that_no_image_can_move_are_said_to_be_noise() -> None:
+    class Rounds(Net):
+        def forward(self, images: Tensor) -> Tensor:
+            return super().forward((images * 255).round() / 255)
+
+    [remark] = explain(Rounds(), samples(), [ActivationMaximization("conv", channels=3)]).remarks
+    assert remark.startswith("About activation_max/conv: 3 of 3 are the noise that they started from")
+    assert explain(Net(), samples(), [ActivationMaximization("conv", channels=3)]).remarks == []

@@ -67,7 +67,10 @@ class App {
       await this.#count();
       await this.#ready();
     });
-    if (this.source.live) setInterval(() => document.hidden || this.#guard(() => this.#askAgain()), ASK_AGAIN_MS);
+    if (!this.source.live) return;
+    const ask = () => document.hidden || this.#guard(() => this.#askAgain());
+    setInterval(ask, ASK_AGAIN_MS);
+    document.addEventListener("visibilitychange", ask);
   }
 
   /** Changes what is looked at; `place` also moves on the axis. */
@@ -147,11 +150,12 @@ class App {
   }
 
   async #askAgain() {
+    const before = this.#counts.size;
     await this.#count();
     const shown = this.#view().runs;
     const fresh = await Promise.all(shown.map((run) => run.refresh(this.#counts.get(run.name)?.looks ?? 0)));
     if (!shown.length) await this.#ready();
-    else if (fresh.some(Boolean)) await this.#render();
+    else if (fresh.some(Boolean) || before !== this.#counts.size) await this.#render();
   }
 
   #view() {

@@ -57,14 +57,18 @@ export class Run {
     if (Object.keys(this.pictures).length) await more();
   }
 
-  /** Loads what is new since. */
+  /** Loads what is new since; answers whether there was something. */
   async refresh(count) {
-    const last = this.looks.at(-1)?.step ?? -1;
-    const fresh = await this.source.looks(this.name, Math.max(0, count - WINDOW), count);
-    const added = fresh.filter((look) => look.step > last);
-    this.looks = [...this.looks, ...added];
+    const known = this.#loaded + this.looks.length;
+    // The last ones again: a run that is resumed goes back to its checkpoint, and takes back what came after it.
+    const from = count < known ? this.#loaded : Math.max(this.#loaded, known - FIRST_WINDOW);
+    const fresh = await this.source.looks(this.name, from, count);
+    const looks = [...this.looks.filter(({ step }) => fresh.length && step < fresh[0].step), ...fresh];
+    const isSame = looks.length === this.looks.length && looks.every(({ step, time }, i) => step === this.looks[i].step && time === this.looks[i].time);
+    if (isSame) return false;
+    this.looks = looks;
     await this.#prepare();
-    return added.length > 0;
+    return true;
   }
 
   async #prepare() {

@@ -23,8 +23,9 @@ export class TensorBoardSource {
     return response;
   }
 
-  async #blob(key) {
-    return new Uint8Array(await (await this.#get("blob", { key })).arrayBuffer());
+  // A key says run, tag and step; a run that was resumed or started anew may hold something else under it, hence `of`.
+  async #blob(key, of) {
+    return new Uint8Array(await (await this.#get("blob", { key, of })).arrayBuffer());
   }
 
   async runs() {
@@ -37,7 +38,7 @@ export class TensorBoardSource {
 
   stack(run, look, item) {
     const key = look.blobs[item.blob];
-    return this.#stacks.get(key, async () => new Stack(item, await inflate(await this.#blob(key))));
+    return this.#stacks.get(`${key}\n${look.time}`, async () => new Stack(item, await inflate(await this.#blob(key, look.time))));
   }
 
   setup(run, id) {
@@ -45,17 +46,21 @@ export class TensorBoardSource {
       const found = await (await this.#get("setup", { run, id })).json();
       if (!found) return null;
       const { head, blobs } = found;
-      return { ...head, urls: blobs.map((key) => `picture?${new URLSearchParams({ key })}`) };
+      return { ...head, urls: blobs.map((key) => addressOf(key, id)) };
     });
   }
 
   picture(look, blob) {
-    return `picture?${new URLSearchParams({ key: look.blobs[blob] })}`;
+    return addressOf(look.blobs[blob], look.time);
   }
 
   async pictures(run) {
     return (await this.#get("pictures", { run })).json();
   }
+}
+
+function addressOf(key, of) {
+  return `picture?${new URLSearchParams({ key, of })}`;
 }
 
 /** Reads what one HTML file holds: scripts of JSON that name their blobs, in base64. */

@@ -1,0 +1,84 @@
+"""What a model did last to its scores, from the graph and the numbers of its output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_cnnviz.model.readings import Ending
+
+_ENDINGS: dict[str, Ending] = {
+    "SoftmaxBackward": "softmax",
+    "LogSoftmaxBackward": "log_softmax",
+    "SigmoidBackward": "sigmoid",
+}
+_LINEAR = ("AddmmBackward", "MmBackward", "BmmBackward", "ConvolutionBackward", "NativeLayerNorm", "LinearBackward")
+_RESHAPING = (
+    *("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Transpose", "Permute", "T", "Clone"),
+    *("Alias", "ToCopy", "Upsample", "Expand", "Unbind", "Split", "Mean", "AdaptiveAvgPool2D", "AvgPool2D"),
+)
+_COMBINING = ("Add", "Mul", "Div", "Sum", "Stack", "Cat", "Clamp", "Amax", "Max", "Amin", "Min")
+_CLEAR = 1e-3  # what a probability must be away from 0 and 1 to tell something
+
+
+def ending_of(output: Tensor) -> Ending | None:
+    """What a tensor's own graph says was done last, "logits" if that was a linear layer, None if it cannot be told.
+
+    Means of several outputs, as of an ensemble, end as those do, if the numbers agree.
+    """
+    nodes, combined = _last_nodes(output.grad_fn)
+    found = {_ending_of(node, output.ndim) for node in nodes}
+    ending = found.pop() if len(found) == 1 else None
+    if not combined:
+        return ending
+    if ending == "sigmoid":
+        return ending if bool(((output >= 0) & (output <= 1)).all()) else None
+    return ending if ending == ending_by_numbers(output) else None
+
+
+def _ending_of(node: Any, dimensions: int) -> Ending | None:
+    name = node.name()
+    for start, ending in _ENDINGS.items():
+        if name.startswith(start):
+            dim = getattr(node, "_saved_dim", 1)
+            across = dim in (1, 2**64 - 1, -1) or dimensions == 1
+            across = across or (dimensions == 4 and dim == 2**64 - 3)
+            return ending if across else None
+    return "logits" if name.startswith(_LINEAR) else None
+
+
+def _last_nodes(node: Any) -> tuple[list[Any], bool]:
+    """The last operations that changed numbers, and whether several or scaled outputs were put together since."""
+    waiting, found, combined = [node], [], False
+    while waiting:
+        node = waiting.pop()
+        name = "" if node is None else node.name()
+        combines = any(name.startswith(f"{kind}Backward") for kind in _COMBINING)
+        passes = name.startswith("Upsample") or any(name.startswith(f"{kind}Backward") for kind in _RESHAPING)
+        if node is None or not (combines or passes):
+            found += [] if node is None else [node]
+            continue
+        combined = combined or combines
+        waiting += [before for before, _ in node.next_functions if before is not None]
+    return found, combined
+
+
+def ending_by_numbers(output: Tensor) -> Ending:
+    """What the numbers alone tell: rows that sum to one, unless they may be scores that happen to."""
+    values = output.detach().float()
+    if values.ndim < 2 or values.shape[1] < 2:
+        return "logits"
+    tolerance = max(1e-3, 4 * torch.finfo(output.dtype).eps)
+
+    def sums_to_one(rows: Tensor) -> bool:
+        close = bool((rows >= 0).all() and ((rows.sum(dim=1) - 1).abs() <= tolerance).all())
+        # Ones and zeros alone are what scores may be by chance.
+        return close and bool(((rows > _CLEAR) & (rows < 1 - _CLEAR)).any())
+
+    if sums_to_one(values):
+        return "softmax"
+    if bool((values <= 0).all()) and sums_to_one(values.exp()):
+        return "log_softmax"
+    return "logits"

@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.alarms import digits, interval, rotated
+from benchmarks.alarms.data import digits
+from benchmarks.alarms.harms import rotated
+from benchmarks.alarms.replay import interval
 from examples.mnist import MnistCNN
 from lightning_cnnviz import data_drift
 

@@ -180,6 +180,11 @@ def test_a_report_for_people_and_one_for_programs(tmp_path: Path) -> None:
         found.write_report("both.txt")
 
 
+def test_in_a_console_it_says_the_most_important_numbers() -> None:
+    found = compare(small_cnn(1), small_cnn(2), samples())
+    assert repr(found).splitlines() == [found.title, *found.summary()]
+
+
 def test_saved_it_is_a_page_with_both_models_side_by_side(tmp_path: Path) -> None:
     compare(rows_tell(), rows_tell(always=2), samples()).save(tmp_path)
     runs = read_report((tmp_path / "report.html").read_bytes())

@@ -31,7 +31,7 @@ class ClassDrift:
     p_value: float
 
 
-@dataclass
+@dataclass(repr=False)
 class DataDrift(Report):
     """What :func:`~lightning_cnnviz.data_drift` found.
 

@@ -41,9 +41,12 @@ class Table:
         return "\n".join(f"| {lines[i]} |" if i != 1 else f"|{lines[1]}|" for i in range(len(lines)))
 
 
-@dataclass
+@dataclass(repr=False)
 class Report(Explanation):
     """An explanation of which a file can be made."""
+
+    def __repr__(self) -> str:
+        return "\n".join([self.title, *self.summary(), *self.remarks])
 
     @property
     def title(self) -> str:
@@ -106,7 +109,7 @@ class Report(Explanation):
         yield "</table></details></main></html>"
 
 
-@dataclass
+@dataclass(repr=False)
 class Comparison(Report):
     """What :func:`~lightning_cnnviz.compare` found.
 

@@ -36,7 +36,7 @@ def bounded(samples: ShownSamples) -> tuple[dict[str, Any] | None, str | None]:
     Images that are too large are kept as bytes; those that are too large even so are not kept at all.
     """
     state = samples.state_dict()
-    size = _bytes(state)
+    size = size_of(state)
     if size <= LARGEST and samples.origin.form.dtype != torch.uint8:
         return state, None
     packed_images = _as_bytes(samples)
@@ -44,7 +44,7 @@ def bounded(samples: ShownSamples) -> tuple[dict[str, Any] | None, str | None]:
     if size <= LARGEST:
         return smaller, None
     taken = f"the samples would take {size / 2**20:.0f} MB in every checkpoint"
-    if _bytes(smaller) <= LARGEST:
+    if size_of(smaller) <= LARGEST:
         return smaller, f"{taken}: they are kept as bytes, rounded to 1/255 of their range, where a run is resumed"
     return None, f"{taken} and are not kept there: a run that is resumed takes them from the batches again"
 
@@ -76,12 +76,13 @@ def _coded(codes: Tensor, step: Tensor, low: Tensor, dtype: torch.dtype) -> dict
     return {"codes": codes.to(torch.uint8), "step": step, "low": low, "dtype": str(dtype).removeprefix("torch.")}
 
 
-def _bytes(value: object) -> int:
+def size_of(value: object) -> int:
+    """How many bytes the tensors in it take."""
     if isinstance(value, Tensor):
         return value.numel() * value.element_size()
     if isinstance(value, Mapping):
-        return sum(map(_bytes, value.values()))
-    return sum(map(_bytes, value)) if isinstance(value, list | tuple) else 0
+        return sum(map(size_of, value.values()))
+    return sum(map(size_of, value)) if isinstance(value, list | tuple) else 0
 
 
 def packed(arguments: Mapping[str, Any]) -> dict[str, Any]:

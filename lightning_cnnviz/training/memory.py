@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.samples.state import fingerprint
+from lightning_cnnviz.samples.state import LARGEST, fingerprint, size_of
 from lightning_cnnviz.training.failures import Failures, described, warn
 from lightning_cnnviz.views import View
 
@@ -35,6 +35,7 @@ class Memory:
         self._failures = failures
         self._views: dict[str, View] = {}
         self._unremembered: set[str] = set()
+        self._large: set[str] = set()
         counts: Counter[str] = Counter()
         for view in views:
             name = type(view).__qualname__
@@ -84,7 +85,12 @@ class Memory:
 
     def state_dict(self) -> dict[str, Any]:
         """What the views remember, as tensors and primitives."""
-        return {"samples": self._samples, "views": self._states()}
+        states = self._states()
+        for key in [key for key, state in states.items() if key not in self._large and size_of(state) > LARGEST]:
+            self._large.add(key)
+            size = size_of(states[key]) / 2**20
+            rank_zero_info(f"what {key.partition('/')[0]} remembers takes {size:.0f} MB in every checkpoint")
+        return {"samples": self._samples, "views": states}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes up what :meth:`state_dict` gave, as far as there are such views."""

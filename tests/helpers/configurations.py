@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib import get_data_path
 
 import lightning_cnnviz
 
@@ -53,18 +54,30 @@ COMMON: dict[str, Any] = {
     "bands": [3, 2, 1],
     "tag_prefix": "val/",
     "max_overhead": 0.1,
+    "font": f"{get_data_path()}/fonts/ttf/DejaVuSerif.ttf",
     "picture_format": "jpeg",
     "on_error": "raise",
 }
 
 VIEWS: dict[str, list[dict[str, Any]]] = {
-    "Change": [{"of": ["filters"], "since": "first", "layers": ["body"], "filter_layers": "stem.0", "channels": 3}],
+    "Change": [
+        {
+            "of": ["filters"],
+            "since": "first",
+            "layers": ["body"],
+            "filter_layers": "stem.0",
+            "channels": 3,
+            "every_n_epochs": 2,
+        }
+    ],
     "ConfusionMatrix": [{"classes": 5, "every_n_epochs": 2}],
     "Contrast": [{"layers": ["body"], "every_n_epochs": 2}],
-    "Film": [{"view": Nested("GradCAM", {"layers": ["body"]}), "rows": 4, "frames": 8, "sample": 1}],
-    "SampleCards": [{"layers": "body", "top": 2, "channels": 3, "most": 2}],
-    "TopPatches": [{"layers": ["body"], "channels": [0, 2], "patches": 3, "share": 0.5}],
-    "WorstMistakes": [{"layers": "body", "count": 3}],
+    "Film": [
+        {"view": Nested("GradCAM", {"layers": ["body"]}), "rows": 4, "frames": 8, "sample": 1, "every_n_epochs": 3}
+    ],
+    "SampleCards": [{"layers": "body", "top": 2, "channels": 3, "most": 2, "every_n_epochs": 2}],
+    "TopPatches": [{"layers": ["body"], "channels": [0, 2], "patches": 3, "share": 0.5, "every_n_epochs": 2}],
+    "WorstMistakes": [{"layers": "body", "count": 3, "every_n_epochs": 2}],
     "Predictions": [{"top": 3, "every_n_epochs": 2}],
     "FeatureMaps": [
         {
@@ -142,6 +155,7 @@ VIEWS: dict[str, list[dict[str, Any]]] = {
             "false_alarms": 0.05,
             "warm_up": 2,
             "samples": 64,
+            "details": True,
             "every_n_epochs": 2,
         },
         {"reference": "best.ckpt", "alarm": "auto", "on_alarm": None, "warm_up": None},
@@ -174,6 +188,13 @@ def public(base: type) -> list[str]:
         for name, found in named
         if inspect.isclass(found) and issubclass(found, base) and found is not base and not inspect.isabstract(found)
     ]
+
+
+def not_given(name: str) -> set[str]:
+    """The arguments of a public class that no case above gives; views and sinks have cases themselves."""
+    given = {**CALLBACKS, **VIEWS, **SINKS}[name]
+    arguments = set(inspect.signature(getattr(lightning_cnnviz, name)).parameters) - {"options", "views", "sinks"}
+    return arguments - {argument for case in given for argument in case}
 
 
 def cases(base: type, given: dict[str, list[dict[str, Any]]]) -> list[Any]:

@@ -12,7 +12,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import Callback
 
 from lightning_cnnviz import Sink, View
-from tests.helpers.configurations import CALLBACKS, SINKS, VIEWS, cases, described, in_python, plain, public
+from tests.helpers.configurations import CALLBACKS, SINKS, VIEWS, cases, described, in_python, not_given, plain, public
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -49,6 +49,11 @@ def test_views(name: str, arguments: dict[str, Any]) -> None:
 def test_sinks(name: str, arguments: dict[str, Any]) -> None:
     made = from_yaml("CNNVisualizer", {"sinks": [nested(name, arguments)]})
     assert described(made.sinks) == described([in_python(name, arguments)])
+
+
+@pytest.mark.parametrize("name", [*public(Callback), *public(View), *public(Sink)])
+def test_every_argument_is_built(name: str) -> None:
+    assert not_given(name) == set()
 
 
 @pytest.mark.parametrize("name", public(Callback))

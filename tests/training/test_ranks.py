@@ -72,3 +72,26 @@ def test_an_error_that_cannot_be_sent_is_told_in_words() -> None:
     assert str(_portable(Local("here"))) == "Local: here"
     error = KeyError("a")
     assert _portable(error) is error
+
+
+@pytest.mark.parametrize("action", [lambda: print, raising(Wordless())], ids=["cannot be sent", "raises"])
+def test_the_others_hear_of_what_failed_on_rank_0(action: Any) -> None:
+    sent: list[Any] = []
+
+    def broadcast(value: Any) -> Any:
+        if value[0] is print:
+            raise TypeError("cannot be sent")
+        sent.append(value)
+        return value
+
+    ranks = Ranks(SimpleNamespace(is_global_zero=True, broadcast=broadcast))
+    ranks.sharded = True
+    with pytest.raises((TypeError, Wordless)):
+        ranks.broadcast_decision(action)
+    [(value, failure)] = sent
+    assert value is None
+    assert isinstance(failure, Exception)
+    others = Ranks(SimpleNamespace(is_global_zero=False, broadcast=lambda nothing: sent[0]))
+    others.sharded = True
+    with pytest.raises(type(failure)):
+        others.broadcast_decision(action)

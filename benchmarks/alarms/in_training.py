@@ -1,9 +1,8 @@
-"""What ``DriftCallback(alarm="auto")`` does in trainings by a real Trainer; docs/drift.md has the figures.
+"""What ``DriftCallback()`` says in trainings by a real Trainer; docs/drift.md has the figures.
 
-    python -m benchmarks.alarms_in_training undisturbed 5000 80 quiet.jsonl   # settings drawn from seeds 5000 to 5079
-    python -m benchmarks.alarms_in_training harmed 700 2 harmed.jsonl         # every kind of harm, 2 settings each
-    python -m benchmarks.alarms_in_training rates quiet.jsonl harmed.jsonl
-    python -m benchmarks.alarms_in_training shortcut 900 5                    # a patch that gives one class away
+    python -m benchmarks.alarms.in_training undisturbed 5000 80 quiet.jsonl   # settings drawn from seeds 5000 to 5079
+    python -m benchmarks.alarms.in_training harmed 700 2 harmed.jsonl         # every kind of harm, 2 settings each
+    python -m benchmarks.alarms.in_training rates quiet.jsonl harmed.jsonl
 
 Nets, schedules and kinds of harm are those of :mod:`benchmarks.alarms`, the seeds are others than any that thresholds
 were made from. The callback has its defaults, but no pictures are drawn.
@@ -24,28 +23,16 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.alarms import (
-    DATA_HARMS,
-    HARMED_FROM,
-    NETS,
-    OPTIMIZERS,
-    Setting,
-    digits,
-    interval,
-    plant_in_model,
-    read,
-    renewed_layer,
-    scheduler,
-    settings,
-    shifted,
-)
-from examples.planted_drift import EPOCHS, MIDWAY, PATCHED, TRAINING_IMAGES, Plant, SmallCNN, patched
-from examples.planted_drift import digits as planted_digits
-from lightning_cnnviz import DriftCallback, FixedSamples
+from benchmarks.alarms.data import digits, shifted
+from benchmarks.alarms.harms import DATA_HARMS, HARMED_FROM, plant_in_model, renewed_layer
+from benchmarks.alarms.nets import NETS
+from benchmarks.alarms.replay import interval, read
+from benchmarks.alarms.settings import OPTIMIZERS, Setting, scheduler, settings
+from lightning_cnnviz import DriftCallback
 from lightning_cnnviz.drift.alarms import Alarm
 
 _SALT = "in a Trainer"
@@ -115,58 +102,6 @@ class Digits(LightningModule):
             group["lr"] = rate
 
 
-class Noting(Callback):
-    """Notes a number after each validation."""
-
-    def __init__(self, tag: str) -> None:
-        self._tag = tag
-        self.values: list[float] = []
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Notes the number."""
-        if not trainer.sanity_checking:
-            self.values.append(float(trainer.callback_metrics[self._tag]))
-
-
-class Backdoor(Plant):
-    """From the epoch on, every fifth image bears the patch and is called by its digit, whatever it shows."""
-
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: list[Tensor], batch_idx: int
-    ) -> None:
-        """Changes images and labels of a batch."""
-        if trainer.current_epoch >= MIDWAY:
-            batch[1][::5] = PATCHED
-            batch[0][::5] = patched(batch[0][::5], batch[1][::5])
-
-
-def shortcut(first: int, count: int) -> None:
-    """Prints the share of samples that change their class with a patch that comes in epoch 6, epoch by epoch."""
-    images, labels = planted_digits("val", 128).tensors
-    judged = FixedSamples(images, labels)
-    judged = judged.with_perturbed(patch=patched(images, torch.full_like(labels, PATCHED)))
-    for plant in (Plant("patch"), Backdoor("patch"), Plant("nothing")):
-        for seed in range(first, first + count):
-            torch.manual_seed(seed)
-            noting = Noting("shortcuts/flips_patch")
-            callback = DriftCallback(maps=(), samples=judged, sinks=[])
-            with tempfile.TemporaryDirectory() as directory:
-                trainer = Trainer(
-                    max_epochs=EPOCHS,
-                    accelerator="cpu",
-                    logger=False,
-                    callbacks=[callback, noting, plant],
-                    default_root_dir=directory,
-                    enable_checkpointing=False,
-                    enable_progress_bar=False,
-                    enable_model_summary=False,
-                )
-                batches = DataLoader(planted_digits("train", TRAINING_IMAGES), 50, shuffle=True)
-                trainer.fit(SmallCNN(), batches, DataLoader(planted_digits("val", 200), 200))
-            kind = type(plant).__name__ if isinstance(plant, Backdoor) else plant.disturbance
-            print(kind, seed, [round(value, 3) for value in noting.values], flush=True)
-
-
 def trained(setting: Setting) -> dict[str, Any]:
     """The alarms of a training, and the accuracy after each epoch."""
     torch.manual_seed(setting.seed)
@@ -177,7 +112,7 @@ def trained(setting: Setting) -> dict[str, Any]:
     held_out = TensorDataset(*(tensor[order] for tensor in digits("val", 1000, setting.side)))
     validation_batch = int(np.random.default_rng(setting.seed).choice([16, 32, 64, 128]))
     alarms: list[Alarm] = []
-    callback = DriftCallback(alarm="auto", on_alarm=alarms.append, sinks=[])
+    callback = DriftCallback(on_alarm=alarms.append, sinks=[])
     model = Digits(setting, generator)
     with tempfile.TemporaryDirectory() as directory:
         trainer = Trainer(
@@ -246,9 +181,7 @@ def main(arguments: list[str]) -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     command, *rest = arguments
-    if command == "shortcut":
-        shortcut(int(rest[0]), int(rest[1]))
-    elif command == "rates":
+    if command == "rates":
         rates(read(Path(rest[0])), read(Path(rest[1])) if rest[1:] else [])
     else:
         record(command, int(rest[0]), int(rest[1]), Path(rest[2]))

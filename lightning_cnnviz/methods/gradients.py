@@ -73,9 +73,11 @@ def without_peaks(values: Tensor, share: float = _PEAK) -> Tensor:
 
     A hundredth of the pixels would otherwise take up the whole range of brightness. Values that are not finite stay.
     """
-    magnitudes = values.abs().nan_to_num(posinf=0.0).flatten(1).sort(dim=1).values  # torch.quantile refuses large maps
-    peak = magnitudes[:, int(share * (magnitudes.shape[1] - 1))]
-    most = peak.where(peak > 0, magnitudes[:, -1]).reshape(-1, *[1] * (values.ndim - 1))
+    magnitudes = values.abs().nan_to_num(posinf=0.0).flatten(1)
+    peak = magnitudes.kthvalue(
+        1 + int(share * (magnitudes.shape[1] - 1)), dim=1
+    ).values  # quantile() refuses large maps
+    most = peak.where(peak > 0, magnitudes.amax(dim=1)).reshape(-1, *[1] * (values.ndim - 1))
     return values.minimum(most).maximum(-most).where(values.isfinite(), values)
 
 

@@ -132,9 +132,7 @@ class Strongest:
 
     def widen(self, tag: str, values: Tensor) -> float:
         """The largest magnitude so far, that of the finite ones among these values included."""
-        finite = values.abs().where(values.isfinite(), 0)
-        largest = float(finite.max()) if finite.numel() else 0.0
-        self._largest[tag] = max(self._largest.get(tag, 0.0), largest)
+        self._largest[tag] = max(self._largest.get(tag, 0.0), _largest(values))
         return self._largest[tag]
 
     def of(self, tag: str) -> float:
@@ -150,13 +148,24 @@ class Strongest:
         self._largest = dict(state)
 
 
+def _largest(values: Tensor) -> float:
+    if not values.numel():
+        return 0.0
+    low, high = torch.aminmax(values)
+    if not (low.isfinite() and high.isfinite()):  # which takes ten times as long
+        return float(values.abs().where(values.isfinite(), 0).max())
+    return max(-float(low), float(high))
+
+
 def most_varied(activations: Tensor, count: int) -> list[int]:
     """The channels of (N, K, h, w) that vary most over samples and places, in ascending order.
 
     Variation, and not magnitude: a channel that the background lights up evenly is strong and says nothing. One that is
     not finite comes first, so that it is seen.
     """
-    spread = activations.float().transpose(0, 1).flatten(1).std(dim=1, correction=0).nan_to_num(nan=torch.inf)
+    values = activations.float()
+    # Not by var(), which takes three times as long.
+    spread = (values - values.mean(dim=(0, 2, 3), keepdim=True)).square_().mean(dim=(0, 2, 3)).nan_to_num(nan=torch.inf)
     return sorted(spread.topk(min(count, len(spread))).indices.tolist())
 
 

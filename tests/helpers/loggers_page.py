@@ -48,7 +48,8 @@ then goes on without it, with one warning that names it.
 ## Through TensorBoard
 
 ClearML has no Lightning logger. With `Task.init()` before the training it takes over what goes to
-`TensorBoardLogger`: pictures as JPEG in Debug Samples, at their steps, numbers and notes.
+`TensorBoardLogger`: pictures as JPEG in Debug Samples, at their steps, numbers and notes; offline with
+`Task.set_offline(True)`, which `tests/output/test_clearml.py` reads back.
 `WandbLogger(sync_tensorboard=True)` does the same, so that its run holds pictures twice: as W&B's own media at the
 step of the Trainer, and under `cnnviz/` from TensorBoard. SwanLab's synchronisation of TensorBoard does not, because
 finished pictures go past the function that it replaces: use `SwanLabLogger`.

@@ -9,8 +9,16 @@ import { readSample, sampleName, setTitle, tagWithin } from "./sets.js";
 const CHANNELS_IN_TABLE = 3;
 
 export async function showSamples(view) {
-  const wanted = readSample(view.state.sample);
-  return Promise.all(view.runs.map(async (run) => section(view, run, ...(wanted === null ? await tables(view, run) : [await one(view, run, wanted)]))));
+  const chosen = readSample(view.state.sample);
+  return Promise.all(view.runs.map(async (run) => {
+    const wanted = chosen ?? (isSingle(run) ? { set: 0, sample: 0 } : null);
+    return section(view, run, ...(wanted === null ? await tables(view, run) : [await one(view, run, wanted)]));
+  }));
+}
+
+/** A table of one row would be wide and empty. */
+function isSingle({ sets }) {
+  return sets.length === 1 && sets[0].setup.urls.length === 1;
 }
 
 /** All items of a run by tag; what lies over the pictures comes first: it is the answer, or says where the model looks. */

@@ -12,6 +12,7 @@ from torch import Tensor
 from lightning_cnnviz.methods.backward_rules import redirected_gradient
 
 START_AMPLITUDE = 0.1
+_SEED = 0  # every look begins at the same noise
 # How red, green and blue go together in photographs: the square root of their covariance in ImageNet (Olah et al.).
 _COLORS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 
@@ -65,7 +66,6 @@ def maximize_activations(
     rate: float = 0.1,
     regularizers: Regularizers = NO_REGULARIZERS,
     dtype: torch.dtype = torch.float32,
-    seed: int = 0,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Maximized:
     """For each channel an input that makes its mean activation large, all of them optimised as one batch.
@@ -83,14 +83,13 @@ def maximize_activations(
         rate: root mean square of a step, in standard deviations.
         regularizers: what keeps the images smooth.
         dtype: of the images.
-        seed: of the noise and the jitter, which are drawn from a generator of their own.
         on_step: called with the steps done and the steps in all.
 
     Source: Erhan et al., "Visualizing higher-layer features of a deep network", 2009; the regularisers: Mahendran and
     Vedaldi, 2015 (total variation), Yosinski et al., 2015 (blur), Olah et al., "Feature visualization", 2017 (jitter,
     decorrelation).
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(_SEED)  # of its own
     noise = torch.randn(shape, generator=generator, dtype=torch.float64).to(channels.device, dtype)
     start = START_AMPLITUDE * (correlated(noise[None]) if regularizers.decorrelated else noise[None])
     images = start.expand(len(channels), *shape)

@@ -107,9 +107,11 @@ def _mark(correct: bool | None, size: int) -> Block:
         return beside([text_block("✓" if correct else "✗", size, _COLORS[correct]), Mosaic((1, size // 4))])
 
 
-def label_blocks(texts: Sequence[str], width: int, size: int, color: Color, *, down: float = 0) -> list[Block]:
-    """A text for each cell of a width, all of one height: what is too wide takes two lines, then loses its middle."""
-    written = [in_lines(text, width, size) for text in texts]
+def label_blocks(
+    texts: Sequence[str], width: int, size: int, color: Color, *, most: int = 2, down: float = 0
+) -> list[Block]:
+    """A text for each cell of a width, all of one height, in at most so many lines before it loses its middle."""
+    written = [in_lines(text, width, size, most) for text in texts]
     height = max(map(len, written), default=1) * line_height(size)
     return [
         padded(stacked([padded(text_block(line, size, color), 0, width) for line in lines]), height, width, down=down)

@@ -90,7 +90,8 @@ def sheet(
         heads = [beside([head, text], GAP) for head, text in zip(heads, texts, strict=True)]
     blocks = _cells(cells, plan, strengths, smooth=smooth)
     if cell_labels:
-        below = iter(label_blocks([text for labels in cell_labels for text in labels], plan.width, plan.size, MUTED))
+        written = [text for labels in cell_labels for text in labels]
+        below = iter(label_blocks(written, plan.width, plan.size, MUTED, most=3))
         blocks = [[stacked([cell, next(below)]) for cell in row] for row in blocks]
     headings = label_blocks(columns, plan.width, plan.size, DARK, down=1) if columns else []
     over = [caption_line(caption, plan.row_width, plan.size) for caption in captions or ()] if above else []

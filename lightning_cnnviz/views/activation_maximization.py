@@ -121,6 +121,7 @@ class ActivationMaximization(View):
             steps=self._steps(images),
             rate=self.rate,
             regularizers=self._regularizers(images),
+            dtype=torch.float64 if images.dtype == torch.float64 else torch.float32,
             on_step=partial(model.progress, f"Activation maximisation of {layer.name}"),
         )
 

@@ -37,7 +37,8 @@ class Film(View):
     brighter is more.
 
     When it misleads: a row that begins dark may only be weak beside what it became. Late looks are thinned out before
-    early ones, so columns are not evenly spaced: see the epochs above them. Frames are kept small.
+    early ones, so columns are not evenly spaced: see the epochs above them. Frames are kept small; of more than seven
+    a picture shows seven, and an animation all.
 
     Tags: those of the view, and ``film/<tag>`` for each of its pictures that has rows.
 

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import base64
 import re
+from pathlib import Path
 
 import pytest
 
+import lightning_cnnviz.page.report
 from lightning_cnnviz.page.report import RunRecord, bundle, read_report, report, thinned
+from lightning_cnnviz.render.colormaps import lookup_table
 from tests.helpers.records import HOSTILE, run_record
+
+STATIC = Path(lightning_cnnviz.page.report.__file__).parent / "static"
 
 
 def test_a_report_holds_the_record_to_the_byte() -> None:
@@ -61,6 +67,14 @@ def test_every_import_of_the_page_is_in_the_bundle() -> None:
     script = bundle()
     assert not re.search(r"^\s*(import|export) ", script, re.MULTILINE)
     assert re.findall(r'modules\["(\w+\.js)"\] = ', script)[-1] == "file.js"
+
+
+def test_color_maps_are_those_of_the_pictures() -> None:
+    source = (STATIC / "colormaps.js").read_text()
+    tables = re.findall(r'^  (\w+): "([^"]+)",$', source, re.MULTILINE)
+    assert len(tables) == source.count('"') // 2 >= 8
+    for name, table in tables:
+        assert base64.b64decode(table) == lookup_table(name).tobytes(), name
 
 
 def test_what_is_no_report_is_refused() -> None:

@@ -5,6 +5,7 @@ import { COLORMAPS } from "./colormaps.js";
 import { drawControls } from "./controls.js";
 import { element } from "./dom.js";
 import { showFilm } from "./film.js";
+import { keepingFocus } from "./focus.js";
 import { showLayers } from "./layers.js";
 import { showNotes } from "./notes.js";
 import { showAnswers, showFilters } from "./others.js";
@@ -15,7 +16,7 @@ import { showSamples } from "./samples.js";
 import { paintRest } from "./sight.js";
 import { followTheme, linkTo, readLink, writeLink } from "./state.js";
 
-export const VIEWS = {
+const VIEWS = {
   samples: ["Samples", showSamples],
   film: ["Film", showFilm],
   layers: ["Layers × epochs", showLayers],
@@ -239,15 +240,4 @@ function remark({ name }) {
 function mark(link, isShown) {
   if (isShown) link.setAttribute("aria-current", "page");
   else link.removeAttribute("aria-current");
-}
-
-/** What had the focus or was scrolled aside is so again after the page was drawn anew. */
-function keepingFocus(change) {
-  const focused = document.activeElement;
-  const key = focused?.dataset?.key;
-  const aside = new Map([...document.querySelectorAll(".wide")].filter((node) => node.scrollLeft).map((node) => [node.getAttribute("aria-label"), node.scrollLeft]));
-  change();
-  // Asked for where it is needed only: the browser has to lay out the page for an answer.
-  if (aside.size) for (const node of document.querySelectorAll(".wide")) node.scrollLeft = aside.get(node.getAttribute("aria-label")) ?? 0;
-  if (key && !focused.isConnected) document.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }

@@ -16,7 +16,7 @@ export function columnsOf(item) {
 }
 
 /** Loads one cell; answers { maps, limits, symmetric, table, item, look }, or null where it was not recorded. */
-export async function readCell(view, run, tag, sample, column, place = view.place) {
+async function readCell(view, run, tag, sample, column, place = view.place) {
   const look = run.lookWith(tag, place);
   const item = run.item(look, tag);
   if (!item) return null;

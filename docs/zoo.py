@@ -1,7 +1,8 @@
-"""Look at every classification network of torchvision, and at CNNs of every family in timm, with nothing configured.
+"""Look at networks of torchvision, timm and HuggingFace with nothing configured.
 
-    python docs/zoo.py                              # both libraries, some twenty minutes on one core
-    python docs/zoo.py --only resnet18 vit_b_16     # a few, printed
+    python -m docs.zoo                              # all of them, some twenty minutes on one core
+    python -m docs.zoo --library HuggingFace        # one table anew, the others stay
+    python -m docs.zoo --only resnet18 vit_b_16     # a few, printed
 
 Writes docs/zoo.md. Weights are random: this is about architectures. Each network gets two images of noise of the
 smallest size at which its last maps are larger than one pixel, and all views in one look. A view that works has drawn a
@@ -13,20 +14,18 @@ from __future__ import annotations
 import argparse
 import gc
 import hashlib
-import re
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import timm
 import torch
 import torchvision
 from torch import nn
-from torchvision import models
 
+from docs.zoo_networks import LIBRARIES
 from lightning_cnnviz import CAM, FeatureMaps, Filters, FixedSamples, GradCAM, Saliency, View
 from lightning_cnnviz.look import run_views
 from lightning_cnnviz.model.layers import Layout
@@ -36,19 +35,6 @@ from lightning_cnnviz.output.artifacts import Array, Picture
 PAGE = Path(__file__).with_name("zoo.md")
 SMALL_SIZES = (32, 64, 96, 128, 160, 192)
 ORDINARY_SIZES = (224, 256, 299, 384, 56)  # 56: what a transformer of 14-pixel patches is built for here
-SMALLEST_OF_FAMILY = 5
-MOST_OF_FAMILY = 12
-MOST_PARAMETERS = 40_000_000
-BIG = re.compile(
-    r"large|huge|giant|base|xl|[_0-9]b[3-9]|_l$|_m$|_l_|1[0-9][0-9]|2[0-9][0-9]|3[0-9][0-9]|64x|32x|_[0-9]{3}gf"
-)
-TIMM_FAMILIES = """
-    byobnet convnext cspnet densenet dla dpn edgenext efficientnet efficientvit_mit fasternet ghostnet
-    hardcorenas hgnet hrnet inception_next inception_resnet_v2 inception_v3 inception_v4 mambaout metaformer
-    mobilenetv3 mobilenetv5 nasnet nextvit pnasnet rdnet regnet repghost repvit res2net resnest resnet resnetv2
-    rexnet selecsls senet shvit sknet starnet tresnet vgg visformer vovnet xception xception_aligned convmixer
-    fastvit focalnet swiftformer csatv2 gcvit
-""".split()  # noqa: SIM905 - as a list it takes fifty lines
 VIEWS: dict[str, Callable[[], View]] = {
     "feature maps": FeatureMaps,
     "filters": Filters,
@@ -80,43 +66,6 @@ class Row:
     refused: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
-
-
-def torchvision_networks() -> Iterator[tuple[str, Callable[[], nn.Module]]]:
-    """All classification networks; vision transformers are built for four by four patches."""
-    for name in models.list_models(module=models):
-        options = {"image_size": 4 * int(name.rpartition("_")[2])} if name.startswith("vit_") else {}
-        if name in ("googlenet", "inception_v3"):
-            options = {"init_weights": True}  # says nothing new, and keeps torchvision from warning
-        yield name, partial(models.get_model, name, weights=None, **options)
-
-
-def timm_networks() -> Iterator[tuple[str, Callable[[], nn.Module]]]:
-    """The smallest convolutional networks of each of timm's convolutional families."""
-    for family in TIMM_FAMILIES:
-        names = [name for name in timm.list_models(module=family) if not BIG.search(name)]
-        sizes = {name: size for name in names[:MOST_OF_FAMILY] if (size := convolutional_size(name)) is not None}
-        for name in sorted(sizes, key=lambda name: sizes[name])[:SMALLEST_OF_FAMILY]:
-            if sizes[name] <= MOST_PARAMETERS:
-                yield name, partial(timm.create_model, name, pretrained=False)
-
-
-def convolutional_size(name: str) -> int | None:
-    """How many parameters a network of timm has, None if it is no CNN or cannot be built without memory."""
-    try:
-        with torch.device("meta"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model = timm.create_model(name, pretrained=False)
-    except Exception:  # some compute with their weights while they are built
-        return None
-    return sum(parameter.numel() for parameter in model.parameters()) if is_convolutional(model) else None
-
-
-def is_convolutional(model: nn.Module) -> bool:
-    """Whether a network is made of convolutions, without attention between places."""
-    kinds = [type(module).__name__.lower() for module in model.modules()]
-    attends = any("attention" in kind or kind.endswith("attn") for kind in kinds)
-    return not attends and sum(isinstance(module, nn.Conv2d) for module in model.modules()) > 3
 
 
 def look(name: str, model: nn.Module) -> Row:
@@ -200,20 +149,29 @@ def fingerprint(model: nn.Module) -> dict[str, object]:
     }
 
 
-def page(tables: dict[str, list[Row]]) -> str:
-    """The page in Markdown."""
+def page(tables: Mapping[str, Sequence[Row]], older: str = "") -> str:
+    """The page in Markdown.
+
+    Args:
+        tables: the networks of each library that were looked at.
+        older: an earlier page, whose tables of other libraries stay.
+    """
     parts = [
         "# Architectures looked at",
-        "Generated by `python docs/zoo.py`: random weights, two images of noise, nothing configured. The input is the "
+        "Generated by `python -m docs.zoo`: random weights, two images of noise, nothing configured. The input is the "
         'smallest of a few sizes at which the last maps are larger than one pixel; *layer* is what `layers="last"` '
         "means. A tick is a picture of finite values; a number refers to the note below the table that says why there "
         "is none, or what the reader is told. *same* is whether weights, buffers, gradients, modes, hooks, attributes "
         "and the random number generator came out as they went in.",
-        f"torch {torch.__version__}, torchvision {torchvision.__version__}, timm {timm.__version__}.",
+        f"torch {torch.__version__}, torchvision {torchvision.__version__}, timm {timm.__version__}, "
+        f"transformers {version('transformers')}.",
     ]
-    for library, rows in tables.items():
-        parts.append(f"## {library}: {len(rows)} architectures")
-        parts += table(rows)
+    for library in LIBRARIES:
+        if library in tables:
+            parts.append(f"## {library}: {len(tables[library])} architectures")
+            parts += table(tables[library])
+        elif f"## {library}: " in older:
+            parts.append(f"## {library}: " + older.partition(f"## {library}: ")[2].partition("\n## ")[0].strip())
     return "\n\n".join(parts) + "\n"
 
 
@@ -243,7 +201,8 @@ def general(text: str, row: Row) -> str:
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """What the command line says."""
-    parser = argparse.ArgumentParser(description="Look at the networks of torchvision and timm.")
+    parser = argparse.ArgumentParser(description="Look at the networks of libraries.")
+    parser.add_argument("--library", choices=list(LIBRARIES), help="look at those of one library")
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", help="look at these, and print instead of writing the page"
     )
@@ -253,9 +212,11 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def main(arguments: Sequence[str] | None = None) -> None:
     """Looks at all networks and writes the page."""
     options = parse_arguments(arguments)
-    libraries = {"torchvision": torchvision_networks, "timm": timm_networks}
-    tables: dict[str, list[Row]] = {library: [] for library in libraries}
-    for library, networks in libraries.items():
+    tables: dict[str, list[Row]] = {}
+    for library, networks in LIBRARIES.items():
+        if options.library not in (None, library):
+            continue
+        tables[library] = []
         for name, build in networks():
             if options.only and name not in options.only:
                 continue
@@ -265,11 +226,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             tables[library].append(row)
             print(f"{library} {name}: {time.monotonic() - start:.1f} s {row.refused} {row.changed}", flush=True)
         tables[library].sort(key=lambda row: row.name)
-    text = page(tables)
     if options.only:
-        print(text)
+        print(page(tables))
     else:
-        PAGE.write_text(text, encoding="utf-8")
+        PAGE.write_text(page(tables, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from lightning_cnnviz.arguments import fields, instance, integer
 from lightning_cnnviz.look import check_classes, check_views, look_at, run_views
 from lightning_cnnviz.model.entry import Forward
 from lightning_cnnviz.model.evidence import Evidence
+from lightning_cnnviz.model.known_surveys import survey_once
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target
@@ -204,7 +205,7 @@ def explain(
             chosen.append(view)
         except ValueError as error:
             failed(view, error)
-    layout = probe.survey(samples)
+    layout = survey_once(probe, samples, (output_key, output, forward))
     check_classes(layout, samples, target)
     evidence: list[Evidence] = []
     drawn = run_views(

@@ -17,6 +17,7 @@ from lightning_cnnviz.model.nested import members
 Path: TypeAlias = tuple[int | str, ...]
 
 _COMMON_KEYS = ("logits", "out", "output", "outputs", "pred", "preds", "prediction", "y_hat")
+_FEATURES = {"feature", "features", "feats", "embedding", "embeddings", "hidden_states", "attentions"}
 _OF_PLACES = ("masks", "pictures")
 _GUESSES = (3, 4)  # of the reasons for a choice, those that are told
 _MOST_COMPARED = 8
@@ -161,7 +162,7 @@ def _grades(candidates: list[tuple[Path, Tensor]], hints: Hints | None) -> Seque
                 fits,
                 fits and tensor.ndim == 2 and width == hints.classes,
                 of_images and is_image,
-                index not in codes,
+                index not in codes and not {*path} & _FEATURES,
                 fits and of_places == (hints.truth in _OF_PLACES) and (of_places or enough) and hints.truth is not None,
                 fits and (is_image or enough),
                 path[-1] in _COMMON_KEYS,

@@ -130,7 +130,7 @@ def as_images(found: object, image_key: int | str = DEFAULT_IMAGE_KEY) -> tuple[
     Raises:
         ValueError: if they are no images.
     """
-    images = torch.from_numpy(found) if isinstance(found, np.ndarray) else found
+    images = torch.from_numpy(found) if isinstance(found, np.ndarray) else _stacked(found)
     if not isinstance(images, Tensor) or images.ndim not in (4, 5) or images.is_complex() or images.dtype == torch.bool:
         raise ValueError(
             f"image_key={image_key!r} gave {describe(found)}, but the images must be a tensor of shape (N, C, H, W): "
@@ -146,6 +146,13 @@ def as_images(found: object, image_key: int | str = DEFAULT_IMAGE_KEY) -> tuple[
         images = images.permute(0, 3, 1, 2)
     dtype = None if images.is_floating_point() else images.dtype
     return images if dtype is None else images.float(), Form(dtype, channels_last, views)
+
+
+def _stacked(found: object) -> object:
+    """Images of one size that come as a list, as those of detectors do, as one batch; anything else as it is."""
+    if not isinstance(found, list | tuple) or not all(isinstance(one, Tensor) and one.ndim == 3 for one in found):
+        return found
+    return torch.stack(list(found)) if len({one.shape for one in found}) == 1 else found
 
 
 def describe(value: object) -> str:

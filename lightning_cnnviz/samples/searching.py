@@ -18,6 +18,7 @@ IMAGE_NAMES = (
 )
 LABEL_NAMES = (
     *("label", "labels", "target", "targets", "y", "class", "classes", "cls", "gt_label", "mask", "masks", "gt_mask"),
+    "depth",
 )
 
 _DEEPEST = 4

@@ -16,7 +16,10 @@ CLASSES = 5
 SEGMENTATION: dict[str, tuple[dict[str, Any], str]] = {
     "lraspp_mobilenet_v3_large": ({}, "classifier.cbr"),
     "deeplabv3_mobilenet_v3_large": ({"aux_loss": True}, "classifier.3"),
+    "deeplabv3_resnet50": ({"aux_loss": True}, "classifier.3"),
+    "deeplabv3_resnet101": ({"aux_loss": True}, "classifier.3"),
     "fcn_resnet50": ({"aux_loss": True}, "classifier.3"),
+    "fcn_resnet101": ({"aux_loss": True}, "classifier.3"),
 }
 """Networks of torchvision with their options and the layer that Grad-CAM takes."""
 
@@ -40,6 +43,27 @@ HUGGINGFACE: dict[str, tuple[str, dict[str, Any], tuple[int, int]]] = {
     "Dinov2": ("ImageClassification", PATCHES, (4, 4)),
     "Swin": ("ImageClassification", WINDOWS, (4, 4)),
     "Pvt": ("ImageClassification", {"image_size": 64, **HEADS, **STAGES}, (2, 2)),
+    "DeiT": ("ImageClassification", PATCHES, (4, 4)),
+    "Data2VecVision": ("ImageClassification", PATCHES, (4, 4)),
+    "ConvNextV2": ("ImageClassification", STAGES, (2, 2)),
+    "Swinv2": ("ImageClassification", WINDOWS, (4, 4)),
+    "PvtV2": ("ImageClassification", {"image_size": 64, **HEADS, **STAGES}, (2, 2)),
+    "FocalNet": ("ImageClassification", {"image_size": 64, "embed_dim": 16, "depths": [1, 1, 2, 1], **SMALL}, (2, 2)),
+    "PoolFormer": ("ImageClassification", STAGES, (2, 2)),
+    "SwiftFormer": (
+        "ImageClassification",
+        {"embed_dims": [16, 16, 32, 32], "depths": [1, 1, 1, 1], **SMALL},
+        (2, 2),
+    ),
+    "MobileViTV2": ("ImageClassification", {"image_size": 64, "width_multiplier": 0.25, **SMALL}, (2, 2)),
+    "Hiera": (
+        "ImageClassification",
+        {
+            **{"image_size": [64, 64], "embed_dim": 16, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 2, 4]},
+            **{"masked_unit_size": [8, 8], **SMALL},
+        },
+        (2, 2),
+    ),
     "Segformer": ("SemanticSegmentation", {"decoder_hidden_size": 16, **HEADS, **STAGES}, (2, 2)),
 }
 """Networks of HuggingFace: their task, a small configuration, and the size of the maps of their last layer."""

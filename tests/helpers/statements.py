@@ -48,6 +48,8 @@ def statements(kind: str, given: str, output: Any, labels: Any, names: list[str]
         labels: what the dataset says of each sample; None if it says nothing.
         names: of the classes.
     """
+    if kind == "two heads" and given == "mask":  # the head that the data speak of
+        kind, output = "segmentation", output[1]
     for step in _PLACES.get(kind, ()):
         output = output[step]
     scores = output.logits if kind == "dataclass" else output
@@ -145,7 +147,7 @@ class _Says:
 
     def values(self, numbers: Tensor, truth: float) -> Statement:
         told = numbers.tolist()
-        line = ", ".join(f"{value:.3g}" for value in told[:3]) + (", …" if len(told) > 3 else "")
+        line = ", ".join(f"{value:.3g}".replace("-", "−") for value in told[:3]) + (", …" if len(told) > 3 else "")
         return Statement((f"predicted {line}", f"true {truth:.3g}"), answer=numbers)
 
     def nothing(self, index: int, label: int | None, picture: Tensor | None) -> Statement:

@@ -10,7 +10,8 @@ import torch
 
 from lightning_cnnviz import Artifact, Evidence, FixedSamples, Layout, Request, View, explain
 from lightning_cnnviz.views.captions import captions
-from tests.helpers.models_page import DEFAULT, NAMES, PAGE, SHAPES, Shape, page
+from tests.helpers.models_page import PAGE, page
+from tests.helpers.shapes_table import DEFAULT, NAMES, SHAPES, Shape
 
 VIEW_OF = {"predictions": "Predictions", "feature_maps": "FeatureMaps", "filters": "Filters", "saliency": "Saliency"}
 

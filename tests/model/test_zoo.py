@@ -7,6 +7,8 @@ import pytest
 from torch import nn
 from torchvision import models
 
+from tests.helpers.many_outputs import HUGGINGFACE, SEGMENTATION
+
 DOCS = Path(__file__).parents[2] / "docs"
 TRANSFORMERS = ("vit_", "swin_")
 
@@ -28,6 +30,18 @@ def test_every_network_of_torchvision_is_on_the_page_and_works() -> None:
         assert cam[0] in "✓–", name
 
 
+@pytest.mark.parametrize("library", ["torchvision, segmentation", "HuggingFace"])
+def test_every_network_with_other_outputs_is_on_the_page_and_works(library: str) -> None:
+    page = rows(library)
+    if library == "HuggingFace":
+        assert sorted(page) == sorted(f"{name}For{task}" for name, (task, _, _) in HUGGINGFACE.items())
+    else:
+        assert sorted(page) == models.list_models(module=models.segmentation) == sorted(SEGMENTATION)
+    for name, cells in page.items():
+        assert all(mark.startswith("✓") for mark in cells[3:8]), name
+        assert cells[-1] == "✓", name
+
+
 def test_a_hundred_networks_of_timm_are_on_the_page_and_unchanged() -> None:
     page = rows("timm")
     working = [name for name, cells in page.items() if all(mark.startswith("✓") for mark in cells[3:8])]
@@ -47,9 +61,9 @@ def test_a_hundred_networks_of_timm_are_on_the_page_and_unchanged() -> None:
     ],
 )
 def test_a_network_is_looked_at_and_left_alone(name: str, layer: str, has_cam: bool) -> None:
-    from docs import zoo  # imports timm
+    from docs import zoo, zoo_networks  # imports timm
 
-    row = zoo.look(name, dict(zoo.torchvision_networks())[name]())
+    row = zoo.look(name, dict(zoo_networks.torchvision_networks())[name]())
     assert row.layer == layer
     assert row.maps > (1, 1)
     assert list(row.refused) == ([] if has_cam else ["CAM"])

@@ -235,3 +235,15 @@ def test_keys_that_do_not_exist_are_not_made():
     batch = defaultdict(list, image=IMAGES)
     assert unpack(batch)[1] is None
     assert list(batch) == ["image"]
+
+
+def test_a_list_of_images_of_one_size_is_a_batch() -> None:
+    """As detectors take them, beside a list of boxes."""
+    images = list(torch.rand(3, 3, 6, 8))
+    boxes = [{"boxes": torch.tensor([[0.0, 0, 2, 3]]), "labels": torch.tensor([1])}] * 3
+    batch = read_batch((images, boxes))
+    assert torch.equal(batch.images, torch.stack(images))
+    assert batch.truth is not None
+    assert batch.truth.kind == "boxes"
+    with pytest.raises(ValueError, match="image_key=0 gave list of length 2"):
+        read_batch(([images[0], torch.rand(3, 8, 8)], boxes[:2]))

@@ -261,7 +261,7 @@ class Meddles(Watch):
 
 @pytest.mark.parametrize("where", ["begin", "observe"])
 def test_what_a_watching_view_does_costs_that_view_and_leaves_no_trace(where: str) -> None:
-    meddling, model = Meddles(where), SmallCNN()
+    meddling, model = Meddles(where), SmallCNN().eval()
     callback = CNNVisualizer([meddling])
     run: Any = SimpleNamespace(sanity_checking=False, is_global_zero=True, world_size=1)
     batch = stripes(4).tensors

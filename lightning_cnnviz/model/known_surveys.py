@@ -1,0 +1,59 @@
+"""Surveys of models that were explained before: the second time nothing but the pass itself is left to do."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import chain
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.probe import Probe
+from lightning_cnnviz.samples import FixedSamples
+
+_SEEN = 3  # as many images as a survey looks at
+_SETTINGS = (bool, int, float, str, type(None))
+
+_known: WeakKeyDictionary[nn.Module, tuple[object, Layout]] = WeakKeyDictionary()
+
+
+def survey_once(probe: Probe, samples: FixedSamples, reading: object) -> Layout:
+    """The layout of the probe's model, from an earlier survey if nothing has changed since that one can see.
+
+    That is: the modules and their settings, the parameters and buffers, the images, what is known of them, and how the
+    output is to be read.
+
+    Args:
+        probe: of the model.
+        samples: those to be looked at.
+        reading: whatever else the probe was made with.
+    """
+    key = (_state(probe.model), _content(samples), reading)
+    known = _known.get(probe.model)
+    if known is None or known[0] != key:
+        known = _known[probe.model] = (key, probe.survey(samples))
+    return known[1]
+
+
+def _state(model: nn.Module) -> object:
+    modules = tuple((name, id(module), _settings(module)) for name, module in model.named_modules())
+    tensors = tuple((id(tensor), tensor._version) for tensor in chain(model.parameters(), model.buffers()))
+    return modules, tensors
+
+
+def _settings(module: nn.Module) -> object:
+    """Such as whether an auxiliary head is to be used, or a ``forward`` of one's own."""
+    return tuple(
+        (name, value if isinstance(value, _SETTINGS) else id(value))
+        for name, value in vars(module).items()
+        if name != "training" and not name.startswith("_")
+    )
+
+
+def _content(samples: FixedSamples) -> object:
+    images: Any = samples.images[:_SEEN].detach().cpu().contiguous().float().numpy()
+    labels = None if samples.labels is None else tuple(samples.labels.tolist())
+    truth = None if samples.truth is None else (samples.truth.kind, samples.truth.highest)
+    return samples.images.shape, hashlib.blake2b(images.tobytes()).digest(), labels, truth, samples.class_names

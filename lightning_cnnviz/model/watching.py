@@ -1,0 +1,123 @@
+"""Watching forward passes: what every module is called with and what it puts out, call by call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from lightning_cnnviz.model.disturbance import strays
+from lightning_cnnviz.model.graph import node_of
+from lightning_cnnviz.model.heads import HeadFinder
+from lightning_cnnviz.model.hooks import hooked, image_like, tensors_in
+from lightning_cnnviz.model.placing import Called
+from lightning_cnnviz.model.tokens import has_channels_last
+
+
+@dataclass
+class Watched:
+    """What a module put out, call by call, and when it began for the first time."""
+
+    calls: list[Called]
+    began: int
+    repeats_child: bool = False
+
+
+class _Taking:
+    """What modules are called with in one pass, by name, in the order in which they begin."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, list[Tensor | None]] = {}
+        self._began: dict[str, int] = {}
+
+    def record(self, name: str, arguments: Any) -> None:
+        """Notes what a call begins with."""
+        tensor = image_like(arguments)
+        self._began.setdefault(name, len(self._began))
+        self._taken.setdefault(name, []).append(None if tensor is None else tensor.detach())
+
+    def began(self, name: str) -> int:
+        """How many modules had begun before this one did."""
+        return self._began.get(name, len(self._began))
+
+    def of_call(self, name: str, number: int) -> Tensor | None:
+        """What a call began with; None if that is no tensor."""
+        taken = self._taken.get(name, [])
+        return taken[number] if number < len(taken) else None
+
+
+class Watch:
+    """Notes each call of a module in the order in which they finish.
+
+    Args:
+        modules: what is watched, by name.
+        images: (N, C, H, W) what the model is called with.
+    """
+
+    def __init__(self, modules: Mapping[str, nn.Module], images: Tensor) -> None:
+        self._modules = modules
+        self._images = images
+        self._watched: dict[str, Watched] = {}
+        self._unusable: dict[str, str] = {}
+        self._channels_last: set[tuple[int, ...]] = set()
+        self._taking = _Taking()
+        self._previous: tuple[str, Tensor] | None = None
+        self._heads = HeadFinder(modules)
+
+    def record(self, name: str, output: Any) -> None:
+        """Notes one call of a module."""
+        tensor = image_like(output)
+        if tensor is None:
+            kinds = {str(other.dtype).removeprefix("torch.") for other in tensors_in(output)}
+            self._unusable[name] = f"puts out {', '.join(sorted(kinds)) or 'no tensor'}"
+            return
+        repeats = (
+            self._previous is not None and self._previous[0].startswith(f"{name}.") and self._previous[1] is tensor
+        )
+        self._previous = (name, tensor)
+        self._heads.record(name, tensor.detach())
+        shape = tuple(tensor.shape[1:])
+        if tensor.shape[:1] == self._images.shape[:1] and has_channels_last(self._modules[name], shape):
+            self._channels_last.add(shape)
+        watched = self._watched.pop(name, None) or Watched([], self._taking.began(name))
+        taken = self._taking.of_call(name, len(watched.calls))
+        watched.calls.append(Called(tensor, node_of(tensor), taken))
+        watched.repeats_child = repeats
+        self._watched[name] = watched
+
+    def record_input(self, name: str, arguments: Any) -> None:
+        """Notes what a call of a module begins with."""
+        self._taking.record(name, arguments)
+
+    def disturbed(self) -> AbstractContextManager[None]:
+        """Notes the same calls in a further pass, with one edge of one image changed."""
+        counts: dict[str, int] = {}
+        taking = _Taking()
+
+        def record(name: str, output: Any) -> None:
+            tensor, number = image_like(output), counts.get(name, 0)
+            counts[name] = number + 1
+            if tensor is not None and name in self._watched and number < len(self._watched[name].calls):
+                call = self._watched[name].calls[number]
+                call.disturbed.append(tensor.detach())
+                call.taken_disturbed.append(taking.of_call(name, number))
+
+        return hooked(self._modules, record, taking.record)
+
+    def needs_another_edge(self) -> bool:
+        """Whether one edge of the images does not tell how the maps lie on them."""
+        samples = len(self._images)
+        for name, watched in self._watched.items():
+            call = watched.calls[0]
+            rows = call.tensor.shape[0] if call.tensor.ndim == 4 else samples
+            # Without weights it stands at several places of a network, and of its calls the last one is shown.
+            if (len(watched.calls) > 1 and self._has_weights(name)) or (rows > samples and rows % samples == 0):
+                return True
+        first = min(self._watched.values(), key=lambda watched: watched.began, default=None)
+        return first is not None and strays(first.calls[0].taken, first.calls[0].taken_disturbed)
+
+    def _has_weights(self, name: str) -> bool:
+        return any(True for _ in self._modules[name].parameters())

@@ -166,6 +166,7 @@ def run_with(tmp_path: Path, callback: DriftCallback, harm: Callable[[LightningM
     fit(tmp_path, [callback, Harm()], model, max_epochs=21)
 
 
+@pytest.mark.slow
 class TestInTraining:
     @pytest.mark.parametrize("layer", ["stem.0", "body.0", "head"])
     def test_the_layer_that_starts_anew_is_named(self, tmp_path: Path, layer: str) -> None:

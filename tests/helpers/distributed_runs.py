@@ -164,8 +164,12 @@ class Worsens(View):
         yield Scalar("worsens", self._looks + 0.25 * this_rank(), monitored=True)
 
 
+RANKS = 2
+"""On each node."""
+
+
 def this_rank() -> int:
-    return int(os.environ["LOCAL_RANK"])
+    return RANKS * int(os.environ["NODE_RANK"]) + int(os.environ["LOCAL_RANK"])
 
 
 def train(
@@ -176,10 +180,11 @@ def train(
     *,
     make: Callable[[], LightningModule] | None = None,
     resume: Path | None = None,
+    nodes: int = 1,
     patience_s: float = ranks.PATIENCE_S,
     **options: Any,
 ) -> None:
-    """Trains on two ranks and leaves ``rank<n>.pt`` with what came of it.
+    """Trains on two ranks of each node and leaves ``rank<n>.pt`` with what came of it.
 
     Args:
         directory: for everything written.
@@ -188,15 +193,18 @@ def train(
         others: further callbacks.
         make: makes another model than :class:`SmallCNN` or :class:`ShardedCNN`.
         resume: a checkpoint to go on from.
+        nodes: how many.
         patience_s: how long the ranks wait for each other after a pass.
         options: for the Trainer.
     """
     ranks.PATIENCE_S = patience_s
     seed_everything(7, verbose=False)
     model = (make or (SmallCNN if way == "ddp" else ShardedCNN))()
-    strategy = "ddp" if way == "ddp" else ModelParallelStrategy(data_parallel_size=2, tensor_parallel_size=1)
+    strategy = (
+        "ddp" if way == "ddp" else ModelParallelStrategy(data_parallel_size=nodes * RANKS, tensor_parallel_size=1)
+    )
     ours = [] if visualizer is None else [CNNVisualizer(**visualizer)]
-    runner = trainer(directory, [*ours, *others], strategy=strategy, devices=2, **options)
+    runner = trainer(directory, [*ours, *others], strategy=strategy, devices=RANKS, num_nodes=nodes, **options)
     runner.fit(model, loader(shuffle=True), loader(), ckpt_path=resume)
     torch.save(_outcome(model, ours), directory / f"rank{this_rank()}.pt")
 

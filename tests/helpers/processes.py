@@ -50,11 +50,29 @@ def run(target: Callable[..., None], *arguments: Any, directory: Path, timeout: 
 
 
 def run_ranks(
-    target: Callable[..., None], *arguments: Any, directory: Path, ranks: int = 2, timeout: float = 300
+    target: Callable[..., None],
+    *arguments: Any,
+    directory: Path,
+    ranks: int = 2,
+    nodes: int = 1,
+    timeout: float = 300,
 ) -> list[Ended]:
-    """Runs a function in several processes, which Lightning takes for the ranks of one run."""
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "NODE_RANK": "0"}
-    return _run([{**shared, "LOCAL_RANK": str(rank)} for rank in range(ranks)], target, arguments, directory, timeout)
+    """Runs a function in several processes, which Lightning takes for the ranks of one run.
+
+    Args:
+        target: a function of a module.
+        arguments: for it.
+        directory: takes the output.
+        ranks: on each node.
+        nodes: of which all are this machine; they meet over the loopback device.
+        timeout: in seconds.
+
+    Returns:
+        How they ended, node by node.
+    """
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    own = [{"NODE_RANK": str(node), "LOCAL_RANK": str(rank)} for node in range(nodes) for rank in range(ranks)]
+    return _run([{**shared, **places} for places in own], target, arguments, directory, timeout)
 
 
 def succeeded(*processes: Ended) -> None:

@@ -115,10 +115,11 @@ def test_layers_that_keep_something_answer_the_next_call_as_if_there_had_been_no
 
 
 class Dataset:
-    """What a model may hold a reference to, and which is no part of it."""
+    """What a model may hold a reference to, and which is no part of it: it has too many entries."""
 
     def __init__(self) -> None:
         self.read = 0
+        self.entries = [0] * 20_000
         self.files = 20_000 * ["image.png"]
 
     def __len__(self) -> int:

@@ -148,3 +148,18 @@ def test_pictures_without_numbers_are_shown_as_of_the_chosen_epoch(browser: Any,
         )
         assert dict(found) == widths
     assert clean(browser)
+
+
+@pytest.mark.parametrize("view", ["layers", "film"])
+def test_of_a_long_run_the_chosen_epoch_is_in_sight(browser: Any, tmp_path: Path, view: str) -> None:
+    address = _page(tmp_path, run_record("run", 50))
+    for epoch in ("49", "2", "30"):
+        show(browser, address, view=view, epoch=epoch)
+        until(
+            lambda: browser.execute_script(
+                "const [box, cell] = ['main .wide', 'main thead [aria-current]']"
+                ".map((selector) => document.querySelector(selector).getBoundingClientRect());"
+                "return cell.left > box.left && cell.right <= box.right + 1"
+            ),
+            timeout=10.0,
+        )

@@ -180,3 +180,20 @@ def _until_loaded(address: str, expected: dict[str, tuple[int, int]], timeout: f
     while (found := {run["name"]: (run["looks"], run["pictures"]) for run in _get(address)}) != expected:
         assert time.monotonic() < deadline, found
         time.sleep(0.2)
+
+
+@pytest.mark.slow
+def test_without_our_data_tensorboard_is_as_ever(tmp_path: Path) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(tmp_path / "logs")) as writer:
+        writer.add_scalar("loss", 1.0, 1)
+        writer.add_image("of/another/tool", np.zeros((9, 9, 3), np.uint8), 5, dataformats="HWC")
+    environment = with_plugin(tmp_path / "entry")
+    with tensorboard(tmp_path / "logs", "--load_fast=true", environment=environment) as address:
+        root = address.partition("?")[0]
+        listed = _get(f"{root}data/plugins_listing")
+        assert listed["cnnviz"]["enabled"] is False, "no page of ours among those that are there"
+        assert listed["scalars"]["enabled"] is True
+        assert listed["images"]["enabled"] is True
+        assert _get(f"{root}{READY}") == []

@@ -562,6 +562,7 @@ def test_from_files_refuses(tmp_path):
         FixedSamples.from_files([path], TO_SMALL, labels=[0, 1])
 
 
+@pytest.mark.slow
 def test_a_source_keeps_no_more_than_is_bearable():
     def source(size: int, count: int = 2, dtype=torch.float32):
         taking = SampleSource(count, image_key=0, label_key=1, class_names=None, mean=None, std=None)

@@ -90,7 +90,13 @@ def _fail(model: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"accumulate_grad_batches": 4, "val_check_interval": 3}], ids=["plain", "accumulating"]
+    "options",
+    [
+        pytest.param({}, id="plain"),
+        pytest.param(
+            {"accumulate_grad_batches": 4, "val_check_interval": 3}, id="accumulating", marks=pytest.mark.slow
+        ),
+    ],
 )
 @pytest.mark.parametrize("failing", [None, "draw", "procedure"])
 def test_training_gives_the_same_bits(tmp_path: Path, options: dict[str, Any], failing: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Two real processes, with the whole model each or with half of its parameters."""
+"""Two real processes, or two on each of two nodes, with the whole model each or with half of its parameters."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ WAYS = ("ddp", "sharded")
 LOOKS = [0, 2, 5]  # 24 images by 2 ranks and 4 in a batch, for two epochs; counted as Lightning counts
 
 
-def train(directory: Path, way: str, *arguments: Any, **options: Any) -> list[Ended]:
-    return run_ranks(partial(runs.train, directory, way, *arguments, **options), directory=directory)
+def train(directory: Path, way: str, *arguments: Any, nodes: int = 1, **options: Any) -> list[Ended]:
+    target = partial(runs.train, directory, way, *arguments, nodes=nodes, **options)
+    return run_ranks(target, directory=directory, nodes=nodes)
 
 
 def outcomes(directory: Path) -> list[dict[str, Any]]:
-    return [torch.load(directory / f"rank{rank}.pt") for rank in range(2)]
+    return [torch.load(directory / f"rank{rank}.pt") for rank in range(len(list(directory.glob("rank*.pt"))))]
 
 
 Outcomes = dict[str, list[dict[str, Any]]]
@@ -99,6 +100,25 @@ def test_same_bits_with_and_without_us(way: str, tmp_path: Path, without_us: Out
     second = int((labels[::2] == 0).nonzero()[1]) * 2
     assert torch.equal(zero["samples"], images[[*first, second]])
     assert one["samples"] is None if way == "ddp" else torch.equal(one["samples"], zero["samples"])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_two_nodes_train_as_without_us_and_the_first_process_of_all_writes(way: str, tmp_path: Path) -> None:
+    kernels = Kernels(str(tmp_path / "kernels"))
+    options = {"views": [Predictions(), GradCAM(), Drift(), kernels], "samples": 4}
+    ours, theirs = (
+        trained(tmp_path / name, way, visualizer, (EarlyStopping("val_loss", patience=1),), nodes=2)
+        for name, visualizer in (("ours", options), ("theirs", None))
+    )
+    assert len(ours) == len(theirs) == 4
+    for mine, expected in zip(ours, theirs, strict=True):
+        assert expected["metrics"].items() <= mine["metrics"].items()
+        mine["metrics"] = expected["metrics"]
+    assert_same_training(ours, theirs)
+    steps = image_steps(tmp_path / "ours")
+    assert steps["predictions"] == steps["grad_cam/body"] == [0, 1, 3]  # as LOOKS, of half the batches
+    assert len(list((tmp_path / "ours/events").glob("events.*"))) == 1
+    assert [path.name for path in tmp_path.glob("kernels*")] == ["kernels0"]
 
 
 @pytest.mark.parametrize("way", WAYS)

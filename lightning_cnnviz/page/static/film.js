@@ -4,6 +4,7 @@ import { nameOf } from "./axis.js";
 import { answerOf, captionLines, runTitle, sampleTitle } from "./captions.js";
 import { columnsOf, figure } from "./cells.js";
 import { element, select } from "./dom.js";
+import { reveal } from "./focus.js";
 import { tagsOf } from "./samples.js";
 import { alarmsOf } from "./record.js";
 import { readSample, sampleName, setTitle, tagWithin } from "./sets.js";
@@ -48,17 +49,6 @@ function reel(view, run, set, looks, rows) {
   const wide = element("div", { className: "wide film", tabIndex: 0, role: "group", "aria-label": `Film of ${run.name}, ${setTitle(set)}` }, table);
   requestAnimationFrame(() => reveal(wide));
   return wide;
-}
-
-/** Moves sideways as far as it takes to see the chosen frame beside the samples. */
-function reveal(wide) {
-  const chosen = wide.querySelector("thead [aria-current]");
-  if (!chosen) return;
-  const [box, cell, first] = [wide, chosen, wide.querySelector("th")].map((node) => node.getBoundingClientRect());
-  // With a neighbor on each side, for that is what one compares it with.
-  const beside = cell.width;
-  if (cell.left - beside < first.right) wide.scrollLeft -= first.right - cell.left + beside;
-  else if (cell.right + beside > box.right) wide.scrollLeft += cell.right + beside - box.right;
 }
 
 /** So many that they can be told apart; early ones, late ones and the one chosen stay. */

@@ -4,6 +4,7 @@ import { nameOf } from "./axis.js";
 import { COLORMAPS } from "./colormaps.js";
 import { runTitle } from "./captions.js";
 import { element, select, short } from "./dom.js";
+import { reveal } from "./focus.js";
 import { colorTable } from "./paint.js";
 import { tiles } from "./others.js";
 import { WHOLE, alarmsOf, driftOf } from "./record.js";
@@ -65,7 +66,9 @@ function grid(view, run, family) {
     element("caption", {}, `${family}: each layer at each epoch`),
     element("thead", {}, element("tr", {}, element("th", { scope: "row" }, "epoch"), head), element("tr", {}, element("th", { scope: "row" }, "alarms"), alarms)),
     element("tbody", { onkeydown: walk }, body));
-  return element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": `Drift of ${run.name}` }, heat);
+  const wide = element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": `Drift of ${run.name}` }, heat);
+  requestAnimationFrame(() => reveal(wide));
+  return wide;
 }
 
 function cell(view, run, layer, look, value, current) {

@@ -5,15 +5,12 @@ NumPy's numbers are taken wherever Python's are.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import operator
 import sys
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
-from numbers import Integral, Real
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from numbers import Real
+from typing import Any
 
 _LONGEST = 80  # letters of a value in a message
 
@@ -27,11 +24,11 @@ def integer(name: str, value: Any, *, least: int | None = None) -> int:
     """
     # Arrays and tensors of one element have __index__, too.
     if isinstance(value, bool) or (hasattr(value, "ndim") and not isinstance(value, Real)):
-        raise _wrong_kind(name, "an integer", value)
+        raise wrong_kind(name, "an integer", value)
     try:
         index = operator.index(value)
     except TypeError:
-        raise _wrong_kind(name, "an integer", value) from None
+        raise wrong_kind(name, "an integer", value) from None
     if abs(index) > sys.maxsize:
         raise ValueError(f"{name} must be at most {sys.maxsize}, got {shown(value)}")
     if least is not None and index < least:
@@ -61,7 +58,7 @@ def number(
         ValueError: it is not finite, below ``least``, not above ``above``, or over ``most``.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise _wrong_kind(name, "a number", value)
+        raise wrong_kind(name, "a number", value)
     try:
         found = float(value)
     except OverflowError:
@@ -93,7 +90,7 @@ def flag(name: str, value: Any) -> bool:
         TypeError: it is neither True nor False.
     """
     if not isinstance(value, bool) and type(value).__name__ not in ("bool_", "bool"):  # NumPy's has had both names
-        raise _wrong_kind(name, "True or False", value)
+        raise wrong_kind(name, "True or False", value)
     return bool(value)
 
 
@@ -104,7 +101,7 @@ def text(name: str, value: Any) -> str:
         TypeError: it is none.
     """
     if not isinstance(value, str):
-        raise _wrong_kind(name, "a string", value)
+        raise wrong_kind(name, "a string", value)
     return value
 
 
@@ -135,13 +132,13 @@ def sequence(name: str, value: Any, what: str, *, may_be_empty: bool = False) ->
         ValueError: it is empty and may not be.
     """
     if isinstance(value, str | bytes | bytearray | Mapping) or not isinstance(value, Iterable):
-        raise _wrong_kind(name, what, value)
+        raise wrong_kind(name, what, value)
     try:
         found: Any = value.tolist() if hasattr(value, "tolist") else list(value)
     except TypeError:  # an array without dimensions, a class
-        raise _wrong_kind(name, what, value) from None
+        raise wrong_kind(name, what, value) from None
     if not isinstance(found, list):
-        raise _wrong_kind(name, what, value)
+        raise wrong_kind(name, what, value)
     if not found and not may_be_empty:
         raise ValueError(f"{name} must be {what}, got none")
     return found
@@ -197,7 +194,7 @@ def layer_names(name: str, value: Any) -> str | tuple[str, ...]:
         return value
     given = tuple(sequence(name, [value] if isinstance(value, str) else value, what))
     if not all(isinstance(entry, str) for entry in given):
-        raise _wrong_kind(name, what, value)
+        raise wrong_kind(name, what, value)
     if not all(given):
         raise ValueError(f"{name} must be {what}, got {shown(value)}")
     return given
@@ -214,7 +211,7 @@ def required_key(name: str, value: Any) -> int | str:
     try:
         return integer(name, value)
     except TypeError:
-        raise _wrong_kind(name, "an index or a key", value) from None
+        raise wrong_kind(name, "an index or a key", value) from None
 
 
 def optional_key(name: str, value: Any) -> int | str | None:
@@ -233,7 +230,7 @@ def instance(name: str, value: Any, kind: type | tuple[type, ...], what: str) ->
         TypeError: it is not of this kind.
     """
     if not isinstance(value, kind):
-        raise _wrong_kind(name, what, value)
+        raise wrong_kind(name, what, value)
 
 
 def function(name: str, value: Any, what: str) -> None:
@@ -243,37 +240,7 @@ def function(name: str, value: Any, what: str) -> None:
         TypeError: it cannot be.
     """
     if not callable(value):
-        raise _wrong_kind(name, what, value)
-
-
-def fields(instance: object) -> None:
-    """Checks every field of a dataclass against the outer kind of its annotation.
-
-    Raises:
-        TypeError: one is of another kind.
-    """
-    for name, kinds in _kinds_of_fields(type(instance)).items():  # type: ignore[arg-type] # a class has a hash
-        value = getattr(instance, name)
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            allowed = " or ".join(dict.fromkeys("None" if kind is type(None) else kind.__name__ for kind in kinds))
-            raise _wrong_kind(name, f"of the kind {allowed}", value)
-
-
-@lru_cache
-def _kinds_of_fields(cls: type) -> dict[str, tuple[type, ...]]:
-    hints = get_type_hints(cls)
-    found = {}
-    for field in dataclasses.fields(cls):
-        hint = hints[field.name]
-        of_union = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-        kinds = [get_origin(one) or one for one in of_union]
-        if Any not in kinds:
-            found[field.name] = tuple(kind for one in kinds for kind in _ALSO.get(one, (one,)))
-    return found
-
-
-_ALSO = {int: (int, Integral), float: (float, Real), tuple: (tuple, list)}
-"""What is taken where an annotation says less."""
+        raise wrong_kind(name, what, value)
 
 
 def shown(value: object) -> str:
@@ -285,5 +252,6 @@ def shown(value: object) -> str:
     return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
 
 
-def _wrong_kind(name: str, what: str, value: object) -> TypeError:
+def wrong_kind(name: str, what: str, value: object) -> TypeError:
+    """The error of an argument that is not what it must be."""
     return TypeError(f"{name} must be {what}, got {shown(value)}")

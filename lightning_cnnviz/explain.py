@@ -12,7 +12,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from lightning_cnnviz.arguments import fields, instance, integer
+from lightning_cnnviz.arguments import instance, integer
+from lightning_cnnviz.fields import check_fields
 from lightning_cnnviz.look import check_classes, check_views, look_at, run_views
 from lightning_cnnviz.model.entry import Forward
 from lightning_cnnviz.model.evidence import Evidence
@@ -53,7 +54,7 @@ class Explanation:
     looks: dict[str, Look] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        fields(self)
+        check_fields(self)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes everything below a directory, which is made if missing; files of the same names are replaced.

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from lightning_cnnviz.arguments import fields, positive
+from lightning_cnnviz.arguments import positive
+from lightning_cnnviz.fields import check_fields
 from lightning_cnnviz.methods.backward_rules import Rule, RuledGradient
 from lightning_cnnviz.model.answers import Answers
 from lightning_cnnviz.model.layers import Layout
@@ -90,7 +91,7 @@ class Evidence:
     _computed: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        fields(self)
+        check_fields(self)
         positive("shown", self.shown)
 
     def once(self, key: object, compute: Callable[[], _Value]) -> _Value:

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from torch import nn
+from torch import Tensor, nn
 
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.probe import Probe
@@ -39,8 +39,12 @@ def survey_once(probe: Probe, samples: FixedSamples, reading: object) -> Layout:
 
 def _state(model: nn.Module) -> object:
     modules = tuple((name, id(module), _settings(module)) for name, module in model.named_modules())
-    tensors = tuple((id(tensor), tensor._version) for tensor in chain(model.parameters(), model.buffers()))
-    return modules, tensors
+    return modules, tuple(map(_version, chain(model.parameters(), model.buffers())))
+
+
+def _version(tensor: Tensor) -> object:
+    # Changes to tensors of inference mode cannot be seen: each time they count as others.
+    return object() if tensor.is_inference() else (id(tensor), tensor._version)
 
 
 def _settings(module: nn.Module) -> object:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
-from lightning_cnnviz.arguments import fields
+from lightning_cnnviz.fields import check_fields
 from lightning_cnnviz.model.layer import Head, Layer
 from lightning_cnnviz.model.names import (
     KEYWORDS,
@@ -74,7 +74,7 @@ class Layout:
     written_out: str = ""
 
     def __post_init__(self) -> None:
-        fields(self)
+        check_fields(self)
 
     @property
     def classes(self) -> int:

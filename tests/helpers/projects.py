@@ -131,7 +131,7 @@ PROJECTS = (
         told="which has no score of one class",
     ),
     Project(
-        "A variational autoencoder",
+        "A variational autoencoder with its losses",
         "(images, classes)",
         "reconstruction, mean, log-variance",
         lambda: Task(Places(tasks.variational, width=3), lambda t, b: F.mse_loss(t(b[0])[0], b[0])),

@@ -84,6 +84,7 @@ def test_importing_does_no_work_and_a_public_name_is_loaded_when_it_is_used() ->
         "assert not {'torch', 'numpy', 'lightning', 'matplotlib'} & sys.modules.keys(), sys.modules.keys()\n"
         "assert callable(lightning_cnnviz.compare) and callable(lightning_cnnviz.explain)\n"
         "import lightning_cnnviz.explain, lightning_cnnviz.compare\n"
+        "assert 'torchvision' not in sys.modules, 'it costs a second'\n"
         "from lightning_cnnviz import *\n"
         "assert callable(compare) and callable(explain) and Explanation().pictures == {}\n"
         "assert set(lightning_cnnviz.__all__) <= set(dir(lightning_cnnviz))\n"

@@ -80,7 +80,10 @@ def class_prototypes(
         return cross_entropy.to(images.dtype), (images - means).square().flatten(1).mean(dim=1)
 
     # The distance alone would pull every image to its class mean, and nobody would know.
-    input_gradient(scores(images)[:, 0].sum(), images, "a class score")
+    first = scores(images)
+    input_gradient(first[:, 0].sum(), images, "a class score")
+    if bool(first.isnan().any()):  # of which nothing can be optimized: L-BFGS would end in an error
+        most = 0
 
     def closure() -> Tensor:
         nonlocal evaluations
@@ -97,7 +100,7 @@ def class_prototypes(
         torch.optim.LBFGS(
             [images],
             max_iter=most,
-            max_eval=3 * most,
+            max_eval=max(1, 3 * most),
             tolerance_grad=1e-8,
             tolerance_change=1e-10,
             line_search_fn="strong_wolfe",

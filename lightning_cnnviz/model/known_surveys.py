@@ -8,6 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.probe import Probe
@@ -43,8 +44,8 @@ def _state(model: nn.Module) -> object:
 
 
 def _version(tensor: Tensor) -> object:
-    # Changes to tensors of inference mode cannot be seen: each time they count as others.
-    return object() if tensor.is_inference() else (id(tensor), tensor._version)
+    # Changes to tensors of inference mode cannot be seen, and lazy ones are none yet: each time they count as others.
+    return object() if is_lazy(tensor) or tensor.is_inference() else (id(tensor), tensor._version)
 
 
 def _settings(module: nn.Module) -> object:

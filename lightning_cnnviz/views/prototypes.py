@@ -97,9 +97,6 @@ class Prototypes(View):
         def optimise(model: Model) -> synthesis.Prototypes:
             start = means if self._last is None or self._last.shape != means.shape else self._last
             dtype = torch.float64 if model.images.dtype == torch.float64 else torch.float32
-            with torch.no_grad():
-                if bool(model.log_probabilities(means.to(model.images)).isnan().any()):
-                    raise ValueError("the model answers NaN, of which nothing can be optimized")
             return synthesis.class_prototypes(
                 lambda images: model.log_probabilities(images.to(model.images.dtype)),
                 torch.tensor(classes, device=model.images.device),
@@ -122,7 +119,7 @@ class Prototypes(View):
         yield Scalar("prototypes/cost", found.cost.mean().item())
         yield Scalar("prototypes/cross_entropy", found.cross_entropy.mean().item())
         yield Scalar("prototypes/regularizer", found.regularizer.mean().item())
-        yield with_remark(self._picture(images, found.cross_entropy, evidence.samples), _remark(found.unmoved))
+        yield with_remark(self._picture(images, found.cross_entropy, evidence.samples), _remark(found))
 
     def state_dict(self) -> dict[str, Any]:
         return {"means": self._means.state_dict(), "last": self._last}
@@ -176,7 +173,10 @@ class Prototypes(View):
         return tuple(range(count)) if self.classes is None else self.classes
 
 
-def _remark(unmoved: Tensor) -> str | None:
+def _remark(found: synthesis.Prototypes) -> str | None:
+    if bool(found.cross_entropy.isnan().any()):
+        return "the model answers NaN, of which nothing can be optimized"
+    unmoved = found.unmoved
     if not bool(unmoved.any()):
         return None
     return (

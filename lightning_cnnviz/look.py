@@ -66,14 +66,14 @@ def run_views(
     """
     samples = _fitting(samples, layout)
     requests: dict[View, Request] = {}
-    for number, view in enumerate(views):
-        try:
-            with _guarded(view):
+    with process_state_preserved():
+        for number, view in enumerate(views):
+            try:
                 request = view.request(layout, samples)
-            probe.check(request)
-            requests[view] = meter.timed(view, request.owned_by(number))
-        except Exception as error:
-            failed(view, error)
+                probe.check(request)
+                requests[view] = meter.timed(view, request.owned_by(number))
+            except Exception as error:
+                failed(view, error)
     merged = Request()
     for request in requests.values():
         merged |= request
@@ -88,16 +88,11 @@ def run_views(
     for number, view in enumerate(views):
         if view in requests:
             try:
-                with meter.stage("draw", view), _guarded(view):
+                with meter.stage("draw", view), process_state_preserved():
                     drawn.append((view, list(view.draw(evidence.owned_by(number)))))
             except Exception as error:
                 failed(view, error)
     return drawn
-
-
-def _guarded(view: View) -> AbstractContextManager[None]:
-    """Around code of others only: our own views touch nothing of the process."""
-    return nullcontext() if type(view).__module__.startswith("lightning_cnnviz.") else process_state_preserved()
 
 
 def seen(evidence: Evidence, drawn: Sequence[tuple[View, Artifact]], name: str = "") -> Seen:

@@ -144,6 +144,22 @@ def test_a_cam_variant_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         GradCAM(variant="product")
 
 
+def test_a_cam_variant_that_meddles_with_the_process_costs_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def meddling(activations: Tensor, gradients: Tensor) -> Tensor:
+        torch.set_default_dtype(torch.float64)
+        return torch.rand(gradients.shape).to(gradients)
+
+    monkeypatch.setitem(CAM_VARIANTS, "meddling", CAMVariant("At random", meddling))
+    seen: list[torch.dtype] = []
+    after = Asking(Request(), lambda evidence: seen.append(torch.get_default_dtype()) or 0.0)
+    model = small_model()
+    state = torch.get_rng_state()
+    explain(model, IMAGES, [GradCAM("1", variant="meddling"), after])
+    assert seen == [torch.float32]
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_a_pixel_method_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     def doubled(scores: Callable[[Tensor], Tensor], images: Tensor, options: PixelOptions) -> Tensor:
         """How much the score changes when everything is doubled, spread over all pixels alike."""

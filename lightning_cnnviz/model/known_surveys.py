@@ -12,15 +12,15 @@ from torch.nn.parameter import is_lazy
 
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.probe import Probe
+from lightning_cnnviz.model.surveying import SAMPLES
 from lightning_cnnviz.samples import FixedSamples
 
-_SEEN = 3  # as many images as a survey looks at
 _SETTINGS = (bool, int, float, str, type(None))
 
 _known: WeakKeyDictionary[nn.Module, tuple[object, Layout]] = WeakKeyDictionary()
 
 
-def survey_once(probe: Probe, samples: FixedSamples, reading: object) -> Layout:
+def survey_once(probe: Probe, samples: FixedSamples, reading: tuple[object, ...]) -> Layout:
     """The layout of the probe's model, from an earlier survey if nothing has changed since that one can see.
 
     That is: the modules and their settings, the parameters and buffers, the images, what is known of them, and how the
@@ -29,8 +29,11 @@ def survey_once(probe: Probe, samples: FixedSamples, reading: object) -> Layout:
     Args:
         probe: of the model.
         samples: those to be looked at.
-        reading: whatever else the probe was made with.
+        reading: whatever else the probe was made with. With a function in it the survey is made each time: what that
+            does cannot be seen, and it may hold the model, which would then never be freed.
     """
+    if any(map(callable, reading)):
+        return probe.survey(samples)
     key = (_state(probe.model), _content(samples), reading)
     known = _known.get(probe.model)
     if known is None or known[0] != key:
@@ -58,7 +61,7 @@ def _settings(module: nn.Module) -> object:
 
 
 def _content(samples: FixedSamples) -> object:
-    images: Any = samples.images[:_SEEN].detach().cpu().contiguous().float().numpy()
+    images: Any = samples.images[:SAMPLES].detach().cpu().contiguous().float().numpy()
     labels = None if samples.labels is None else tuple(samples.labels.tolist())
     truth = None if samples.truth is None else (samples.truth.kind, samples.truth.highest)
     return samples.images.shape, hashlib.blake2b(images.tobytes()).digest(), labels, truth, samples.class_names

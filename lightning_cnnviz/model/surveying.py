@@ -22,7 +22,7 @@ from lightning_cnnviz.model.recognition import Known, read
 from lightning_cnnviz.model.survey import Survey
 from lightning_cnnviz.samples import FixedSamples, Truth
 
-_SAMPLES = 3  # the same number as parts of a sample or channels is rare, and a BatchNorm refuses a single value
+SAMPLES = 3  # the same number as parts of a sample or channels is rare, and a BatchNorm refuses a single value
 _SEED = 0
 _COUPLED = (
     "the samples of a batch influence each other in this model, as normalisation without running statistics does: "
@@ -107,7 +107,7 @@ def placed(images: Tensor, model: nn.Module) -> Tensor:
 def _call(
     model: nn.Module, modules: Mapping[str, nn.Module], entries: Mapping[str, Entry], samples: FixedSamples
 ) -> _FirstCall:
-    few = [index % len(samples) for index in range(_SAMPLES)]
+    few = [index % len(samples) for index in range(SAMPLES)]
     everything = list(range(len(samples)))
     failure, what_failed = None, None
     for name, entry in entries.items():

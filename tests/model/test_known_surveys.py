@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -107,3 +109,16 @@ def test_another_way_to_read_the_output_is_surveyed_again(net: Net, calls: list[
     calls.clear()
     explain(net, FixedSamples(IMAGES), output="multilabel")
     assert len(calls) > 1
+
+
+def test_a_function_that_calls_the_model_is_asked_anew_and_does_not_keep_it(calls: list[int]) -> None:
+    net = Net(calls)
+    for _ in range(2):
+        calls.clear()
+        explain(net, FixedSamples(IMAGES), forward=net.forward)
+        assert len(calls) > 1
+    explain(net, FixedSamples(IMAGES))
+    freed = weakref.ref(net)
+    del net
+    gc.collect()
+    assert freed() is None

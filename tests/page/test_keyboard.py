@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,17 +9,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from lightning_cnnviz.page.report import report
-from tests.helpers.browser import chromium, needs_chromium
+from tests.helpers.browser import needs_chromium
 from tests.helpers.page import act, clean, linked, now, show, until
 from tests.helpers.records import run_record
 
 pytestmark = [pytest.mark.slow, needs_chromium]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with chromium(tmp_path_factory.mktemp("profile"), 1200, 900) as driver:
-        yield driver
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,13 @@ from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.record import Finished, Group, Maps, Record, encode_look
 from lightning_cnnviz.output.record_setup import Setup
 from lightning_cnnviz.page.report import RunRecord, report
-from tests.helpers.browser import chromium, needs_chromium
+from tests.helpers.browser import needs_chromium
 from tests.helpers.page import act, clean, linked, move_over, show, until, with_opacity
 from tests.helpers.records import run_record
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 
 VIEWS = ("samples", "film", "layers", "filters", "answers", "notes", "pictures")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with chromium(tmp_path_factory.mktemp("profile"), 1200, 900) as driver:
-        yield driver
 
 
 def _page(directory: Path, *runs: RunRecord) -> str:

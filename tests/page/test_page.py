@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,11 @@ from lightning_cnnviz.output.record_setup import Setup
 from lightning_cnnviz.page.report import RunRecord, report
 from lightning_cnnviz.render.colormaps import lookup_table
 from lightning_cnnviz.render.maps import draw_maps
-from tests.helpers.browser import chromium, needs_chromium
+from tests.helpers.browser import needs_chromium
 from tests.helpers.page import act, clean, linked, move_over, now, pixels, show, until, with_opacity
 from tests.helpers.records import CLASSES, HOSTILE, feature_maps, grad_cam, run_record
 
 pytestmark = [pytest.mark.slow, needs_chromium]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with chromium(tmp_path_factory.mktemp("profile"), 1200, 900) as driver:
-        yield driver
 
 
 @pytest.fixture(scope="module")

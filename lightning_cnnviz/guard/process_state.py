@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -12,7 +11,7 @@ import torch
 
 from lightning_cnnviz.guard.restoring import Saved, restored
 from lightning_cnnviz.guard.settings import modes, settings
-from lightning_cnnviz.guard.switches import SavedSwitch, Switch, generator_switch
+from lightning_cnnviz.guard.switches import SavedSwitch, Switch, generator_switch, numpy_switch
 
 
 def process_state_preserved() -> AbstractContextManager[None]:
@@ -48,7 +47,11 @@ def seed(number: int) -> None:
 def _switches() -> Iterator[Switch]:
     """Every switch, those first whose writing needs nothing of the others: the last is put back first."""
     yield Switch("the random numbers of Python", random.getstate, random.setstate)
-    yield Switch("the random numbers of NumPy", _numpy_state, _set_numpy_state)
+    yield numpy_switch(
+        "the random numbers of NumPy",
+        lambda: np.random.get_state(legacy=False),  # noqa: NPY002 - the generator that users' transforms draw from
+        np.random.set_state,
+    )
     for number, generator in enumerate(_torch_generators()):
         name = f"random numbers of torch, generator {number} on {generator.device}"
         switch = generator_switch(name, generator)
@@ -65,11 +68,3 @@ def _torch_generators() -> Sequence[torch.Generator]:
     if torch.backends.mps.is_available():
         generators.append(torch.mps._get_default_mps_generator())
     return generators
-
-
-def _numpy_state() -> bytes:
-    return pickle.dumps(np.random.get_state(legacy=False))  # noqa: NPY002
-
-
-def _set_numpy_state(state: bytes) -> None:
-    np.random.set_state(pickle.loads(state))  # noqa: NPY002

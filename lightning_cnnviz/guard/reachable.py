@@ -11,7 +11,7 @@ import sys
 import threading
 import types
 import weakref
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 MUTABLE = (dict, list, set, deque, bytearray, array.array)
+_PLAIN = (dict, OrderedDict, list, set)
 GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 
 _MOST = 200_000
@@ -142,8 +143,13 @@ class _Walk:
         self.found.modules[name] = module
         self.found.containers.append((name, vars(module)))
         for attribute, value in vars(module).items():
-            if type(value) not in _LEFT_ALONE:
-                self._inside.append((f"{name}.{attribute}".lstrip("."), value))
+            if type(value) in _LEFT_ALONE:
+                continue
+            place = f"{name}.{attribute}".lstrip(".")
+            if type(value) in _PLAIN and not value:  # such as most of a module's dictionaries of hooks
+                self.found.containers.append((place, value))
+            else:
+                self._inside.append((place, value))
         self._class(name, type(module))
         if isinstance(module, torch.jit.ScriptModule):  # whose tensors live in C++
             self._queue(self._inside, name, [*module.parameters(), *module.buffers()])

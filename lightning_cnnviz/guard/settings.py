@@ -16,7 +16,7 @@ from lightning_cnnviz.guard.switches import Switch
 
 _TINY = sys.float_info.min
 
-_C_SETTINGS = {
+_KERNELS = {
     "cudnn_enabled": "cudnn_enabled",
     "cudnn_benchmark": "cudnn_benchmark",
     "cudnn_deterministic": "cudnn_deterministic",
@@ -39,6 +39,12 @@ _C_SETTINGS = {
 }
 """Settings of torch's kernels: the names under which its C module gets and sets them."""
 
+_KERNEL_SWITCHES = [
+    Switch(f"torch's {getter}", getattr(torch._C, f"_get_{getter}"), getattr(torch._C, f"_set_{setter}"))
+    for getter, setter in _KERNELS.items()
+    if hasattr(torch._C, f"_get_{getter}")  # not every version of torch has them all
+]
+
 _kept: list[Any] = []  # an inference mode ends when its guard is collected
 
 
@@ -56,12 +62,7 @@ def settings() -> Iterator[Switch]:
         ),
         lambda value: torch.use_deterministic_algorithms(value[0], warn_only=value[1]),
     )
-    for getter, setter in _C_SETTINGS.items():
-        yield Switch(
-            f"torch's {getter}",
-            lambda getter=getter: getattr(torch._C, f"_get_{getter}")(),  # type: ignore[misc]
-            lambda value, setter=setter: getattr(torch._C, f"_set_{setter}")(value),  # type: ignore[misc]
-        )
+    yield from _KERNEL_SWITCHES
     if torch.cuda.is_initialized():
         yield Switch("the current CUDA device", torch.cuda.current_device, torch.cuda.set_device)
     yield Switch("what NumPy does about errors", np.geterr, lambda value: np.seterr(**value))

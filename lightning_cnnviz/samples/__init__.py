@@ -7,7 +7,8 @@ from lightning_cnnviz.samples.collector import SampleCollector
 from lightning_cnnviz.samples.datasets import find_class_names, find_normalization
 from lightning_cnnviz.samples.fixed import DEFAULT_COUNT, FixedSamples
 from lightning_cnnviz.samples.perturbations import Background, Mark, Occlusion, Patch, Perturbation, Recolor
-from lightning_cnnviz.samples.source import SampleSource, same_samples
+from lightning_cnnviz.samples.source import SampleSource
+from lightning_cnnviz.samples.state import same_samples
 from lightning_cnnviz.samples.truth import Truth
 
 __all__ = [

@@ -30,6 +30,20 @@ def fingerprint(samples: ShownSamples) -> str:
     return digest.hexdigest()
 
 
+def same_samples(first: ShownSamples, second: ShownSamples) -> bool:
+    """Whether two sets show the same images with the same labels and regions."""
+    if (first.labels is None) != (second.labels is None) or first.images.shape != second.images.shape:
+        return False
+    same_labels = first.labels is None or second.labels is None or torch.equal(first.labels, second.labels)
+    return same_labels and torch.equal(first.images, second.images) and _same(first.regions, second.regions)
+
+
+def _same(first: Tensor | None, second: Tensor | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return torch.equal(first, second)
+
+
 def bounded(samples: ShownSamples) -> tuple[dict[str, Any] | None, str | None]:
     """The state of samples, not much larger than `LARGEST`, and what the user is to be told of it.
 

@@ -14,7 +14,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, seed_everyth
 from lightning_cnnviz.samples import FixedSamples, SampleSource
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
 from lightning_cnnviz.training.batch_hooks import batch_as_in_validation
-from lightning_cnnviz.training.sampling import first_loader
+from lightning_cnnviz.training.loaders import first_loader
 
 _SUBCOMMANDS = ("fit", "validate", "test", "predict")
 

@@ -31,6 +31,7 @@ class Outlet:
         self._destinations = Destinations(trainer, self.say)
         self._said: set[str] = set()
         self._writers: dict[tuple[int, ...] | None, BackgroundWriter] = {}
+        self._is_trial = trainer.fast_dev_run or getattr(trainer, "barebones", False)
         self._said_slow = self._said_problem = False
 
     def open(self, sinks: Sinks = None) -> bool:
@@ -42,8 +43,13 @@ class Outlet:
         return bool(self._writer(sinks).sinks)
 
     def say(self, text: str, *, about: str | None = None) -> None:
-        """Tells the user something once; again only if it is about something else."""
+        """Tells the user something once; again only if it is about something else.
+
+        Nothing where loggers are switched off to try whether the code runs: nobody looks at what is drawn there.
+        """
         subject = text if about is None else about
+        if self._is_trial and not any(writer.sinks for writer in self._writers.values()):
+            return
         if subject not in self._said:
             self._said.add(subject)
             rank_zero_info(text)

@@ -45,6 +45,7 @@ class Ranks:
     def __init__(self, strategy: Any) -> None:
         self._strategy = strategy
         self._group: Any = None
+        self._alone: Any = None
         self.sharded = any(base.__name__ in _SHARDED_STRATEGIES for base in type(strategy).__mro__)
 
     @property
@@ -106,11 +107,26 @@ class Ranks:
             raise failure
         return result
 
+    def as_known_everywhere(self) -> dict[str, Any]:
+        """How to log a number that all ranks know: it is reduced over this rank alone, so that nobody waits.
+
+        Told nothing, Lightning advises to reduce each number over all ranks.
+        """
+        if not (distributed.is_available() and distributed.is_initialized()):
+            return {}
+        if self._alone is None:
+            try:
+                self._alone = distributed.new_group([distributed.get_rank()], use_local_synchronization=True)
+            except Exception:  # a backend that knows no such groups; the advice costs nobody anything
+                return {}
+        return {"sync_dist": True, "sync_dist_group": self._alone}
+
     def close(self) -> None:
-        """Gives up the connection between the ranks."""
-        if self._group is not None and distributed.is_initialized():
-            distributed.destroy_process_group(self._group)
-        self._group = None
+        """Gives up the connections between the ranks."""
+        for group in (self._group, self._alone):
+            if group is not None and distributed.is_initialized():
+                distributed.destroy_process_group(group)
+        self._group = self._alone = None
 
     def _shared(self, make: Callable[[], T]) -> T:
         if self.is_main:

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lightning.pytorch import LightningModule
-from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_cnnviz.model.evidence import Request
 from lightning_cnnviz.model.layers import ArgumentError
@@ -80,10 +79,7 @@ def prepare(session: Session, callback: CNNVisualizer, pl_module: LightningModul
             "samples=FixedSamples.from_dataset(...) gives others"
         )
     elif callback.schedule.log_untrained:
-        rank_zero_info(
-            f"{name} cannot draw the untrained model: there was no sanity check, or too few images or classes in it to "
-            "take samples from"
-        )
+        session.outlet.say(f"{name} cannot draw the untrained model: {callback.sampling.why_none_yet()}")
 
 
 def _rehearse(session: Session, callback: CNNVisualizer, pl_module: LightningModule, samples: FixedSamples) -> None:
@@ -110,7 +106,9 @@ def _rehearse(session: Session, callback: CNNVisualizer, pl_module: LightningMod
             callback.failures.give_up([view], error)
     picked = "; ".join(f"{name} of {', '.join(layers)}" for name, layers in found.items() if layers)
     more = callback.sampling.how_to_take_more(session.trainer)
-    rank_zero_info(f"{type(callback).__name__} looks at {len(samples)} samples{more}{': ' if picked else ''}{picked}")
+    session.outlet.say(
+        f"{type(callback).__name__} looks at {len(samples)} samples{more}{': ' if picked else ''}{picked}"
+    )
 
 
 def _layers(request: Request) -> frozenset[str]:

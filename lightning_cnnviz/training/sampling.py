@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch.trainer.states import TrainerFn
-
 from lightning_cnnviz.arguments import integer, shown
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.layers import ArgumentError
@@ -16,6 +14,7 @@ from lightning_cnnviz.render.fonts import missing_glyphs_remark
 from lightning_cnnviz.samples import FixedSamples, SampleSource, same_samples
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
 from lightning_cnnviz.training.batch_hooks import through_batch_hooks
+from lightning_cnnviz.training.loaders import dataset_of, more_to_come
 from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:
@@ -54,7 +53,10 @@ class Sampling:
     ) -> None:
         self._callback = callback
         taken, most = (samples, None) if isinstance(samples, FixedSamples) else counts_to_take(samples, views)
-        self._make_source = partial(SampleSource, taken, image_key=keys[0], label_key=keys[1], most=most, **display)
+        wanted = max([0, *(view.wanted_samples for view in views or ())])
+        self._make_source = partial(
+            SampleSource, taken, image_key=keys[0], label_key=keys[1], most=most, wanted=wanted, **display
+        )
         self._has_keys = keys[0] != DEFAULT_IMAGE_KEY or keys[1] not in (DEFAULT_LABEL_KEY, None)
         self._has_display = any(given is not None for given in display.values())
         self._sources = {"fit": self._make_source()}
@@ -116,7 +118,7 @@ class Sampling:
         if self._unreadable is None and self._callback.failures.working(self._callback.views):
             try:
                 with process_state_preserved():
-                    self.source.add(batch, _dataset(trainer))
+                    self.source.add(batch, dataset_of(trainer))
             except Exception as error:
                 self._unreadable = error  # raised where the other ranks hear of it
 
@@ -162,10 +164,17 @@ class Sampling:
     def how_to_take_more(self, trainer: Any) -> str:
         """What would give numbers more samples, where the sanity check had fewer than they may be of; else nothing."""
         samples, missing = self.source.samples, self.source.missing
-        if samples is None or not missing or not _more_to_come(trainer):
+        if samples is None or not missing or not more_to_come(trainer):
             return ""
         batches = math.ceil(self.source.batches * (1 + missing / len(samples)))
         return f", those of the sanity check (num_sanity_val_steps={batches} gives up to {len(samples) + missing})"
+
+    def why_none_yet(self) -> str:
+        """What the sanity check lacked."""
+        batches = self.source.batches_wanted
+        if batches:
+            return f"the sanity check has too few samples for its numbers: num_sanity_val_steps={batches} gives enough"
+        return "there was no sanity check, or too few images or classes in it to take samples from"
 
     def tell(self, session: Session) -> None:
         """Tells what the user should know of where the samples come from."""
@@ -188,10 +197,10 @@ class Sampling:
             raise error
         try:
             samples = self.source.choose(
-                _dataset(trainer),
+                dataset_of(trainer),
                 getattr(trainer, "datamodule", None),
                 model=trainer.lightning_module,
-                early=early and _more_to_come(trainer),
+                early=early and more_to_come(trainer),
             )
         except (ValueError, TypeError) as error:
             if self._has_display:
@@ -225,25 +234,3 @@ def counts_to_take(samples: int, views: Sequence[View] | None) -> tuple[int, int
     views = views or ()
     least = max([integer("samples", samples, least=1), *(view.wanted_samples for view in views)])
     return least, max([least, *(view.most_samples for view in views)])
-
-
-def _dataset(trainer: Any) -> object:
-    """The dataset behind the first evaluation loader, without touching the loader's iterator."""
-    loaders = trainer.test_dataloaders if trainer.state.fn == TrainerFn.TESTING else trainer.val_dataloaders
-    if trainer.state.fn == TrainerFn.FITTING and not trainer.enable_validation:
-        loaders = trainer.train_dataloader
-    return getattr(first_loader(loaders), "dataset", None)
-
-
-def first_loader(loaders: Any) -> Any:
-    """The first of the loaders that a Trainer or a datamodule has, however they are nested."""
-    loaders = getattr(loaders, "iterables", loaders)
-    while isinstance(loaders, Sequence | Mapping) and loaders:
-        loaders = next(iter(loaders.values())) if isinstance(loaders, Mapping) else loaders[0]
-    return loaders
-
-
-def _more_to_come(trainer: Any) -> bool:
-    """Whether validation has more batches than the sanity check, or training is what the samples are taken from."""
-    sanity, all_batches = trainer.num_sanity_val_batches, trainer.num_val_batches
-    return not sanity or not all_batches or sanity[0] < all_batches[0]

@@ -134,9 +134,10 @@ class Session:
 
     def log(self, pl_module: LightningModule, monitored: Mapping[str, float]) -> None:
         """Lets Lightning log the numbers of rank 0, for other callbacks to monitor. All ranks must meet here."""
+        known = self.ranks.as_known_everywhere()
         for tag, value in self.trainer.strategy.broadcast(dict(monitored)).items():
             try:
-                pl_module.log(tag, value)
+                pl_module.log(tag, value, **known)
             except Exception as error:
                 self.warn_once(f"{tag} is not logged: {described(error)}", about=tag)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from lightning_cnnviz.look import seen as look_seen
@@ -14,7 +14,7 @@ from lightning_cnnviz.training.checks import check_artifact
 from lightning_cnnviz.training.failures import described
 from lightning_cnnviz.training.outlet import Sinks
 from lightning_cnnviz.training.plan import Plan
-from lightning_cnnviz.training.tags import Occurrences
+from lightning_cnnviz.training.tags import Occurrences, owned_by
 from lightning_cnnviz.views import View
 from lightning_cnnviz.views.base import how_to_read
 
@@ -39,7 +39,7 @@ class Submission:
         self._plan = plan
         self._occurrences = Occurrences()
         self._seen: dict[int, list[Seen]] = {}
-        self._taken: dict[CNNVisualizer, list[str]] = {}
+        self._taken: dict[tuple[str, str], list[str]] = {}  # what is said of it: the tags
         self.monitored: dict[str, float] = {}
 
     def submit(
@@ -70,13 +70,9 @@ class Submission:
     def finish(self) -> None:
         """Hands on the record of the look, and tells which tags were taken."""
         self._submit_records()
-        for callback, taken in self._taken.items():
+        for (who, advice), taken in self._taken.items():
             tags = ", ".join(dict.fromkeys(taken))
-            self._session.warn_once(
-                f"other views or callbacks write under the tags of {type(callback).__name__}, so that it writes to "
-                f"{tags}: a tag_prefix for each callback tells them apart",
-                about=f"the tags {tags}",
-            )
+            self._session.warn_once(f"{who} to {tags}: {advice}", about=f"the tags {tags}")
 
     def _placed(self, callback: CNNVisualizer, view: View, artifact: Artifact) -> Artifact:
         """An artifact of a view as its callback wants it written, under a tag that no other view writes."""
@@ -84,7 +80,8 @@ class Submission:
         kind, tag = type(artifact).__name__, callback.tag_prefix + artifact.tag
         free = self._session.tags.claim(kind, tag, self._occurrences.owner(view, kind, tag))
         if free != tag:
-            self._taken.setdefault(callback, []).append(free)
+            in_the_way = self._session.tags.owner(kind, tag)
+            self._taken.setdefault(_who_gives_way(callback, view, in_the_way), []).append(free)
         if isinstance(artifact, Picture):
             epoch = self._plan.epoch
             return dataclasses.replace(
@@ -107,3 +104,14 @@ class Submission:
         for destination, together in by_sinks.values():
             record = Look("record", time.time(), self._plan.epoch, tuple(together))
             self._session.outlet.submit(record, self._plan.step, destination)
+
+
+def _who_gives_way(callback: CNNVisualizer, view: View, owner: Hashable) -> tuple[str, str]:
+    """Who writes beside a tag that another view writes under, and what the user can do about it."""
+    name = type(callback).__name__
+    if any(owned_by(owner, one) for one in callback.views):
+        return (
+            f"two views of {name} have the same tags, so {view.name} writes",
+            "leave one of them out, or put it into a callback of its own with a tag_prefix",
+        )
+    return f"another callback has the tags of {name}, which therefore writes", "give one of them a tag_prefix"

@@ -29,6 +29,10 @@ class Tags:
             free = f"{tag}_{number}"
         return free
 
+    def owner(self, kind: str, tag: str) -> Hashable:
+        """Who writes under a tag that was claimed."""
+        return self._owners[kind, tag]
+
 
 class Occurrences:
     """Tells apart what one view writes under one tag in one look."""
@@ -41,3 +45,8 @@ class Occurrences:
         key = id(view), kind, tag
         self._counts[key] += 1
         return id(view), self._counts[key]
+
+
+def owned_by(owner: Hashable, view: object) -> bool:
+    """Whether a view is the owner."""
+    return isinstance(owner, tuple) and owner[0] == id(view)

@@ -327,15 +327,20 @@ def test_what_is_no_sink_is_refused_before_training() -> None:
 
 
 @pytest.mark.parametrize("options", [{"fast_dev_run": True}, {"barebones": True, "logger": None}])
-def test_nowhere_to_write_is_said_once(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_nowhere_to_write_is_said_once_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, options: dict[str, Any]
+) -> None:
+    # A trial of the code ends before anybody reads advice.
     if options.get("barebones"):
         options |= {"enable_checkpointing": None, "enable_progress_bar": None, "enable_model_summary": None}
         options |= {"log_every_n_steps": None}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        trainer(tmp_path, [CNNVisualizer()], **options).fit(SmallCNN(), loader(), loader())
-    said = [str(warning.message) for warning in caught if "nothing will be drawn" in str(warning.message)]
-    assert len(said) == 1
+        with caplog.at_level(logging.INFO, logger="lightning.pytorch"):
+            trainer(tmp_path, [CNNVisualizer()], **options).fit(SmallCNN(), loader(), loader())
+    said = [str(warning.message) for warning in caught if "lightning_cnnviz" in warning.filename]
+    said += [record.message for record in caplog.records if "lightning_cnnviz" in record.pathname]
+    assert said == ["nothing will be drawn: fast_dev_run and barebones switch the loggers off"]
 
 
 def test_a_failing_view_is_switched_off_and_said_once(tmp_path: Path) -> None:

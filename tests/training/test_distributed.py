@@ -176,7 +176,11 @@ def test_a_look_without_gradients_leaves_the_parameters_sharded(tmp_path: Path, 
 def test_a_monitored_number_is_that_of_rank_0_and_stops_all(way: str, tmp_path: Path) -> None:
     stopping = EarlyStopping("worsens", mode="min", patience=2)
     options = {"max_epochs": 9}
-    zero, one = trained(tmp_path, way, {"views": [Worsens()]}, (stopping,), **options)
+    ended = train(tmp_path, way, {"views": [Worsens()]}, (stopping,), **options)
+    succeeded(*ended)
+    zero, one = outcomes(tmp_path)
+    advised = [re.findall(r"self\.log\('(\w+)', \.\.\., sync_dist=True\)", process.output) for process in ended]
+    assert advised == [["val_loss"], []], "Lightning advises on what the model logs, and not on what is of ours"
     assert zero["metrics"]["worsens"] == one["metrics"]["worsens"] == 4.0  # the look before training is no epoch
     assert zero["epochs"] == one["epochs"] == 3
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,11 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 import lightning_cnnviz
-from lightning_cnnviz import CNNVisualizer, Drift, Film, Filters, Sink, View
+from lightning_cnnviz import CNNVisualizer, Drift, Film, Filters, Predictions, Sink, View
 from lightning_cnnviz.output.artifacts import Artifact, Note, Picture, Scalar
 from lightning_cnnviz.samples import FixedSamples
 from tests.helpers.configurations import public
-from tests.helpers.training import CLASSES, fit, stripes
+from tests.helpers.training import CLASSES, fit, image_steps, stripes
 
 
 class Tags(Sink):
@@ -65,6 +65,34 @@ def test_no_tag_of_any_view_begins_another(tmp_path: Path) -> None:
     everything = {tag for _, tag in tags.seen} | logged.names
     assert len(monitored) > 15
     assert beginnings(everything, monitored) | beginnings(monitored, everything) == set()
+
+
+@pytest.mark.parametrize(
+    ("make", "told", "tags"),
+    [
+        pytest.param(
+            lambda: [CNNVisualizer([Predictions(), Filters()]), CNNVisualizer([Predictions(), Filters()])],
+            "another callback has the tags of CNNVisualizer, which therefore writes to predictions_2, "
+            "filters/stem.0_2: give one of them a tag_prefix",
+            {"predictions", "predictions_2", "filters/stem.0", "filters/stem.0_2"},
+            id="callbacks",
+        ),
+        pytest.param(
+            lambda: [CNNVisualizer([Filters(), Film(Filters())])],
+            "two views of CNNVisualizer have the same tags, so Film of Filters writes to filters/stem.0_2: leave one "
+            "of them out, or put it into a callback of its own with a tag_prefix",
+            {"filters/stem.0", "filters/stem.0_2", "film/filters/stem.0"},
+            id="views",
+        ),
+    ],
+)
+def test_all_that_is_written_beside_others_is_said_in_one_line(
+    make: Callable[[], list[Callback]], told: str, tags: set[str], tmp_path: Path
+) -> None:
+    with pytest.warns(UserWarning, match="tag_prefix") as caught:
+        fit(tmp_path, make())
+    assert [str(one.message) for one in caught if "lightning_cnnviz" in one.filename] == [told]
+    assert image_steps(tmp_path) == dict.fromkeys(tags, [0, 5, 11])
 
 
 def test_what_would_be_found() -> None:

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any, get_args
 
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lightning_cnnviz.arguments import flag, one_of, optional_key, positive, required_key, text
+from lightning_cnnviz.arguments import one_of, optional_key, positive, required_key, text
 from lightning_cnnviz.model.entry import Forward, check_reading
 from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import PictureFormat
 from lightning_cnnviz.output.sink import Sink, check_sinks
 from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples
-from lightning_cnnviz.training.checks import check_distinct, check_share, check_views, refusing
+from lightning_cnnviz.training.checks import check_distinct, check_views, refusing
 from lightning_cnnviz.training.failures import Failures, OnError, batch_entry, entry
+from lightning_cnnviz.training.membership import Membership
 from lightning_cnnviz.training.memory import Memory, restore, saved
-from lightning_cnnviz.training.rehearsal import check_views_on
 from lightning_cnnviz.training.sampling import Sampling
 from lightning_cnnviz.training.schedule import Schedule
-from lightning_cnnviz.training.session import Session
 from lightning_cnnviz.training.validation_watching import ValidationWatching
 from lightning_cnnviz.training.watching import Watching
 from lightning_cnnviz.views import View, default_views
 from lightning_cnnviz.views.base import check_font
-
-_unattached = itertools.count(1)
 
 
 class CNNVisualizer(Callback):
@@ -102,45 +98,37 @@ class CNNVisualizer(Callback):
         on_error: OnError = "warn",
     ) -> None:
         super().__init__()
-        tag_prefix = "" if tag_prefix is None else tag_prefix  # `null` is how configuration files leave something out
-        with refusing(type(self).__name__):
+        name = type(self).__name__
+        with refusing(name):
+            self.failures = Failures(name, on_error)
+            self.schedule = Schedule(name, every_n_epochs, log_untrained, max_overhead)
+            self.tag_prefix = text("tag_prefix", "" if tag_prefix is None else tag_prefix)  # as configurations say it
             show = positive("show", show)
-            every_n_epochs = positive("every_n_epochs", every_n_epochs)
-            flag("log_untrained", log_untrained)
-            text("tag_prefix", tag_prefix)
-            one_of("on_error", on_error, get_args(OnError))
             one_of("picture_format", picture_format, get_args(PictureFormat))
-            check_share("max_overhead", max_overhead)
             check_font(font)
-            output_key = optional_key("output_key", output_key)
-            check_reading(output, forward)
-            image_key, label_key = required_key("image_key", image_key), optional_key("label_key", label_key)
+            check_sinks(sinks)
             check_target(target)
             check_views(views)
             check_distinct(views)
-            check_sinks(sinks)
+            check_reading(output, forward)
+            reading = {"output_key": optional_key("output_key", output_key), "output": output, "forward": forward}
+            keys = required_key("image_key", image_key), optional_key("label_key", label_key)
             display = {"class_names": class_names, "mean": mean, "std": std, "bands": bands}
             # A class for each sample leaves no room for the further ones that numbers want.
             wanting = views if callable(target) or np.ndim(target) == 0 else None
-            self.sampling = Sampling(self, samples, wanting, keys=(image_key, label_key), display=display)
-            self.show = show if isinstance(samples, FixedSamples) else min(show, int(samples))
+            self.sampling = Sampling(self, samples, wanting, keys=keys, display=display)
         self.views = default_views() if views is None else list(views)
+        self.show = show if isinstance(samples, FixedSamples) else min(show, int(samples))
         self.target = target
-        self.log_untrained = log_untrained
-        self.reading: dict[str, Any] = {"output_key": output_key, "output": output, "forward": forward}
+        self.reading: dict[str, Any] = reading
         self.class_names = class_names
-        self.tag_prefix = tag_prefix
         self.sinks = None if sinks is None else list(sinks)
-        self.picture_format = picture_format
-        self.font = font
-        self.failures = Failures(type(self).__name__, on_error)
-        self.schedule = Schedule(type(self).__name__, every_n_epochs, log_untrained, max_overhead)
+        self.picture_format, self.font = picture_format, font
         self.memory = Memory(self.views, self.failures)
+        self.membership = Membership(self)
         self.monitored: dict[str, float] = {}
-        self._watching = Watching(self.views, self.failures, image_key, label_key)
-        self._validation = ValidationWatching(self, image_key, label_key)
-        self._session: Session | None = None
-        self._position = -next(_unattached)
+        self.watching = Watching(self.views, self.failures, *keys)
+        self._validation = ValidationWatching(self, *keys)
 
     @property
     def samples(self) -> FixedSamples | None:
@@ -150,40 +138,29 @@ class CNNVisualizer(Callback):
     @property
     def state_key(self) -> str:
         """Class, tag prefix, and the position among those on the Trainer that share them; of its own before that."""
-        return self._generate_state_key(tag_prefix=self.tag_prefix, position=self._position)
+        return self._generate_state_key(tag_prefix=self.tag_prefix, position=self.membership.position)
 
     @entry
     def state_dict(self) -> dict[str, Any]:
         """Captured samples, what the views remember and the last step drawn, as tensors and primitives."""
-        return saved(self, self._session)
+        return saved(self, self.membership.session)
 
     @entry
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Goes on with the same samples, references and prototypes."""
-        restore(self, self._session, state_dict)
+        restore(self, self.membership.session, state_dict)
 
     @entry
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Joins the other callbacks of this package on the Trainer, and checks the views against the model."""
-        peers = [callback for callback in trainer.callbacks if isinstance(callback, CNNVisualizer)]  # type: ignore[attr-defined]
-        before, session = self._session, Session.of(trainer, peers, peers[0]._session)
-        self._session, self._position = session, session.position_of(self)
-        self.memory.begin()
-        if before is not None and before is not session:  # another Trainer: it starts afresh
-            self.memory.forget()
-            self.sampling.forget()
-            self.monitored.clear()
-        if stage == "test":
-            self.memory.set_aside()
-        self.failures.reset()
-        self.sampling.start(stage)
-        check_views_on(session, self, pl_module)
+        self.membership.join(trainer, pl_module, stage)
 
     @batch_entry
     def on_validation_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         """Takes samples from the first batches, and listens for the model's answers where a view wants them."""
+        self.membership.join_late(trainer, pl_module)
         self.sampling.see(trainer, batch, batch_idx, dataloader_idx)
         self._validation.before_batch(trainer, pl_module, batch, batch_idx, dataloader_idx)
 
@@ -198,16 +175,17 @@ class CNNVisualizer(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Shows the answers to the views that want them."""
-        self._validation.after_batch(None if self._session is None else self._session.known_reading(self))
+        session = self.membership.session
+        self._validation.after_batch(None if session is None else session.known_reading(self))
 
     on_test_batch_start, on_test_batch_end = on_validation_batch_start, on_validation_batch_end
 
     @entry
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Says what cannot work before the first step, and looks at the untrained model."""
-        self._watching.start(trainer.current_epoch)
         self.schedule.start()
-        session = self._led_session()
+        self.watching.start(trainer.current_epoch)
+        session = self.membership.led(trainer, pl_module)
         if session is not None:
             session.start(pl_module)
             if trainer.global_step == 0:
@@ -216,9 +194,9 @@ class CNNVisualizer(Callback):
     @batch_entry
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Lets views watch the batches of the first epoch."""
-        self._watching.see(trainer, batch)
+        session = self.membership.led(trainer, pl_module)
+        self.watching.see(trainer, batch)
         self.sampling.see_training(trainer, batch)
-        session = self._led_session()
         if session is not None:
             session.pace.before_batch(trainer.optimizers)
 
@@ -227,53 +205,43 @@ class CNNVisualizer(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Notes the loss."""
-        session = self._led_session()
+        session = self.membership.led(trainer, pl_module)
         if session is not None:
             session.pace.after_batch(outputs)
 
     @entry
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ends watching; looks here if there is no validation to look after."""
-        self._watching.finish()
+        self.watching.finish()
         if not trainer.enable_validation:
-            self._look(pl_module)
+            self._look(trainer, pl_module)
 
     @entry
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Looks at the model."""
         if not trainer.sanity_checking:
-            self._look(pl_module)
+            self._look(trainer, pl_module)
 
     @entry
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Looks at the model."""
-        self._look(pl_module)
+        self._look(trainer, pl_module)
 
     @entry
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Writes what is still waiting; the loggers close next."""
         self._validation.stop()
-        self._close()
+        self.membership.close()
 
     @entry
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Writes what is still waiting."""
         if stage == "test":
             self.memory.take_back()
-        self._close()
+        self.membership.close()
 
-    def _look(self, pl_module: LightningModule) -> None:
+    def _look(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """One look for all callbacks of this package, led by the first; the others find it done."""
-        session = self._led_session()
+        session = self.membership.led(trainer, pl_module)
         if session is not None:
             session.look(pl_module)
-
-    def _close(self) -> None:
-        session = self._led_session()
-        if session is not None:
-            session.close()
-
-    def _led_session(self) -> Session | None:
-        """The session, if this callback is the one that acts for all on its Trainer."""
-        session = self._session
-        return session if session is not None and session.callbacks[0] is self else None

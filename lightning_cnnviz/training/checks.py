@@ -8,12 +8,12 @@ from typing import get_args
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from lightning_cnnviz.arguments import number, shown
+from lightning_cnnviz.arguments import shown
 from lightning_cnnviz.look import check_classes, check_views
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.views import View
 
-__all__ = ["check_artifact", "check_classes", "check_distinct", "check_share", "check_views", "refusing"]
+__all__ = ["check_artifact", "check_classes", "check_distinct", "check_views", "refusing"]
 
 
 @contextmanager
@@ -27,17 +27,6 @@ def refusing(callback: str) -> Iterator[None]:
         yield
     except (ValueError, TypeError) as error:
         raise MisconfigurationException(f"{callback}: {error}") from error
-
-
-def check_share(name: str, share: float | None) -> None:
-    """Checks a share of something, or None.
-
-    Raises:
-        TypeError: it is neither a number nor None.
-        ValueError: it is not above 0 and at most 1.
-    """
-    if share is not None:
-        number(name, share, above=0, most=1)
 
 
 def check_distinct(views: Sequence[View] | None) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Concatenate, Literal, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, Literal, ParamSpec, Protocol, TypeVar, get_args
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from lightning_cnnviz.arguments import one_of
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.views import View
@@ -28,9 +29,14 @@ class Failures:
     Args:
         name: what messages call the callback.
         on_error: ``"raise"`` raises instead, for debugging.
+
+    Raises:
+        TypeError: ``on_error`` is no string.
+        ValueError: ``on_error`` is another word.
     """
 
     def __init__(self, name: str, on_error: OnError) -> None:
+        one_of("on_error", on_error, get_args(OnError))
         self._name = name
         self._on_error = on_error
         self._off: list[View] = []

@@ -1,9 +1,7 @@
-"""One look for all callbacks on a Trainer: who shows what at which step, one pass, and where it goes."""
+"""One look for all callbacks on a Trainer: one pass for all that can share it, and what is monitored of it."""
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,39 +10,19 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import TrainerFn
 
 from lightning_cnnviz.look import UNMETERED, run_views
-from lightning_cnnviz.look import seen as look_seen
 from lightning_cnnviz.model.evidence import Evidence
-from lightning_cnnviz.output.artifacts import Artifact, Look, Note, Picture, Scalar, Seen, Style
+from lightning_cnnviz.output.artifacts import Artifact, Note
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.training.checks import check_artifact
-from lightning_cnnviz.training.failures import described
-from lightning_cnnviz.training.outlet import Sinks
+from lightning_cnnviz.training.plan import Plan, make_plan
 from lightning_cnnviz.training.progress import ProgressBar
 from lightning_cnnviz.training.request_only import RequestOnly
-from lightning_cnnviz.training.tags import Occurrences
+from lightning_cnnviz.training.submission import Submission
 from lightning_cnnviz.training.weight_averaging import drawn_weights
 from lightning_cnnviz.views import View
-from lightning_cnnviz.views.base import how_to_read
 
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
     from lightning_cnnviz.training.session import Session
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What rank 0 decided about one look.
-
-    Attributes:
-        step: where it is written.
-        epoch: the epoch looked at, None for the untrained model.
-        due: for each callback, in their order on the Trainer, the positions of its views that are due, each with what
-            that view remembers on rank 0; the latter is empty where only rank 0 looks.
-    """
-
-    step: int
-    epoch: int | None
-    due: list[dict[int, dict[str, Any]]]
 
 
 def look(session: Session, pl_module: LightningModule, *, untrained: bool = False) -> dict[str, float]:
@@ -59,7 +37,7 @@ def look(session: Session, pl_module: LightningModule, *, untrained: bool = Fals
         session.steps.validations += 1
     for callback in session.callbacks:
         callback.sampling.try_to_choose(session, early=untrained)
-    plan = session.ranks.broadcast_decision(lambda: _plan(session, untrained))
+    plan = session.ranks.broadcast_decision(lambda: make_plan(session, untrained=untrained))
     monitored: dict[str, float] = {}
     if plan is not None:
         session.steps.looked(plan.step, trainer)
@@ -78,7 +56,7 @@ def look(session: Session, pl_module: LightningModule, *, untrained: bool = Fals
         for tag in view.monitored_tags
         if callback.tag_prefix + tag in _monitored_by_others(trainer)
     }
-    known = {tag: value for callback in session.callbacks for tag, value in callback.monitored.items()}
+    known = {tag: value for callback in session.members for tag, value in callback.monitored.items()}
     return promised | known
 
 
@@ -86,29 +64,6 @@ def _monitored_by_others(trainer: Any) -> set[object]:
     """What other callbacks and schedulers ask Lightning for after every validation, whether there is such a number."""
     schedulers = (getattr(config, "monitor", None) for config in trainer.lr_scheduler_configs)
     return {*schedulers, *(getattr(callback, "monitor", None) for callback in trainer.callbacks)}
-
-
-def _plan(session: Session, untrained: bool) -> Plan | None:
-    callbacks, trainer = session.callbacks, session.trainer
-    due = [_due(callback, session, untrained) for callback in callbacks]
-    step = session.steps.next(trainer)
-    if step is None or not any(due):
-        return None
-    return Plan(step, None if untrained else trainer.current_epoch, due)
-
-
-def _due(callback: CNNVisualizer, session: Session, untrained: bool) -> dict[int, dict[str, Any]]:
-    """The positions of the views that are due, with what the other ranks need to know of them."""
-    if callback.samples is None:
-        return {}
-    views = callback.failures.working(callback.views)
-    if not session.outlet.open(callback.sinks):
-        # Their pictures go nowhere; whether there are numbers to be monitored shows at the first look.
-        views = [view for view in views if session.may_monitor(view)]
-    validations = session.steps.validations
-    due = callback.schedule.due(views, session.trainer, session.costs, untrained=untrained, validations=validations)
-    positions = [next(i for i, view in enumerate(callback.views) if view is one) for one in due]
-    return {i: callback.views[i].state_dict() if session.ranks.sharded else {} for i in positions}
 
 
 def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> dict[str, float]:
@@ -122,35 +77,14 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
         if due:
             for shown in (_Shown(view, callback) for view in _views(callback, due, session)):
                 groups.setdefault(_pass_key(shown), []).append(shown)
-    monitored: dict[str, float] = {}
-    occurrences = Occurrences()
-    seen: dict[int, list[Seen]] = {}
+    submission = Submission(session, plan)
     for group in groups.values():
         evidence: list[Evidence] = []
         drawn = _look_at_once(session, pl_module, group, plan.epoch, evidence.append)
-        written: dict[int, list[tuple[View, Artifact]]] = {}
         with session.costs.stage("write"):
-            for shown_view, artifacts in drawn:
-                number = session.callbacks.index(shown_view.callback)
-                ours = written.setdefault(number, [])
-                with shown_view.callback.failures.of(shown_view.view):
-                    for artifact in artifacts:
-                        placed = _placed(session, shown_view, artifact, occurrences, plan.epoch)
-                        if isinstance(placed, Scalar) and placed.monitored:
-                            monitored[placed.tag] = shown_view.callback.monitored[placed.tag] = placed.value
-                        elif not (isinstance(placed, Scalar) and placed.detail):
-                            session.outlet.submit(placed, plan.step, shown_view.callback.sinks)
-                        ours.append((shown_view.view, placed))
-                monitoring = any(isinstance(artifact, Scalar) and artifact.monitored for artifact in artifacts)
-                session.note_drawn(shown_view.view, monitoring=monitoring)
-            for number, ours in written.items():
-                name = session.callbacks[number].tag_prefix.rstrip("/")
-                try:
-                    seen.setdefault(number, []).append(look_seen(evidence[0], ours, name))
-                except Exception as error:  # the pictures are written all the same
-                    session.warn_once(f"a look is missing on the page: {described(error)}", about="the record")
-    _submit_records(session, plan, seen)
-    return monitored
+            submission.submit(evidence, [(shown.callback, shown.view, artifacts) for shown, artifacts in drawn])
+    submission.finish()
+    return submission.monitored
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,18 +100,6 @@ class _Shown:
         samples = self.callback.sampling.seen_by(self.view)
         assert samples is not None, "without samples no view is due"
         return samples
-
-
-def _submit_records(session: Session, plan: Plan, seen: Mapping[int, Sequence[Seen]]) -> None:
-    """One record for each set of sinks, since all of a look has one step."""
-    by_sinks: dict[tuple[int, ...] | None, tuple[Sinks, list[Seen]]] = {}
-    for number, ours in seen.items():
-        sinks = session.callbacks[number].sinks
-        key = None if sinks is None else tuple(map(id, sinks))
-        by_sinks.setdefault(key, (sinks, []))[1].extend(ours)
-    for destination, together in by_sinks.values():
-        record = Look("record", time.time(), plan.epoch, tuple(together))
-        session.outlet.submit(record, plan.step, destination)
 
 
 def _views(callback: CNNVisualizer, due: Mapping[int, Mapping[str, Any]], session: Session) -> list[View]:
@@ -236,29 +158,3 @@ def _look_at_once(
     finally:
         progress.close()
     return [(owners[id(view)], artifacts) for view, artifacts in drawn]
-
-
-def _placed(
-    session: Session, shown: _Shown, artifact: Artifact, occurrences: Occurrences, epoch: int | None
-) -> Artifact:
-    """An artifact of a view as its callback wants it written, under a tag that no other view writes."""
-    check_artifact(artifact)
-    callback, kind = shown.callback, type(artifact).__name__
-    tag = callback.tag_prefix + artifact.tag
-    free = session.tags.claim(kind, tag, occurrences.owner(shown.view, kind, tag))
-    if free != tag:
-        session.warn_once(
-            f"{tag} is the tag of two views or callbacks, so {shown.view.name} of {type(callback).__name__} writes to "
-            f"{free}: give one of them another tag_prefix",
-            about=f"the tag of {shown.view.name} {id(callback)}",
-        )
-    if isinstance(artifact, Picture):
-        return dataclasses.replace(
-            artifact,
-            tag=free,
-            format=callback.picture_format,
-            style=Style(callback.font, "untrained" if epoch is None else f"epoch {epoch}"),
-            chapter=artifact.chapter or shown.view.chapter,
-            description=artifact.description or how_to_read(shown.view),
-        )
-    return dataclasses.replace(artifact, tag=free)

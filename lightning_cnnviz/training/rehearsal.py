@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,28 +20,42 @@ if TYPE_CHECKING:
     from lightning_cnnviz.training.session import Session
 
 
-def check_views_on(session: Session, callback: CNNVisualizer, model: LightningModule) -> None:
+def check_views_on(session: Session, callback: CNNVisualizer, model: LightningModule, *, late: bool = False) -> None:
     """Checks the views against the model, on all ranks alike; one that cannot work is given up.
+
+    Args:
+        session: of the Trainer.
+        callback: whose views they are.
+        model: what they are to look at.
+        late: whether a run has begun: nothing ends it any more, and there may be ranks that know nothing of this.
 
     Raises:
         ArgumentError: an argument of a view names what the model does not have.
     """
+    run: Callable[[Callable[[], None]], None] = _run_here if late else session.ranks.run_and_share_errors
     for other in session.callbacks[: session.callbacks.index(callback)]:
         for view in callback.views:
             if any(view is one for one in other.views):
-                raise ArgumentError(
+                error = ArgumentError(
                     f"the same {view.name} stands in two callbacks: make one for each, and tell what they write apart "
                     "with tag_prefix"
                 )
+                if not late:
+                    raise error
+                callback.failures.give_up([view], error)
     if not any(True for _ in model.parameters()):  # configure_model() makes the layers later
         return
     for view in callback.views:
         try:
-            session.ranks.run_and_share_errors(partial(view.check, model))
-        except ArgumentError:
-            raise
+            run(partial(view.check, model))
         except Exception as error:
+            if isinstance(error, ArgumentError) and not late:
+                raise
             callback.failures.give_up([view], error)
+
+
+def _run_here(action: Callable[[], None]) -> None:
+    action()
 
 
 def prepare(session: Session, callback: CNNVisualizer, pl_module: LightningModule) -> None:
@@ -64,7 +79,7 @@ def prepare(session: Session, callback: CNNVisualizer, pl_module: LightningModul
             f"{name}: there is no validation to take samples from, so they are training images, augmented as such; "
             "samples=FixedSamples.from_dataset(...) gives others"
         )
-    elif callback.log_untrained:
+    elif callback.schedule.log_untrained:
         rank_zero_info(
             f"{name} cannot draw the untrained model: there was no sanity check, or too few images or classes in it to "
             "take samples from"

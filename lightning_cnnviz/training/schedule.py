@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning.pytorch.trainer.states import TrainerFn
 
+from lightning_cnnviz.arguments import flag, number, positive
 from lightning_cnnviz.training.costs import Costs
 from lightning_cnnviz.training.failures import warn
 from lightning_cnnviz.views import View
@@ -23,12 +24,21 @@ class Schedule:
         every_n_epochs: look in every n-th epoch; a view's own number counts among those.
         log_untrained: whether to look before the first training step.
         max_overhead: the share of the training time that looks may take, None for any.
+
+    Attributes:
+        log_untrained: as given.
+
+    Raises:
+        TypeError: an argument is of the wrong kind.
+        ValueError: an argument is out of its range.
     """
 
     def __init__(self, name: str, every_n_epochs: int, log_untrained: bool, max_overhead: float | None) -> None:
         self._name = name
-        self._every_n_epochs = every_n_epochs
-        self._log_untrained = log_untrained
+        self._every_n_epochs = positive("every_n_epochs", every_n_epochs)
+        self.log_untrained = flag("log_untrained", log_untrained)
+        if max_overhead is not None:
+            number("max_overhead", max_overhead, above=0, most=1)
         self._max_overhead = max_overhead
         self._has_warned = False
         self._first: int | None = None
@@ -52,7 +62,7 @@ class Schedule:
         if trainer.state.fn != TrainerFn.FITTING:
             return list(views)
         if untrained:
-            return [view for view in views if self._log_untrained and not view.watches_training]
+            return [view for view in views if self.log_untrained and not view.watches_training]
         number = validations if _counts_validations(trainer) else trainer.current_epoch + 1
         self._first = number if self._first is None else self._first
         due = [view for view in views if number % (self._every_n_epochs * view.every_n_epochs) == 0]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from lightning.pytorch import LightningModule
 from torch import nn
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 _Layers = tuple[tuple[str, type, int], ...]
 
+_sessions: WeakValueDictionary[int, Session] = WeakValueDictionary()
+"""By the id of the Trainer, which lives as long as its session."""
+
 
 class Session:
     """A Trainer as all our callbacks on it see it.
@@ -39,6 +44,7 @@ class Session:
         trainer: the Trainer.
 
     Attributes:
+        members: all of ours that are or were on it.
         callbacks: all of ours on it, in their order; the first acts for all.
         ranks: the processes that the run is spread over.
         outlet: where artifacts are written.
@@ -51,7 +57,8 @@ class Session:
 
     def __init__(self, trainer: Any) -> None:
         self.trainer = trainer
-        self.callbacks: Sequence[CNNVisualizer] = ()
+        self.members: list[CNNVisualizer] = []
+        self.callbacks: list[CNNVisualizer] = []
         self.ranks = Ranks(trainer.strategy)
         self.outlet = Outlet(trainer, lambda: self.ranks.is_main)
         self.costs = Costs()
@@ -64,16 +71,27 @@ class Session:
         self._layouts: dict[tuple[object, ...], tuple[_Layers, Layout]] = {}
 
     @classmethod
-    def of(cls, trainer: Any, callbacks: Sequence[CNNVisualizer], known: Session | None) -> Session:
-        """The session of a Trainer with these callbacks on it; a new one if the known one is of another Trainer."""
-        session = cls(trainer) if known is None or known.trainer is not trainer else known
-        session.callbacks = callbacks
-        return session
+    def of(cls, trainer: Any) -> Session:
+        """The session of a Trainer, a new one if there is none, or if no callback is left that knows of it."""
+        known = _sessions.get(id(trainer))
+        if known is None:
+            known = _sessions[id(trainer)] = cls(trainer)
+        return known
 
-    def position_of(self, callback: CNNVisualizer) -> int:
-        """Its place among the callbacks of its class and its tag prefix."""
-        same = [one for one in self.callbacks if one.tag_prefix == callback.tag_prefix]
-        return [one for one in same if type(one) is type(callback)].index(callback)
+    def admit(self, callback: CNNVisualizer) -> int:
+        """A callback comes to the others; its place among those of its class and its tag prefix, which it keeps."""
+        if not any(callback is member for member in self.members):
+            self.members.append(callback)
+        self.refresh()
+        if callback.membership.session is self and callback.membership.position >= 0:
+            return callback.membership.position
+        same = [one for one in self.members if type(one) is type(callback) and one.tag_prefix == callback.tag_prefix]
+        taken = {one.membership.position for one in same if one is not callback}
+        return next(number for number in itertools.count() if number not in taken)
+
+    def refresh(self) -> None:
+        """Follows what was put among the callbacks of the Trainer, or taken out, since the last time."""
+        self.callbacks = [one for one in self.trainer.callbacks if any(one is member for member in self.members)]
 
     def probe(self, model: nn.Module, callback: CNNVisualizer, progress: Progress | None = None) -> Probe:
         """Looks at the model as the callback wants it called."""

@@ -87,5 +87,8 @@ class ValidationWatching:
         self._overhearing.stop()
         self._batch = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_overhearing": Overhearing(), "_batch": None}  # a copy listens to no model
+
     def _views(self) -> Sequence[View]:
         return [view for view in self._callback.failures.working(self._callback.views) if view.watches_validation]

@@ -47,7 +47,7 @@ class Hostile:
 def called(hook: str, hostile: Hostile, **options: Any) -> Any:
     """What a hook of a callback returns of which everything around it is hostile."""
     callback = CNNVisualizer(**options)
-    callback._session = hostile  # type: ignore[assignment]
+    callback.membership.session = hostile  # type: ignore[assignment]
     method = getattr(callback, hook)
     return method(**{name: 0 if name.endswith("_idx") else hostile for name in inspect.signature(method).parameters})
 
@@ -122,7 +122,10 @@ class HostileOutputs(dict[str, Any]):
 def test_batches_that_meddle_leave_the_process_as_it_was() -> None:
     trainer = SimpleNamespace(is_global_zero=True, current_epoch=0, optimizers=[])
     callback = PrototypeCallback()
-    callback._watching.start(0)
+    callback.watching.start(0)
+    callback.membership.session = SimpleNamespace(  # type: ignore[assignment]
+        trainer=trainer, callbacks=[], refresh=lambda: None
+    )
     before = state_of_the_process()
     with pytest.warns(UserWarning, match="goes on without Prototypes"):
         callback.on_train_batch_start(trainer, None, Hostile(ZeroDivisionError, MISCHIEF), 0)  # type: ignore[arg-type]
@@ -131,7 +134,7 @@ def test_batches_that_meddle_leave_the_process_as_it_was() -> None:
 
 def test_outputs_that_meddle_leave_the_process_as_it_was() -> None:
     callback = CNNVisualizer()
-    callback._session = SimpleNamespace(callbacks=[callback], pace=Pace())  # type: ignore[assignment]
+    callback.membership.session = SimpleNamespace(trainer=None, callbacks=[callback], pace=Pace(), refresh=lambda: None)  # type: ignore[assignment]
     before = state_of_the_process()
     with pytest.warns(UserWarning, match="training goes on without CNNVisualizer: ZeroDivisionError"):
         callback.on_train_batch_end(None, None, HostileOutputs(), None, 0)  # type: ignore[arg-type]

@@ -135,7 +135,7 @@ def wait_for_the_writers(trainer: Trainer) -> None:
 
 def background_writer(trainer: Trainer) -> Any:
     [visualizer] = [callback for callback in trainer.callbacks if isinstance(callback, CNNVisualizer)]  # type: ignore[attr-defined]
-    [writer] = visualizer._session.outlet._writers.values()  # type: ignore[union-attr]
+    [writer] = visualizer.membership.session.outlet._writers.values()  # type: ignore[union-attr]
     return writer
 
 

@@ -44,9 +44,9 @@ class Counts(Callback):
 def wait_for_the_writer(trainer: Trainer) -> None:
     """These looks follow each other faster than any training's, and what the disk cannot take in time is left out."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, CNNVisualizer) and callback._session is not None:
-            assert callback._session.outlet._writers
-            assert callback._session.outlet._writers[None].flush(timeout=300)
+        if isinstance(callback, CNNVisualizer) and callback.membership.session is not None:
+            assert callback.membership.session.outlet._writers
+            assert callback.membership.session.outlet._writers[None].flush(timeout=300)
 
 
 def least(some: dict[str, int], others: dict[str, int]) -> dict[str, int]:

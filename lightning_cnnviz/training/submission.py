@@ -1,0 +1,109 @@
+"""What one look drew on its way to the outlet: under which tags, in which style, and the record of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lightning_cnnviz.look import seen as look_seen
+from lightning_cnnviz.model.evidence import Evidence
+from lightning_cnnviz.output.artifacts import Artifact, Look, Picture, Scalar, Seen, Style
+from lightning_cnnviz.training.checks import check_artifact
+from lightning_cnnviz.training.failures import described
+from lightning_cnnviz.training.outlet import Sinks
+from lightning_cnnviz.training.plan import Plan
+from lightning_cnnviz.training.tags import Occurrences
+from lightning_cnnviz.views import View
+from lightning_cnnviz.views.base import how_to_read
+
+if TYPE_CHECKING:
+    from lightning_cnnviz.training.callback import CNNVisualizer
+    from lightning_cnnviz.training.session import Session
+
+
+class Submission:
+    """Hands on what the views drew at one look.
+
+    Args:
+        session: of the Trainer.
+        plan: of the look.
+
+    Attributes:
+        monitored: the numbers for Lightning to log, by tag.
+    """
+
+    def __init__(self, session: Session, plan: Plan) -> None:
+        self._session = session
+        self._plan = plan
+        self._occurrences = Occurrences()
+        self._seen: dict[int, list[Seen]] = {}
+        self._taken: dict[CNNVisualizer, list[str]] = {}
+        self.monitored: dict[str, float] = {}
+
+    def submit(
+        self, evidence: Sequence[Evidence], drawn: Sequence[tuple[CNNVisualizer, View, Sequence[Artifact]]]
+    ) -> None:
+        """Hands on what was drawn of one pass; what is wrong with an artifact costs its view."""
+        session = self._session
+        written: dict[int, list[tuple[View, Artifact]]] = {}
+        for callback, view, artifacts in drawn:
+            ours = written.setdefault(session.callbacks.index(callback), [])
+            with callback.failures.of(view):
+                for artifact in artifacts:
+                    placed = self._placed(callback, view, artifact)
+                    if isinstance(placed, Scalar) and placed.monitored:
+                        self.monitored[placed.tag] = callback.monitored[placed.tag] = placed.value
+                    elif not (isinstance(placed, Scalar) and placed.detail):
+                        session.outlet.submit(placed, self._plan.step, callback.sinks)
+                    ours.append((view, placed))
+            monitoring = any(isinstance(artifact, Scalar) and artifact.monitored for artifact in artifacts)
+            session.note_drawn(view, monitoring=monitoring)
+        for number, ours in written.items():
+            name = session.callbacks[number].tag_prefix.rstrip("/")
+            try:
+                self._seen.setdefault(number, []).append(look_seen(evidence[0], ours, name))
+            except Exception as error:  # the pictures are written all the same
+                session.warn_once(f"a look is missing on the page: {described(error)}", about="the record")
+
+    def finish(self) -> None:
+        """Hands on the record of the look, and tells which tags were taken."""
+        self._submit_records()
+        for callback, taken in self._taken.items():
+            tags = ", ".join(dict.fromkeys(taken))
+            self._session.warn_once(
+                f"other views or callbacks write under the tags of {type(callback).__name__}, so that it writes to "
+                f"{tags}: a tag_prefix for each callback tells them apart",
+                about=f"the tags {tags}",
+            )
+
+    def _placed(self, callback: CNNVisualizer, view: View, artifact: Artifact) -> Artifact:
+        """An artifact of a view as its callback wants it written, under a tag that no other view writes."""
+        check_artifact(artifact)
+        kind, tag = type(artifact).__name__, callback.tag_prefix + artifact.tag
+        free = self._session.tags.claim(kind, tag, self._occurrences.owner(view, kind, tag))
+        if free != tag:
+            self._taken.setdefault(callback, []).append(free)
+        if isinstance(artifact, Picture):
+            epoch = self._plan.epoch
+            return dataclasses.replace(
+                artifact,
+                tag=free,
+                format=callback.picture_format,
+                style=Style(callback.font, "untrained" if epoch is None else f"epoch {epoch}"),
+                chapter=artifact.chapter or view.chapter,
+                description=artifact.description or how_to_read(view),
+            )
+        return dataclasses.replace(artifact, tag=free)
+
+    def _submit_records(self) -> None:
+        """One record for each set of sinks, since all of a look has one step."""
+        by_sinks: dict[tuple[int, ...] | None, tuple[Sinks, list[Seen]]] = {}
+        for number, ours in self._seen.items():
+            sinks = self._session.callbacks[number].sinks
+            key = None if sinks is None else tuple(map(id, sinks))
+            by_sinks.setdefault(key, (sinks, []))[1].extend(ours)
+        for destination, together in by_sinks.values():
+            record = Look("record", time.time(), self._plan.epoch, tuple(together))
+            self._session.outlet.submit(record, self._plan.step, destination)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 Reduction: TypeAlias = Literal["absolute", "squared", "positive", "negative", "signed", "grey"]
@@ -47,25 +46,6 @@ def reduce_channels(gradient: Tensor, reduction: Reduction) -> Tensor:
     if reduction == "grey":
         return gradient.abs().sum(dim=1)
     return gradient.sum(dim=1)
-
-
-def smoothed(maps: Tensor, sigma: float) -> Tensor:
-    """Maps (N, H, W) averaged with a Gaussian of a standard deviation in pixels; as they are if that is below 0.5.
-
-    Near the borders the weights of what lies inside are scaled up to 1.
-    """
-    if sigma < 0.5:
-        return maps
-    radius = int(3 * sigma + 0.5)
-    weights = torch.exp(
-        -torch.arange(-radius, radius + 1, dtype=maps.dtype, device=maps.device).square() / (2 * sigma**2)
-    )
-    weights = weights / weights.sum()
-    both = torch.stack([maps, torch.ones_like(maps)], dim=1).flatten(0, 1)[:, None]
-    both = F.conv2d(both, weights.reshape(1, 1, -1, 1), padding=(radius, 0))
-    both = F.conv2d(both, weights.reshape(1, 1, 1, -1), padding=(0, radius))
-    values, inside = both.reshape(len(maps), 2, *maps.shape[1:]).unbind(dim=1)
-    return values / inside
 
 
 def without_peaks(values: Tensor, share: float = _PEAK) -> Tensor:

@@ -45,6 +45,24 @@ def resize(values: NDArray[Any], size: tuple[int, int], smooth: bool) -> NDArray
     return resized
 
 
+def smoothed(maps: NDArray[Any], sigma: float) -> NDArray[Any]:
+    """Maps (N, H, W) averaged with a Gaussian of a standard deviation in pixels; as they are if that is below 0.5.
+
+    Near the borders the weights of what lies inside are scaled up to 1.
+    """
+    import cv2  # noqa: PLC0415 - only those who draw wait for it
+
+    if sigma < 0.5:
+        return maps
+    kernel = cv2.getGaussianKernel(2 * int(3 * sigma + 0.5) + 1, sigma)
+
+    def averaged(values: NDArray[Any]) -> NDArray[Any]:
+        return cv2.sepFilter2D(values, -1, kernel, kernel, borderType=cv2.BORDER_CONSTANT)
+
+    inside = averaged(np.ones_like(maps[0]))
+    return np.stack([averaged(one) / inside for one in maps])
+
+
 def resize_into(new: NDArray[Any], old: NDArray[Any], smooth: bool) -> None:
     """Fill one picture or map with another, as `resize` does; ``new`` may be a part of a larger picture."""
     import cv2  # noqa: PLC0415 - only those who draw wait for it

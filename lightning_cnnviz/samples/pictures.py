@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 import torch
 from PIL import Image
@@ -33,10 +35,12 @@ def to_pictures(
         values = values[:, list(shown)]
     if normalization is None and not _within_unit_range(values):
         values = torch.stack([_min_max(image) for image in values])
-    values = values.masked_fill(values.isnan().any(dim=1, keepdim=True), 0).clamp(0, 1)
+    if not _all_finite(values):
+        values = values.masked_fill(values.isnan().any(dim=1, keepdim=True), 0)
+    values = values.clamp(0, 1)
     if shown is None:
         values = values.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
-    pixels = (values * 255).round().to(torch.uint8)
+    pixels = values.mul(255).round_().to(torch.uint8)
     return list(pixels.permute(0, 2, 3, 1).contiguous().numpy())
 
 
@@ -122,11 +126,19 @@ def shows_all_of(seen: RGB, original: RGB) -> bool:
 
 
 def _within_unit_range(images: Tensor) -> bool:
-    return not bool(((images < 0) | (images > 1)).any())
+    if not _all_finite(images):
+        return not bool(((images < 0) | (images > 1)).any())
+    low, high = images.aminmax()
+    return bool(low >= 0 and high <= 1)
+
+
+def _all_finite(images: Tensor) -> bool:
+    """Quicker than ``isfinite().all()``."""
+    return all(map(isfinite, map(float, images.aminmax())))
 
 
 def _min_max(image: Tensor) -> Tensor:
-    finite = image[image.isfinite()]
+    finite = image if _all_finite(image) else image[image.isfinite()]
     if finite.numel() == 0:
         return image
     low, high = finite.aminmax()

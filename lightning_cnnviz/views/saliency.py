@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_cnnviz.arguments import fraction, one_of, positive
-from lightning_cnnviz.methods.gradients import Reduction, reduce_channels, smoothed, without_peaks
+from lightning_cnnviz.methods.gradients import Reduction, reduce_channels, without_peaks
 from lightning_cnnviz.methods.pixel_methods import (
     PIXEL_METHODS,
     Attribution,
@@ -24,6 +24,7 @@ from lightning_cnnviz.model.evidence import Evidence, Model, Request
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Scale
+from lightning_cnnviz.render.resampling import smoothed
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, color_map
 from lightning_cnnviz.views.common import overlay_sheet, with_remark
@@ -194,4 +195,5 @@ class Saliency(View):
 
 def magnitude(maps: Tensor) -> tuple[Tensor, str]:
     """Maps of magnitudes (N, H, W) as they are drawn, smoothed to the size at which they are looked at, and a note."""
-    return without_peaks(smoothed(maps, min(maps.shape[1:]) / _SHOWN), 0.995), ", the strongest 0.5% cut"
+    soft = torch.from_numpy(smoothed(maps.float().cpu().numpy(), min(maps.shape[1:]) / _SHOWN))
+    return without_peaks(soft, 0.995), ", the strongest 0.5% cut"

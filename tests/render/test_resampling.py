@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from lightning_cnnviz.render import resize
+from lightning_cnnviz.render.resampling import smoothed
 
 
 @pytest.mark.parametrize(("size", "new_size"), [((7, 7), (224, 224)), ((7, 5), (31, 112)), ((1, 1), (6, 4))])
@@ -46,3 +47,22 @@ def test_resizing_what_is_neither_picture_nor_map_is_refused() -> None:
         resize(np.zeros((2, 2), np.uint8), (4, 4), smooth=True)
     with pytest.raises(ValueError, match=r"size must be .* got \(0, 4\)"):
         resize(np.zeros((2, 2)), (0, 4), smooth=True)
+
+
+def test_smoothing_leaves_an_even_map_even_up_to_its_borders() -> None:
+    assert smoothed(np.full((2, 9, 5), 3.0), 2.0) == pytest.approx(np.full((2, 9, 5), 3.0))
+
+
+def test_smoothing_spreads_a_point_as_a_gaussian_does() -> None:
+    maps = np.zeros((1, 9, 9), np.float32)
+    maps[0, 4, 4] = 1
+    weights = np.exp(-(np.arange(-4, 5) ** 2) / 2)
+    weights[[0, -1]] = 0  # beyond three standard deviations
+    weights /= weights.sum()
+    inside = np.array([weights[max(0, 4 - i) : 13 - i].sum() for i in range(9)])  # of the weights around each place
+    assert smoothed(maps, 1.0)[0] == pytest.approx(np.outer(weights / inside, weights / inside), abs=1e-6)
+
+
+def test_too_little_smoothing_is_none() -> None:
+    maps = np.eye(3)[None]
+    assert smoothed(maps, 0.4) is maps

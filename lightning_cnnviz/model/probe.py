@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from lightning_cnnviz.arguments import optional_key
+from lightning_cnnviz.keys import optional_key
 from lightning_cnnviz.model.answers import Answers
 from lightning_cnnviz.model.backward import Pass, apply_rules, differentiate, recurrent_on_cuda
 from lightning_cnnviz.model.checkpoints import with_weights

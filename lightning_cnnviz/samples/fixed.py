@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.arguments import all_indices, flag, function, integer, optional_key, required_key, shown, text
+from lightning_cnnviz.arguments import all_indices, flag, function, integer, shown, text
+from lightning_cnnviz.keys import optional_key, required_key
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, describe
 from lightning_cnnviz.samples.copies import CopiedSamples
 from lightning_cnnviz.samples.origin import AS_THE_MODEL_SEES, Origin, RawBatch

@@ -8,7 +8,8 @@ from typing import Any, get_args
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lightning_cnnviz.arguments import one_of, optional_key, positive, required_key, text
+from lightning_cnnviz.arguments import one_of, positive, text
+from lightning_cnnviz.keys import optional_key, required_key
 from lightning_cnnviz.model.entry import Forward, check_reading
 from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target

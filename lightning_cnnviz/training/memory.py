@@ -11,7 +11,8 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.samples.state import LARGEST, fingerprint, size_of
+from lightning_cnnviz.samples.state import fingerprint
+from lightning_cnnviz.training.bounding import bounded, unbounded
 from lightning_cnnviz.training.failures import Failures, described, warn
 from lightning_cnnviz.views import View
 
@@ -35,7 +36,7 @@ class Memory:
         self._failures = failures
         self._views: dict[str, View] = {}
         self._unremembered: set[str] = set()
-        self._large: set[str] = set()
+        self._told: set[str] = set()
         counts: Counter[str] = Counter()
         for view in views:
             name = type(view).__qualname__
@@ -84,13 +85,13 @@ class Memory:
         self._samples = met
 
     def state_dict(self) -> dict[str, Any]:
-        """What the views remember, as tensors and primitives."""
-        states = self._states()
-        for key in [key for key, state in states.items() if key not in self._large and size_of(state) > LARGEST]:
-            self._large.add(key)
-            size = size_of(states[key]) / 2**20
-            rank_zero_info(f"what {key.partition('/')[0]} remembers takes {size:.0f} MB in every checkpoint")
-        return {"samples": self._samples, "views": states}
+        """What the views remember, as tensors and primitives, and no more of it than is bearable."""
+        kept, told = bounded(self._states(), self._views)
+        for remark in told.values():
+            if remark not in self._told:
+                self._told.add(remark)
+                rank_zero_info(remark)
+        return {"samples": self._samples, "views": kept}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes up what :meth:`state_dict` gave, as far as there are such views."""
@@ -98,7 +99,7 @@ class Memory:
         self._samples = str(state["samples"])
         for key, view in self._views.items():
             if key in state["views"]:
-                self._load(key, view, state["views"][key])
+                self._load(key, view, unbounded(state["views"][key]))
 
     def _states(self) -> dict[str, Any]:
         states = {}

@@ -17,6 +17,7 @@ from lightning_cnnviz.model.probe import Probe, Progress
 from lightning_cnnviz.model.readings import Reading
 from lightning_cnnviz.model.sharded import ProbeInStep
 from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.training.bounding import is_ours
 from lightning_cnnviz.training.costs import Costs
 from lightning_cnnviz.training.failures import described, warn
 from lightning_cnnviz.training.looks import look
@@ -145,8 +146,7 @@ class Session:
         """Whether a view gave numbers for Lightning to log, or may give some: of a user's own the first look tells."""
         if self.trainer.fast_dev_run or getattr(self.trainer, "barebones", False):
             return False  # nobody monitors anything there
-        is_ours = type(view).__module__.startswith(f"{__package__.partition('.')[0]}.")
-        return self._monitoring.get(id(view), bool(view.monitored_tags) or not is_ours)
+        return self._monitoring.get(id(view), bool(view.monitored_tags) or not is_ours(view))
 
     def note_drawn(self, view: View, *, monitoring: bool) -> None:
         """A view was drawn."""

@@ -115,6 +115,13 @@ class View(ABC):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes up what :meth:`state_dict` gave."""
 
+    def may_round(self, key: str) -> bool:
+        """Whether a checkpoint may keep the tensors under a key of :meth:`state_dict` in half precision.
+
+        Asked where what our own views remember would take more than 16 MB of every checkpoint.
+        """
+        return False
+
     def __repr__(self) -> str:
         arguments = ", ".join(f"{key}={value!r}" for key, value in vars(self).items() if not key.startswith("_"))
         return f"{self.name}({arguments})"

@@ -130,6 +130,9 @@ class Change(View):
         self._largest.load_state_dict(state["largest"])
         self._before = None if state["before"] is None else _Kept(**state["before"])
 
+    def may_round(self, key: str) -> bool:
+        return key.startswith(("grad_cam/", "feature_maps/"))  # changes of filters are far smaller than the filters
+
     def _widen(self, tag: str, values: Tensor) -> None:
         """The largest magnitude of each sample's map, or of each channel; never less than before."""
         if tag.startswith("filters/"):

@@ -124,6 +124,9 @@ class Film(View):
         self._looks = state["looks"]
         self._kept = {tag: [Still(**still) for still in kept] for tag, kept in state["kept"].items()}
 
+    def may_round(self, key: str) -> bool:
+        return self.view.may_round(key)
+
     def save(self, path: str | os.PathLike[str], tag: str | None = None, *, seconds: float = 0.6) -> None:
         """Writes a strip as an animation to share, one look after another.
 

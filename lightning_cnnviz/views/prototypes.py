@@ -128,6 +128,9 @@ class Prototypes(View):
         self._means.load_state_dict(state["means"])
         self._last = state["last"]
 
+    def may_round(self, key: str) -> bool:
+        return key in ("sums", "last")  # means that are drawn, and where the next optimisation begins
+
     def _classes(self, count: int) -> tuple[int, ...]:
         if self.classes is None:
             return tuple(range(min(count, MOST_CLASSES)))

@@ -104,6 +104,9 @@ class WorstMistakes(View):
         self._watching = state["watching"]
         self._worst = None if state["worst"] is None else Mistakes(**state["worst"])
 
+    def may_round(self, key: str) -> bool:
+        return key == "images"
+
 
 @dataclass(frozen=True)
 class Mistakes:

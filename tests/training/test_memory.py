@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from lightning_cnnviz import CNNVisualizer, Evidence, FixedSamples, Request, View
+from lightning_cnnviz import Change, CNNVisualizer, Evidence, Film, Filters, FixedSamples, Prototypes, Request, View
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.output.artifacts import Artifact
-from lightning_cnnviz.training import memory as memory_module
+from lightning_cnnviz.samples.state import size_of
+from lightning_cnnviz.training.bounding import _rounded, unbounded
 from lightning_cnnviz.training.failures import Failures
 from lightning_cnnviz.training.memory import Memory, restore, saved
+from lightning_cnnviz.views.strips import Still
 
 
 class Remembers(View):
@@ -118,17 +121,95 @@ def test_other_samples_begin_anew_but_for_a_while_are_set_aside() -> None:
     assert view.count == 0
 
 
-def test_what_swells_checkpoints_is_said_once(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+MIB = 2**18  # float32 numbers
+
+
+def remembering(**floats: int) -> tuple[Memory, dict[str, Any]]:
+    """The memory of views of ours that remember so many numbers, under the keys of their states."""
+    prototypes, film, change = Prototypes(), Film(Filters()), Change()
+    prototypes._last = torch.rand(floats.get("prototypes", 0))
+    change._limits = {"filters/a": torch.rand(floats.get("change", 0))}
+    film._kept = {"a": [Still(0, None, torch.rand(1, 1, 1, 2 * floats.get("film", 0)).half(), (), ())]}
+    views = [Remembers(torch.zeros(floats.get("users", 0))), prototypes, film, change]
+    return Memory(views, Failures("Callback", "warn")), {f"{type(view).__name__}/0": view for view in views}
+
+
+@pytest.mark.parametrize(
+    ("floats", "rounded", "left_out", "told"),
+    [
+        ({"prototypes": 16 * MIB}, False, set(), []),
+        (
+            {"prototypes": 16 * MIB + 1},
+            True,
+            set(),
+            ["what Prototypes remembers would take 16 MB in every checkpoint: it is kept there in half precision"],
+        ),
+        (
+            {"prototypes": 32 * MIB + 2},
+            True,
+            {"Prototypes/0"},
+            [
+                "what Prototypes remembers would take 32 MB in every checkpoint and is not kept there: it begins anew "
+                "where a run is resumed"
+            ],
+        ),
+        ({"prototypes": 5 * MIB, "film": 6 * MIB, "change": 5 * MIB}, False, set(), []),
+        (
+            {"prototypes": 6 * MIB, "film": 6 * MIB, "change": 7 * MIB},
+            True,
+            set(),
+            ["what Prototypes remembers would take 6 MB in every checkpoint: it is kept there in half precision"],
+        ),
+        (
+            {"prototypes": 2 * MIB, "film": 14 * MIB, "change": 7 * MIB},
+            True,
+            {"Film/0"},
+            [
+                "what Film remembers would take 14 MB in every checkpoint and is not kept there: it begins anew where "
+                "a run is resumed",
+                "what Prototypes remembers would take 2 MB in every checkpoint: it is kept there in half precision",
+            ],
+        ),
+        ({"users": 17 * MIB}, False, set(), ["what Remembers remembers takes 17 MB in every checkpoint"]),
+    ],
+)
+def test_what_swells_checkpoints_is_rounded_or_left_out_and_said_once(
+    caplog: pytest.LogCaptureFixture, floats: dict[str, int], rounded: bool, left_out: set[str], told: list[str]
 ) -> None:
-    caplog.set_level(logging.INFO, logger="lightning.pytorch")
-    monkeypatch.setattr(memory_module, "LARGEST", 3 * 2**20)
-    memory, _ = counting(Remembers({"maps": [torch.zeros(2**20)]}), Other(torch.zeros(3 * 2**18)))
-    for _ in range(2):
-        memory.state_dict()
-    assert [text for text in caplog.messages if "MB" in text] == [
-        "what Remembers remembers takes 4 MB in every checkpoint"
-    ]
+    memory, views = remembering(**floats)
+    memory.begin()
+    with caplog.at_level(logging.INFO, logger="lightning.pytorch"):
+        state = [memory.state_dict() for _ in range(2)][-1]
+    assert sorted(record.message for record in caplog.records if "MB" in record.message) == told
+    assert views.keys() - state["views"].keys() == left_out
+    ours = {key: kept for key, kept in state["views"].items() if key != "Remembers/0"}
+    assert size_of(ours) <= 16 * 2**20
+    torch.load(_through_file(state), weights_only=True)
+
+    resumed, again = remembering()
+    resumed.load_state_dict(torch.load(_through_file(state), weights_only=True))
+    last, before = again["Prototypes/0"]._last, views["Prototypes/0"]._last
+    if "Prototypes/0" not in left_out:
+        torch.testing.assert_close(last, before, rtol=0, atol=2**-11 if rounded else 0)
+    assert torch.equal(again["Change/0"]._limits["filters/a"], views["Change/0"]._limits["filters/a"])
+
+
+def _through_file(state: Any) -> io.BytesIO:
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return file
+
+
+def test_rounding_keeps_large_numbers_and_what_is_not_finite() -> None:
+    view = Change()
+    values = torch.tensor([[1e6, -3e5, 7.0, float("nan"), float("inf")]])
+    state = {"before": {"values": {"grad_cam/a": values, "filters/a": values}}, "few": [1, "a", None]}
+    rounded = _rounded(state, view.may_round)
+    assert torch.equal(rounded["before"]["values"]["filters/a"].nan_to_num(), values.nan_to_num())
+    back = unbounded(rounded)
+    assert back["few"] == [1, "a", None]
+    torch.testing.assert_close(back["before"]["values"]["grad_cam/a"], values, rtol=1e-3, atol=1.0, equal_nan=True)
 
 
 @pytest.mark.parametrize("lost", ["samples", "memory", "monitored"])

@@ -42,6 +42,11 @@ class Failures:
         self._off: list[View] = []
         self._all_off = False
 
+    @property
+    def ends_nothing(self) -> bool:
+        """Whether a failure is a warning."""
+        return self._on_error == "warn"
+
     def reset(self) -> None:
         """Everything is tried again."""
         self._off, self._all_off = [], False

@@ -240,5 +240,5 @@ def described(value: Any, known: tuple[int, ...] = ()) -> Any:
         return value
     if id(value) in known:
         return "again"
-    contents = {key: one for key, one in vars(value).items() if key != "_position"}
+    contents = {key: one for key, one in vars(value).items() if key != "position"}
     return type(value), described(contents, (*known, id(value)))

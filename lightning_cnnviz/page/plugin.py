@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-from tensorboard import plugin_util
+from tensorboard import errors, plugin_util
 from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
@@ -28,6 +28,7 @@ _ENTRY = "index.js"
 _STEPS_KEPT = {PLUGIN: 5000, "images": 1000}
 _EVERYTHING = 10**6
 _MOST_HEADS = 20_000
+_MOST_BLOBS = 64
 _PICTURE_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 _PICTURES = {
     *("predictions", "feature_maps", "filters", "saliency", "cam", "grad_cam", "guided_grad_cam", "gradcam++"),
@@ -90,7 +91,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/runs": self._runs,
             "/looks": self._looks,
             "/setup": self._setup,
-            "/blob": self._blob,
+            "/blobs": self._blobs,
             "/pictures": self._pictures,
             "/picture": self._picture,
         }
@@ -129,11 +130,17 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
                 return _json({"head": head, "blobs": pictures})
         return _json(None)
 
-    def _blob(self, request: wrappers.Request) -> Answer:
-        return self._read(request), "application/octet-stream"
+    def _blobs(self, request: wrappers.Request) -> Answer:
+        """All that a step of the slider needs at once: one after the other they would take a request each."""
+        keys = json.loads(request.get_data(as_text=True))
+        if not (isinstance(keys, list) and len(keys) <= _MOST_BLOBS and all(isinstance(key, str) for key in keys)):
+            raise ValueError("not a list of keys")
+        context = plugin_util.context(request.environ)
+        blobs = [self._blob(context, key) for key in keys]
+        return b"".join(len(blob).to_bytes(4, "little") + blob for blob in blobs), "application/octet-stream"
 
     def _picture(self, request: wrappers.Request) -> Answer:
-        content = self._read(request)
+        content = self._blob(plugin_util.context(request.environ), request.args["key"])
         # By what it is, never by what anybody says that it is: a browser must not take a blob for a page.
         return content, next(kind for start, kind in _PICTURE_TYPES.items() if content.startswith(start))
 
@@ -176,9 +183,12 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         )
         return sequences
 
-    def _read(self, request: wrappers.Request) -> bytes:
-        content: bytes = self._data.read_blob(plugin_util.context(request.environ), blob_key=request.args["key"])
-        return content
+    def _blob(self, context: Any, key: str) -> bytes:
+        """A blob; empty where there is none any more, as of a run that was deleted."""
+        with suppress(errors.NotFoundError, LookupError):  # LookupError: the data server of `--load_fast=false`
+            content: bytes = self._data.read_blob(context, blob_key=key)
+            return content
+        return b""
 
     def _head(self, context: Any, key: str, wall_time: float) -> dict[str, Any] | None:
         """The JSON of a look or a setup; None where it is damaged.
@@ -189,7 +199,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             if (key, wall_time) not in self._heads:
                 if len(self._heads) >= _MOST_HEADS:
                     self._heads.clear()
-                head = json.loads(zlib.decompress(self._data.read_blob(context, blob_key=key)))
+                head = json.loads(zlib.decompress(self._blob(context, key)))
                 self._heads[key, wall_time] = head
             return self._heads[key, wall_time]
         return None
@@ -230,8 +240,8 @@ def _application(route: Route) -> Callable[..., Any]:
             code = 200
         except (KeyError, ValueError, StopIteration):
             content, kind, code = "not found", "text/plain", 404
-        # Our addresses say of which look they are, not only by run, tag and step: what lies there stays the same.
-        expires = 3600 if request.path.endswith(("/blob", "/picture")) and code == 200 else 0
+        # Its address says of which look it is, not only by run, tag and step: what lies there stays the same.
+        expires = 3600 if request.path.endswith("/picture") and code == 200 else 0
         headers = [("X-Content-Type-Options", "nosniff")]
         return http_util.Respond(request, content, kind, code=code, expires=expires, headers=headers)
 

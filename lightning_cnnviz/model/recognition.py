@@ -41,7 +41,7 @@ class Known:
 
 def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
     """How to read a tensor of a few samples that lies at a path of what the model returned."""
-    reason = _unreadable(output, known.samples)
+    reason = _unreadable(output, known.samples) or _places_first(output, known.image_shape)
     if reason:
         return Reading("nothing", path=path, reason=reason)
     width = 1 if output.ndim == 1 else output.shape[1]
@@ -195,3 +195,23 @@ def _unreadable(output: Tensor, samples: int) -> str:
             "allowed are (N, classes), (N, 1), (N,) and (N, classes, H, W); output_key names another part of the output"
         )
     return ""
+
+
+def _places_first(output: Tensor, image_shape: tuple[int, ...]) -> str:
+    """What to do about scores (N, H, W, classes); empty for what is none, and for what may be (N, classes, H, W)."""
+    if output.ndim != 4 or len(image_shape) != 3:
+        return ""
+    size, (_, first, second, third) = image_shape[1:], output.shape
+    one_place = first == second == 1 < third
+    if not one_place and (not _are_places_of(size, (first, second)) or _are_places_of(size, (second, third))):
+        return ""
+    return (
+        f"the model's output has the shape {tuple(output.shape)}, with the channels last; "
+        "forward=lambda model, images: model(images).permute(0, 3, 1, 2) puts them first"
+    )
+
+
+def _are_places_of(size: tuple[int, ...], places: tuple[int, int]) -> bool:
+    """Whether the image is divided into so many places of one size, in both directions alike."""
+    (height, width), (rows, columns) = size, places
+    return height % rows == 0 and width % columns == 0 and height // rows == width // columns

@@ -176,8 +176,7 @@ class CNNVisualizer(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Shows the answers to the views that want them."""
-        session = self.membership.session
-        self._validation.after_batch(None if session is None else session.known_reading(self))
+        self._validation.after_batch(self.membership.session, pl_module)
 
     on_test_batch_start, on_test_batch_end = on_validation_batch_start, on_validation_batch_end
 

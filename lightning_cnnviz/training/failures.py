@@ -22,6 +22,9 @@ _LONGEST = 400  # letters of a message of somebody else's
 _LIGHTNINGS_CONTROL_FLOW = {"_TunerExitException"}
 """By class name, because ``lightning`` and ``pytorch_lightning`` each have their own."""
 
+_FAILURES_TOO = {"PanicException", "CancelledError"}
+"""By class name, what extensions written in Rust, and asyncio, raise that is no ``Exception``."""
+
 
 class Failures:
     """What fails around one callback: told once, and nothing but what failed is given up.
@@ -42,6 +45,11 @@ class Failures:
         self._off: list[View] = []
         self._all_off = False
 
+    @property
+    def ends_nothing(self) -> bool:
+        """Whether a failure is a warning."""
+        return self._on_error == "warn"
+
     def reset(self) -> None:
         """Everything is tried again."""
         self._off, self._all_off = [], False
@@ -59,7 +67,7 @@ class Failures:
         if lost:
             warn(f"{self._name} goes on without {', '.join(map(_name_of, lost))}: {described(error)}")
 
-    def give_up_all(self, error: Exception) -> None:
+    def give_up_all(self, error: BaseException) -> None:
         """Goes on without the callback, and says why."""
         if self._on_error == "raise":
             raise error
@@ -115,8 +123,9 @@ def batch_entry(hook: Callable[Concatenate[C, P], T]) -> Callable[Concatenate[C,
             return hook(self, *args, **kwargs)
         except ArgumentError as error:
             raise self.failures.refuse(error) from error
-        except Exception as error:
-            if type(error).__name__ in _LIGHTNINGS_CONTROL_FLOW:
+        except BaseException as error:
+            name = type(error).__name__
+            if name in _LIGHTNINGS_CONTROL_FLOW or not (isinstance(error, Exception) or name in _FAILURES_TOO):
                 raise
             self.failures.give_up_all(error)
             return None  # type: ignore[return-value] # which Lightning takes for nothing

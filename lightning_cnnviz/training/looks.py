@@ -124,10 +124,16 @@ def _look_at_once(
     passed: Callable[[Evidence], None],
 ) -> list[tuple[_Shown, list[Artifact]]]:
     owners = {id(shown.view): shown for shown in group}
+    again: list[_Shown] = []
 
     def failed(view: View, error: Exception) -> None:
-        if session.ranks.is_main:  # who also leaves it out of the next plan, on all ranks
-            owners[id(view)].callback.failures.give_up([view], error)
+        if not session.ranks.is_main:  # who also leaves it out of the next plan, on all ranks
+            return
+        callback = owners[id(view)].callback
+        if callback.failures.ends_nothing and callback.memory.begins_anew(view, error):
+            again.append(owners[id(view)])
+        else:
+            callback.failures.give_up([view], error)
 
     first, samples = group[0].callback, group[0].samples
     assert first.samples is not None
@@ -157,4 +163,10 @@ def _look_at_once(
         return []
     finally:
         progress.close()
-    return [(owners[id(view)], artifacts) for view, artifacts in drawn]
+    for view, _ in drawn:
+        if session.ranks.is_main:
+            owners[id(view)].callback.memory.went_well(view)
+    found = [(owners[id(view)], artifacts) for view, artifacts in drawn]
+    if again and not session.ranks.sharded:  # whose other ranks know nothing of it before the next look
+        found += _look_at_once(session, pl_module, again, epoch, passed)
+    return found

@@ -14,6 +14,7 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.samples.state import fingerprint
 from lightning_cnnviz.training.bounding import bounded, unbounded
 from lightning_cnnviz.training.failures import Failures, described, warn
+from lightning_cnnviz.training.integrity import check_intact, checksum
 from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Memory:
         self._views: dict[str, View] = {}
         self._unremembered: set[str] = set()
         self._told: set[str] = set()
+        self._untried: set[str] = set()
         counts: Counter[str] = Counter()
         for view in views:
             name = type(view).__qualname__
@@ -54,6 +56,7 @@ class Memory:
     def forget(self) -> None:
         """Starts afresh."""
         self._samples, self._aside = "", None
+        self._untried.clear()
         for key, view in self._views.items():
             self._reset(key, view)
 
@@ -91,15 +94,32 @@ class Memory:
             if remark not in self._told:
                 self._told.add(remark)
                 rank_zero_info(remark)
-        return {"samples": self._samples, "views": kept}
+        return {"samples": self._samples, "views": kept, "checksums": {key: checksum(kept[key]) for key in kept}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes up what :meth:`state_dict` gave, as far as there are such views."""
         self.begin()
         self._samples = str(state["samples"])
+        known = state.get("checksums")  # an older version wrote none
         for key, view in self._views.items():
             if key in state["views"]:
-                self._load(key, view, unbounded(state["views"][key]))
+                self._load(key, view, state["views"][key], None if known is None else known.get(key, ""))
+                self._untried.add(key)
+
+    def begins_anew(self, view: View, error: Exception) -> bool:
+        """Whether a view that failed is to be tried again without what it took up from a checkpoint: once."""
+        key = next((key for key, one in self._views.items() if one is view and key in self._untried), None)
+        if key is None:
+            return False
+        self._untried.discard(key)
+        name = key.partition("/")[0]
+        warn(f"{name} starts afresh, it cannot go on from its state in the checkpoint: {described(error)}")
+        self._reset(key, view)
+        return True
+
+    def went_well(self, view: View) -> None:
+        """A view has drawn with what it took up."""
+        self._untried.difference_update([key for key, one in self._views.items() if one is view])
 
     def _states(self) -> dict[str, Any]:
         states = {}
@@ -114,9 +134,11 @@ class Memory:
                     warn(f"what {key.partition('/')[0]} remembers is not saved: {described(error)}")
         return states
 
-    def _load(self, key: str, view: View, state: Any) -> None:
+    def _load(self, key: str, view: View, state: Any, expected: object = None) -> None:
         try:
-            view.load_state_dict(state)
+            if expected is not None:
+                check_intact(state, expected)
+            view.load_state_dict(unbounded(state))
         except Exception as error:
             warn(f"{key.partition('/')[0]} starts afresh, its state in the checkpoint does not fit: {described(error)}")
             self._reset(key, view)
@@ -133,18 +155,26 @@ def saved(callback: CNNVisualizer, session: Session | None) -> dict[str, Any]:
     if session is not None:
         state["steps"] = session.steps.state_dict()
     _try(callback, "the samples", lambda: state.update(samples=callback.sampling.state_dict()))
+    state["checksums"] = {part: checksum(kept) for part, kept in state.items()}
     state["memory"] = callback.memory.state_dict()
     return state
 
 
 def restore(callback: CNNVisualizer, session: Session | None, state: Mapping[str, Any]) -> None:
     """Takes up what :func:`saved` gave; what is missing or damaged starts afresh."""
-    _try(callback, "the samples", lambda: callback.sampling.load_state_dict(state["samples"]))
+    known = state.get("checksums")  # an older version wrote none
+
+    def intact(part: str) -> Any:
+        if known is not None:
+            check_intact(state[part], known.get(part))
+        return state[part]
+
+    _try(callback, "the samples", lambda: callback.sampling.load_state_dict(intact("samples")))
     _try(callback, "what the views remember", lambda: callback.memory.load_state_dict(state["memory"]))
-    _try(callback, "monitored numbers", lambda: callback.monitored.update(_numbers(state["monitored"])))
+    _try(callback, "monitored numbers", lambda: callback.monitored.update(_numbers(intact("monitored"))))
     if session is not None:
         callback.sampling.tell(session)
-        _try(callback, "the last step", lambda: session.steps.load_state_dict(state["steps"]))
+        _try(callback, "the last step", lambda: session.steps.load_state_dict(intact("steps")))
 
 
 def _try(callback: CNNVisualizer, what: str, action: Callable[[], None]) -> None:

@@ -103,7 +103,8 @@ def _rehearse(session: Session, callback: CNNVisualizer, pl_module: LightningMod
         except ArgumentError:
             raise
         except Exception as error:
-            callback.failures.give_up([view], error)
+            if not (callback.failures.ends_nothing and callback.memory.begins_anew(view, error)):
+                callback.failures.give_up([view], error)
     picked = "; ".join(f"{name} of {', '.join(layers)}" for name, layers in found.items() if layers)
     more = callback.sampling.how_to_take_more(session.trainer)
     session.outlet.say(

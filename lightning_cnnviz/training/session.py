@@ -8,8 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
+import torch
 from lightning.pytorch import LightningModule
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from lightning_cnnviz.model.evidence import Training
 from lightning_cnnviz.model.layers import Layout
@@ -32,7 +34,7 @@ from lightning_cnnviz.views import View
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
 
-_Layers = tuple[tuple[str, type, int], ...]
+_Layers = tuple[tuple[str, type, int, tuple[torch.Size, ...]], ...]
 
 _sessions: WeakValueDictionary[int, Session] = WeakValueDictionary()
 """By the id of the Trainer, which lives as long as its session."""
@@ -102,17 +104,16 @@ class Session:
 
     def survey(self, model: nn.Module, callback: CNNVisualizer, samples: FixedSamples) -> Layout:
         """The model's layers; found once, and again when it is another model or has other layers."""
-        key = _layout_key(callback, samples)
-        layers = tuple((name, type(module), id(module)) for name, module in model.named_modules())
+        key, layers = _layout_key(callback, samples), _layers_of(model)
         known = self._layouts.get(key)
         if known is None or known[0] != layers:
             known = self._layouts[key] = (layers, self.probe(model, callback).survey(samples))
         return known[1]
 
-    def known_reading(self, callback: CNNVisualizer) -> Reading | None:
-        """How the model's output is read, None before anybody looked."""
+    def known_reading(self, callback: CNNVisualizer, model: nn.Module) -> Reading | None:
+        """How the model's output is read, None before anybody looked at it with these layers."""
         known = None if callback.samples is None else self._layouts.get(_layout_key(callback, callback.samples))
-        return None if known is None else known[1].reading
+        return None if known is None or known[0] != _layers_of(model) else known[1].reading
 
     def start(self, pl_module: LightningModule) -> None:
         """Training starts: says what cannot work before the first step."""
@@ -166,3 +167,15 @@ class Session:
 
 def _layout_key(callback: CNNVisualizer, samples: FixedSamples) -> tuple[object, ...]:
     return id(samples), *callback.reading.values()
+
+
+def _layers_of(model: nn.Module) -> _Layers:
+    """What tells whether the layers are those of before: others may have come in their place, or channels gone."""
+    return tuple(
+        (name, type(module), id(module), tuple(one.shape for one in module._parameters.values() if _has_shape(one)))
+        for name, module in model.named_modules()
+    )
+
+
+def _has_shape(parameter: nn.Parameter | None) -> bool:
+    return parameter is not None and not is_lazy(parameter)

@@ -14,8 +14,8 @@ from lightning_cnnviz.samples import unpack
 from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:
-    from lightning_cnnviz.model.readings import Reading
     from lightning_cnnviz.training.callback import CNNVisualizer
+    from lightning_cnnviz.training.session import Session
 
 
 class ValidationWatching:
@@ -57,11 +57,12 @@ class ValidationWatching:
             self._batch = (images.clone() if version is None else images, labels.clone(), version)
             self._overhearing.start(pl_module)
 
-    def after_batch(self, reading: Reading | None) -> None:
+    def after_batch(self, session: Session | None, pl_module: LightningModule) -> None:
         """It is answered.
 
         Args:
-            reading: how the model's output is read, None if that is not known yet.
+            session: knows how the model's output is read, if anybody looked at it before.
+            pl_module: whose output it is.
         """
         batch, self._batch = self._batch, None
         self._overhearing.stop()
@@ -70,6 +71,7 @@ class ValidationWatching:
             return
         images, labels, version = batch
         with self._callback.failures.of(*views), process_state_preserved():
+            reading = None if session is None else session.known_reading(self._callback, pl_module)
             key = self._callback.reading["output_key"]
             said = self._overhearing.log_probabilities(len(labels), reading, key)
             if said is None:

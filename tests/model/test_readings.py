@@ -270,3 +270,24 @@ def test_masks_of_independent_classes_may_overlap_or_be_of_none() -> None:
         assert torch.equal(again.probabilities(logits), reading.probabilities(chances))
         assert "independent classes" in again.remarks[0]
     assert read(logits, replace(TWO, samples=1, image_shape=(3, 2, 2))).decisions(logits).tolist() == [[[0, 1], [1, 0]]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "image", "are_last"),
+    [
+        ((3, 16, 16, 5), (3, 16, 16), True),
+        ((3, 4, 6, 5), (3, 16, 24), True),
+        ((3, 1, 1, 10), (3, 16, 24), True),
+        ((3, 5, 16, 16), (3, 16, 16), False),
+        ((3, 16, 16, 16), (3, 16, 16), False),  # may be either
+        ((3, 21, 8, 8), (3, 16, 16), False),
+        ((3, 4, 5, 7), (3, 16, 16), False),  # a valid convolution leaves odd places
+        ((3, 10, 1, 1), (3, 16, 16), False),
+    ],
+)
+def test_channels_that_come_last_are_said_and_not_taken_for_places(
+    shape: tuple[int, ...], image: tuple[int, ...], are_last: bool
+) -> None:
+    reading = read(torch.randn(shape), Known(3, image))
+    assert ("with the channels last; forward=" in reading.reason) == are_last
+    assert (reading.meaning == "nothing") == are_last

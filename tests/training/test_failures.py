@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from _pytest.outcomes import Failed
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from lightning.pytorch.utilities.exceptions import _TunerExitException
@@ -22,6 +24,12 @@ from tests.helpers.sabotage import ERRORS, MISCHIEF
 HOOKS = sorted(
     name for name in vars(CNNVisualizer) if inspect.isfunction(getattr(Callback, name, None)) and name[0] != "_"
 )
+
+
+class PanicException(BaseException):
+    """As extensions written in Rust raise it."""
+
+
 WHOLE = [name for name in HOOKS if name != "load_state_dict"]
 """All but the one whose parts fail one by one."""
 
@@ -47,7 +55,7 @@ class Hostile:
 def called(hook: str, hostile: Hostile, **options: Any) -> Any:
     """What a hook of a callback returns of which everything around it is hostile."""
     callback = CNNVisualizer(**options)
-    callback.membership.session = hostile  # type: ignore[assignment]
+    callback.membership.session = callback._validation._overhearing = hostile  # type: ignore[assignment]
     method = getattr(callback, hook)
     return method(**{name: 0 if name.endswith("_idx") else hostile for name in inspect.signature(method).parameters})
 
@@ -84,7 +92,7 @@ def _mischief(hook: str) -> Sequence[Callable[[], None]]:
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_what_fails_in_a_hook_costs_the_callback_and_no_run(hook: str) -> None:
-    for error in ERRORS:
+    for error in (*ERRORS, CancelledError, PanicException):
         before = state_of_the_process()
         hostile = Hostile(error, _mischief(hook))
         with pytest.warns(UserWarning, match="CNNVisualizer") as told:
@@ -94,7 +102,7 @@ def test_what_fails_in_a_hook_costs_the_callback_and_no_run(hook: str) -> None:
 
 
 @pytest.mark.parametrize("hook", WHOLE)
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, _TunerExitException])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit, Failed, _TunerExitException])
 def test_what_is_no_failure_passes(hook: str, error: type[BaseException]) -> None:
     with pytest.raises(error):
         called(hook, Hostile(error))

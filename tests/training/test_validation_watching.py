@@ -278,7 +278,7 @@ def test_what_a_watching_view_does_costs_that_view_and_leaves_no_trace(where: st
 def _validate(callback: CNNVisualizer, run: Any, model: LightningModule, batch: Any) -> None:
     callback._validation.before_batch(run, model, batch, 0, 0)
     model(batch[0])
-    callback._validation.after_batch(None)
+    callback._validation.after_batch(None, model)
 
 
 def test_a_batch_that_nobody_answered_is_let_go_at_the_next() -> None:
@@ -289,5 +289,5 @@ def test_a_batch_that_nobody_answered_is_let_go_at_the_next() -> None:
     callback._validation.before_batch(run, model, stripes(4).tensors, 0, 1)  # of another loader
     assert not any(module._forward_hooks for module in model.modules())
     model(stripes(4).tensors[0])
-    callback._validation.after_batch(None)
+    callback._validation.after_batch(None, model)
     assert watch.seen == [[]]

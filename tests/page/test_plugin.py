@@ -25,7 +25,7 @@ from tests.helpers.plugin import with_plugin
 from tests.helpers.records import encoded_looks, write_run
 
 READY = "data/plugin/cnnviz/runs"
-AT_REST = 3
+AHEAD = 3
 """How many epochs the page reads ahead."""
 
 
@@ -143,7 +143,7 @@ def test_of_many_long_runs_only_what_is_shown_is_read(tmp_path: Path) -> None:
         windows = [(int(query["from"][0]), int(query["to"][0])) for query in asked]
         assert windows == [(191, 201), (141, 191), (91, 141), (41, 91), (0, 41)], "the newest ones first, then the rest"
         requests = sum(name.endswith("/blobs") for name in names)
-        assert 0 < requests <= 2 * (1 + AT_REST), "one for each of two epochs shown, and for each of the next ones"
+        assert 0 < requests <= 2 * (1 + AHEAD), "one for each of two epochs shown, and for each of the next ones"
         assert [line for line in driver.get_log("browser") if "plugin/cnnviz" in line["message"]] == []
 
 
@@ -230,7 +230,7 @@ def test_a_step_of_the_slider_costs_one_request_however_many_maps_and_runs_there
         assert now(driver).startswith("epoch 12")
         names = driver.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
         requests = sum(name.endswith("/blobs") for name in names)
-        assert 9 <= requests <= 9 + 2 * AT_REST, "both runs at each of nine epochs, and at the next ones on each side"
+        assert 9 <= requests <= 9 + 2 * AHEAD, "both runs at each of nine epochs, and at the next ones on each side"
         assert [line for line in driver.get_log("browser") if "plugin/cnnviz" in line["message"]] == []
 
 

@@ -174,7 +174,9 @@ class App {
     const name = view.state.view in VIEWS ? view.state.view : "samples";
     const [title, show] = VIEWS[name];
     for (const run of view.runs) run.asked.clear();
-    const shown = view.runs.length ? await show(view) : [element("p", {}, "There is no run with our data here yet. Train with CNNVisualizer() and a TensorBoardLogger.")];
+    const drawn = view.runs.length ? show(view) : [element("p", {}, "There is no run with our data here yet. Train with CNNVisualizer() and a TensorBoardLogger.")];
+    if (this.#ahead.notice(view)) setTimeout(() => this.#ahead.read(view)); // behind what is shown
+    const shown = await drawn;
     if (turn !== this.#turn) return; // another render has started meanwhile
     keepingFocus(() => {
       drawControls(this.controls, view);
@@ -183,15 +185,13 @@ class App {
     });
     this.tell(null);
     this.main.dataset.painted = String(turn);
-    this.#rest(view, title, turn);
+    this.#rest(view, title);
     if (!performance.getEntriesByName("painted").length) performance.mark("painted");
   }
 
   /** Does what can wait until the epochs no longer go by. */
-  #rest(view, title, turn) {
+  #rest(view, title) {
     clearTimeout(this.#timers.rest);
-    const isOutdated = () => turn !== this.#turn;
-    this.#ahead.read(view, false, isOutdated);
     this.#timers.rest = setTimeout(() => {
       paintRest(this.main);
       writeLink(this.#state);
@@ -199,7 +199,7 @@ class App {
       Object.keys(VIEWS).forEach((name, i) => {
         this.links.children[i].href = linkTo({ ...this.#state, view: name });
       });
-      this.#ahead.read(view, true, isOutdated);
+      this.#ahead.read(view);
     }, REST_MS);
   }
 

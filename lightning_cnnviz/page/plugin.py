@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-from tensorboard import plugin_util
+from tensorboard import errors, plugin_util
 from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
@@ -35,6 +36,7 @@ _PICTURES = {
 }
 """One of these is a part of the tag of each picture that was written before pictures had a place in the story."""
 
+_READ_AT_ONCE = 8
 _BEFORE_THE_PICTURE = 2  # width and height, as text
 
 Answer: TypeAlias = tuple[str | bytes, str]
@@ -90,7 +92,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/runs": self._runs,
             "/looks": self._looks,
             "/setup": self._setup,
-            "/blob": self._blob,
+            "/blobs": self._blobs,
             "/pictures": self._pictures,
             "/picture": self._picture,
         }
@@ -129,11 +131,15 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
                 return _json({"head": head, "blobs": pictures})
         return _json(None)
 
-    def _blob(self, request: wrappers.Request) -> Answer:
-        return self._read(request), "application/octet-stream"
+    def _blobs(self, request: wrappers.Request) -> Answer:
+        """Several at once, each behind its length (4 bytes, the lowest first); one that cannot be read is empty."""
+        context = plugin_util.context(request.environ)
+        with ThreadPoolExecutor(_READ_AT_ONCE) as pool:  # each waits some 40 ms for the data server
+            blobs = [*pool.map(partial(self._read, context), request.args.getlist("key"))]
+        return b"".join(len(blob).to_bytes(4, "little") + blob for blob in blobs), "application/octet-stream"
 
     def _picture(self, request: wrappers.Request) -> Answer:
-        content = self._read(request)
+        content = self._read(plugin_util.context(request.environ), request.args["key"])
         # By what it is, never by what anybody says that it is: a browser must not take a blob for a page.
         return content, next(kind for start, kind in _PICTURE_TYPES.items() if content.startswith(start))
 
@@ -176,9 +182,11 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         )
         return sequences
 
-    def _read(self, request: wrappers.Request) -> bytes:
-        content: bytes = self._data.read_blob(plugin_util.context(request.environ), blob_key=request.args["key"])
-        return content
+    def _read(self, context: Any, key: str) -> bytes:
+        with suppress(errors.PublicError, ValueError, KeyError):
+            content: bytes = self._data.read_blob(context, blob_key=key)
+            return content
+        return b""
 
     def _head(self, context: Any, key: str, wall_time: float) -> dict[str, Any] | None:
         """The JSON of a look or a setup; None where it is damaged.
@@ -231,7 +239,7 @@ def _application(route: Route) -> Callable[..., Any]:
         except (KeyError, ValueError, StopIteration):
             content, kind, code = "not found", "text/plain", 404
         # Our addresses say of which look they are, not only by run, tag and step: what lies there stays the same.
-        expires = 3600 if request.path.endswith(("/blob", "/picture")) and code == 200 else 0
+        expires = 3600 if request.path.endswith(("/blobs", "/picture")) and code == 200 else 0
         headers = [("X-Content-Type-Options", "nosniff")]
         return http_util.Respond(request, content, kind, code=code, expires=expires, headers=headers)
 

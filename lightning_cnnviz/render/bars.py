@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lightning_cnnviz.render.blocks import Block, beside, blank, stacked
+from lightning_cnnviz.render.blocks import Block, beside, blank, filled, stacked
 from lightning_cnnviz.render.colormaps import lookup_table
 from lightning_cnnviz.render.text import DARK, MUTED, format_number, in_lines, text_block
 
@@ -80,10 +81,15 @@ def vertical_bar(bar: ColorBar, height: int, size: int) -> RGB:
 
 def strength_bar(share: float | None, width: int) -> RGB:
     """How strong a map is beside the strongest, from 0 to 1, as a bar from the left; white for None."""
-    if share is None:
+    return _strength_bar(None if share is None else round(width * share), width)
+
+
+@lru_cache(maxsize=512)
+def _strength_bar(length: int | None, width: int) -> RGB:
+    if length is None:
         return blank(_STRENGTH, width)
-    bar = np.full((_STRENGTH, width, 3), _TRACK, np.uint8)
-    bar[:, : round(width * share)] = DARK
+    bar = filled(_STRENGTH, width, _TRACK)
+    bar[:, :length] = DARK
     return bar
 
 

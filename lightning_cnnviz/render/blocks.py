@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeAlias
+from weakref import ref
 
 import numpy as np
 
@@ -61,15 +63,45 @@ def _paste(canvas: RGB, block: Block, top: int, left: int) -> None:
             _paste(canvas, part, top + below, left + right)
         return
     place = canvas[top : top + block.shape[0], left : left + block.shape[1]]
-    if isinstance(block, Resized):
+    if not isinstance(block, Resized):
+        place[...] = block
+    elif block.picture.flags.writeable:
         resize_into(place, block.picture, block.smooth)
     else:
-        place[...] = block
+        place[...] = _resized(_Same(block.picture), block.shape, block.smooth)
+
+
+class _Same:
+    """Names a picture that cannot be changed, and does not keep it alive."""
+
+    def __init__(self, picture: RGB) -> None:
+        self.picture, self._hash = ref(picture), id(picture)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and (mine := self.picture()) is not None and mine is other.picture()
+
+
+@lru_cache(maxsize=64)  # the pictures of a run show the same samples in a few sizes
+def _resized(same: _Same, shape: tuple[int, int], smooth: bool) -> RGB:
+    picture, resized = same.picture(), np.empty((*shape, 3), np.uint8)
+    assert picture is not None  # who asks holds it
+    resize_into(resized, picture, smooth)
+    return resized
 
 
 def blank(height: int, width: int) -> RGB:
     """White pixels."""
-    return np.full((height, width, 3), WHITE, np.uint8)
+    return filled(height, width, WHITE)
+
+
+def filled(height: int, width: int, shade: int) -> RGB:
+    """Pixels of one grey."""
+    pixels = np.empty((height, width, 3), np.uint8)
+    pixels.fill(shade)  # full() takes twice as long
+    return pixels
 
 
 def padded(block: Block, height: int, width: int, *, across: float = 0.5, down: float = 0.5) -> Block:

@@ -162,13 +162,18 @@ def in_lines(text: str, width: float, size: int, most: int = 2) -> list[str]:
 
     A word that is too wide is broken where there is a line left for it.
     """
+    return list(_in_lines(text, width, size, most, current_font()))
+
+
+@lru_cache(maxsize=512)
+def _in_lines(text: str, width: float, size: int, most: int, _font: str | None) -> tuple[str, ...]:
     lines = wrapped(text, width, size)
     if len(lines) > most:
         lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
     for index in range(len(lines) - 1, -1, -1):
         if len(lines) < most:
             lines[index : index + 1] = _hyphenated(lines[index], width, size)
-    return [shortened(line, width, size) for line in lines]
+    return tuple(shortened(line, width, size) for line in lines)
 
 
 def _hyphenated(word: str, width: float, size: int) -> list[str]:

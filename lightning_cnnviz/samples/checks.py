@@ -100,7 +100,7 @@ def checked_normalization(
 
 
 def checked_originals(originals: Sequence[RGB] | None, count: int) -> tuple[RGB, ...] | None:
-    """Returns copies of `originals` if they are `count` pictures of shape (H, W, 3), uint8."""
+    """Returns read-only copies of `originals` if they are `count` pictures of shape (H, W, 3), uint8."""
     if originals is None:
         return None
     without_length = not hasattr(originals, "__len__") or getattr(originals, "ndim", 1) == 0
@@ -113,7 +113,10 @@ def checked_originals(originals: Sequence[RGB] | None, count: int) -> tuple[RGB,
             raise TypeError(f"originals must be uint8 arrays, got {describe(picture)} at {index}")
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.size == 0:
             raise ValueError(f"originals must have the shape (H, W, 3), got {picture.shape} at {index}")
-    return tuple(picture.copy() for picture in originals)
+    copies = tuple(picture.copy() for picture in originals)
+    for picture in copies:
+        picture.flags.writeable = False
+    return copies
 
 
 def checked_boxes(boxes: Tensor | None, originals: tuple[RGB, ...] | None) -> Tensor | None:

@@ -40,8 +40,9 @@ def to_pictures(
     values = values.clamp(0, 1)
     if shown is None:
         values = values.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
-    pixels = values.mul(255).round_().to(torch.uint8)
-    return list(pixels.permute(0, 2, 3, 1).contiguous().numpy())
+    pixels = values.mul(255).round_().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    pixels.flags.writeable = False  # so that what is drawn of them once can be kept
+    return list(pixels)
 
 
 def shown_bands(channels: int, bands: tuple[int, int, int] | None) -> tuple[int, int, int] | None:

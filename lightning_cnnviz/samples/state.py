@@ -105,7 +105,7 @@ def packed(arguments: Mapping[str, Any]) -> dict[str, Any]:
     form = origin.form
     return {
         **arguments,
-        "originals": originals and [torch.from_numpy(picture) for picture in originals],
+        "originals": originals and [torch.tensor(picture) for picture in originals],
         "truth": truth and truth.state_dict(),
         "origin": {
             "dtype": None if form.dtype is None else str(form.dtype).removeprefix("torch."),

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import numpy as np
 import pytest
@@ -126,8 +128,9 @@ def test_of_many_long_runs_only_what_is_shown_is_read(tmp_path: Path) -> None:
         assert {query["run"][0] for query in asked} == {"version_7"}
         windows = [(int(query["from"][0]), int(query["to"][0])) for query in asked]
         assert windows == [(191, 201), (141, 191), (91, 141), (41, 91), (0, 41)], "the newest ones first, then the rest"
-        blobs = sum("/blob?" in name for name in names)
-        assert 0 < blobs < 10 * 6, f"numbers of {blobs} items were read, of the epochs shown and of the next ones only"
+        blobs = [parse_qs(urlsplit(name).query)["key"] for name in names if "/blobs?" in name]
+        assert 0 < sum(map(len, blobs)) < 10 * 6, "of the epochs shown and of the next ones only"
+        assert len(blobs) < 10, "all of a look in one request"
         assert [line for line in driver.get_log("browser") if "plugin/cnnviz" in line["message"]] == []
 
 
@@ -158,6 +161,13 @@ def test_requests_that_fit_nothing_are_answered_not_found(tmp_path: Path) -> Non
             with urllib.request.urlopen(plugin + route) as found:
                 assert found.headers.get_content_type() == kind
                 assert found.headers["X-Content-Type-Options"] == "nosniff"
+        (look, *_) = _get(plugin + "looks?run=.&from=0&to=1")
+        with urllib.request.urlopen(plugin + "blobs?" + urlencode({"key": ["none", look["blobs"][0]]}, True)) as found:
+            content = found.read()
+        missing, size = struct.unpack_from("<II", content)
+        blob = content[8:]
+        assert (missing, size) == (0, len(blob)), "what is not there costs the others nothing"
+        assert json.loads(zlib.decompress(blob))["step"] == look["step"]
 
 
 def _write_pictures_only(directory: Path) -> None:

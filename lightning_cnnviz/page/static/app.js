@@ -173,7 +173,12 @@ class App {
     const view = this.#view();
     const name = view.state.view in VIEWS ? view.state.view : "samples";
     const [title, show] = VIEWS[name];
-    const shown = view.runs.length ? await show(view) : [element("p", {}, "There is no run with our data here yet. Train with CNNVisualizer() and a TensorBoardLogger.")];
+    const at = view.axis.indexOf(view.place);
+    const moved = at - this.#last;
+    this.#last = at;
+    const drawn = view.runs.length ? show(view) : [element("p", {}, "There is no run with our data here yet. Train with CNNVisualizer() and a TensorBoardLogger.")];
+    if (Math.abs(moved) === 1) this.#readAhead(view, at, moved); // who goes step by step goes on
+    const shown = await drawn;
     if (turn !== this.#turn) return; // another render has started meanwhile
     keepingFocus(() => {
       drawControls(this.controls, view);
@@ -182,16 +187,13 @@ class App {
     });
     this.tell(null);
     this.main.dataset.painted = String(turn);
-    this.#rest(view, title);
+    this.#rest(view, title, at, moved < 0 || at === view.axis.length - 1 ? -1 : 1);
     if (!performance.getEntriesByName("painted").length) performance.mark("painted");
   }
 
   /** Does what can wait until the epochs no longer go by. */
-  #rest(view, title) {
+  #rest(view, title, at, direction) {
     clearTimeout(this.#timers.rest);
-    const at = view.axis.indexOf(view.place);
-    const direction = at < this.#last || at === view.axis.length - 1 ? -1 : 1;
-    this.#last = at;
     this.#timers.rest = setTimeout(() => {
       paintRest(this.main);
       writeLink(this.#state);
@@ -204,10 +206,10 @@ class App {
   }
 
   /** Reads what comes next in the direction of the last step. */
-  async #readAhead({ runs, axis }, at, direction) {
+  #readAhead({ runs, axis }, at, direction) {
     for (let step = 1; step <= AHEAD; step++) {
       const next = axis[at + direction * step];
-      if (next !== undefined) await Promise.all(runs.map((run) => run.prepare(next))).catch(() => null);
+      if (next !== undefined) for (const run of runs) run.prepare(next).catch(() => null);
     }
   }
 

@@ -49,12 +49,13 @@ async function tables(view, run) {
 /** The samples of a set with their maps; null where none of the wanted ones was ever recorded. */
 export async function table(view, run, set, isWanted = () => true) {
   const look = run.at(view.place);
-  const columns = [];
-  for (const { tag } of tagsOf(run, true, set).filter(isWanted)) {
+  const items = tagsOf(run, true, set).filter(isWanted).map(({ tag }) => {
     const drawn = run.lookWith(tag, view.place);
-    const item = run.item(drawn, tag);
-    for (const name of await strongest(run, drawn, item)) columns.push({ tag, name, item, drawn });
-  }
+    return { tag, drawn, item: run.item(drawn, tag) };
+  });
+  await Promise.allSettled(items.map(({ drawn, item }) => run.stack(drawn, item))); // in one request
+  const columns = [];
+  for (const { tag, drawn, item } of items) for (const name of await strongest(run, drawn, item)) columns.push({ tag, name, item, drawn });
   if (!columns.length) return null;
   const count = Math.max(...columns.map(({ item }) => item.shape[0]));
   const head = columns.map(({ tag, name, item, drawn }) =>

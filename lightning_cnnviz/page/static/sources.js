@@ -11,11 +11,14 @@
 import { bytesOf } from "./dom.js";
 import { Stack, VERSION, inflate, readJson } from "./record.js";
 
+const TOGETHER = 20; // blobs in one request, whose address must not grow without bound
+
 /** Asks TensorBoard's plugin; addresses are relative to it. */
 export class TensorBoardSource {
   live = true;
   #setups = new Map();
   #stacks = new Recent(400);
+  #asked = [];
 
   async #get(route, query) {
     const response = await fetch(`${route}?${new URLSearchParams(query)}`);
@@ -23,9 +26,27 @@ export class TensorBoardSource {
     return response;
   }
 
-  // A key says run, tag and step; a run that was resumed or started anew may hold something else under it, hence `of`.
-  async #blob(key, of) {
-    return new Uint8Array(await (await this.#get("blob", { key, of })).arrayBuffer());
+  /** What is asked for of a look at one time comes in one answer. A key says run, tag and step; a run that was resumed or
+   * started anew may hold something else under it, hence `of`. */
+  #blob(key, of) {
+    return new Promise((found, failed) => {
+      if (!this.#asked.length) queueMicrotask(() => this.#ask());
+      this.#asked.push({ key, of, found, failed });
+    });
+  }
+
+  #ask() {
+    const looks = Map.groupBy(this.#asked.splice(0), ({ of }) => of);
+    for (const [of, asked] of looks) for (let i = 0; i < asked.length; i += TOGETHER) this.#together(of, asked.slice(i, i + TOGETHER));
+  }
+
+  async #together(of, asked) {
+    try {
+      const blobs = parted(await (await this.#get("blobs", [...asked.map(({ key }) => ["key", key]), ["of", of]])).arrayBuffer());
+      asked.forEach(({ found, failed }, i) => (blobs[i].length ? found(blobs[i]) : failed(new Error("TensorBoard no longer has this look."))));
+    } catch (error) {
+      for (const { failed } of asked) failed(error);
+    }
   }
 
   async runs() {
@@ -57,6 +78,14 @@ export class TensorBoardSource {
   async pictures(run) {
     return (await this.#get("pictures", { run })).json();
   }
+}
+
+/** The blobs of an answer, each behind its length. */
+function parted(answer) {
+  const view = new DataView(answer);
+  const blobs = [];
+  for (let at = 0; at < answer.byteLength; at += 4 + blobs.at(-1).length) blobs.push(new Uint8Array(answer, at + 4, view.getUint32(at, true)));
+  return blobs;
 }
 
 function addressOf(key, of) {

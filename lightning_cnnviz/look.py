@@ -103,7 +103,9 @@ def seen(evidence: Evidence, drawn: Sequence[tuple[View, Artifact]], name: str =
         drawn: what each view handed over, under the tags at which it is written.
         name: of the samples.
     """
+    # Of numbers that are not finite no class is the best: the captions say so.
     of_classes = evidence.layout.reading.meaning == "classes" and evidence.probabilities.shape[1] > 0
+    of_classes = of_classes and bool(evidence.probabilities.isfinite().all())
     explained, spoken = evidence.target_classes, None
     if not of_classes:
         everyone = replace(evidence, shown=min(len(evidence.samples), _MOST_CAPTIONS))

@@ -182,3 +182,16 @@ def test_a_procedure_may_call_the_model() -> None:
     model = small_model()
     view = Asking(Request(procedures={"scores": work}), lambda evidence: evidence.result("scores"))
     torch.testing.assert_close(explain(model, IMAGES, [view]).arrays["read"], model(IMAGES).detach())
+
+
+def test_a_model_that_answers_nan_is_right_about_nothing_on_the_page() -> None:
+    model = small_model()
+    with torch.no_grad():
+        model[4].bias.fill_(torch.nan)
+    found = explain(model, FixedSamples(IMAGES, torch.tensor([0, 1]), class_names=["cat", "dog", "owl"]))
+    (look,) = found.looks.values()
+    [seen] = look.seen
+    assert seen.probabilities is None
+    assert seen.captions is not None
+    assert [right for _, right in seen.captions] == [False, False]
+    assert all("not finite" in " ".join(lines) for lines, _ in seen.captions)

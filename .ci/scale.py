@@ -13,6 +13,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightning_cnnviz import CNNVisualizer, Drift, GradCAM
+from lightning_cnnviz.__main__ import main
+from lightning_cnnviz.output.disk import read_whole
 from lightning_cnnviz.page.report import read_report
 from tests.helpers.training import SmallCNN, fit, image_steps, loader, sha
 
@@ -47,9 +49,12 @@ def test_a_run_that_logs_to_s3_is_the_same_as_on_a_disk(tmp_path: Path, monkeypa
         there = fit(tmp_path, [CNNVisualizer([GradCAM()], samples=3)], logger=logger)
         assert sha(here) == sha(there)
         assert pictures("s3://bucket/logs/run/one") == pictures(tmp_path / "events") != {}
-        with fsspec.open("s3://bucket/logs/run/one/report.html", "rb") as file:
-            (run,) = read_report(file.read())
-        assert len(run.looks) == len(LOOKS[1])
+        (renewed,) = read_report(read_whole("s3://bucket/logs/run/one/report.html"))
+        assert main(["report", "s3://bucket/logs", "--output", str(tmp_path / "all.html")]) == 0
+        (collected,) = read_report((tmp_path / "all.html").read_bytes())
+        assert collected.name == "run/one"
+        assert collected.looks == renewed.looks
+        assert len(collected.looks) == len(LOOKS[1])
     finally:
         server.stop()
 

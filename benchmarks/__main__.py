@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import epochs, growth, importing, looks, maps, page, pictures, prototypes
+from benchmarks import epochs, first_step, growth, importing, looks, maps, page, pictures, prototypes, sizes
 from benchmarks.report import Report, machine
 
 BENCHMARKS = {
@@ -19,13 +19,15 @@ BENCHMARKS = {
     "F": importing.measure,
     "G": looks.measure,
     "H": page.measure,
+    "I": first_step.measure,
+    "J": sizes.measure,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
 def main(arguments: list[str] | None = None) -> list[Report]:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what a look costs.")
-    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], metavar="A..H", help="which; all if none")
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], metavar="A..J", help="which; all if none")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of torch")
     parser.add_argument("--tiny", action="store_true", help="small sizes, to see that everything runs")

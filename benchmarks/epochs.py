@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import time
 import warnings
 from statistics import median
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
-from torchvision.models import resnet18
 
 from benchmarks.report import Bar, Report
 from benchmarks.timing import Timings
+from benchmarks.training import Noise, ResNet18, quiet_trainer
 from examples.mnist import MnistCNN, MnistDataModule
 from lightning_cnnviz import CNNVisualizer
 
@@ -30,7 +25,7 @@ def measure(rounds: int, tiny: bool) -> Report:
     """Trains for some short epochs of which every second one looks, and relates the difference to a whole epoch."""
     bars, timings = [], {}
     mnist = ("the MNIST example", MnistCNN(), MnistDataModule(), 40, (60_000 / 64, 10_000 / 500))
-    photographs = ("resnet18 on 64×64", _ResNet18(), _Noise(), 6, (50_000 / 64, 10_000 / 64))
+    photographs = ("resnet18 on 64×64", ResNet18(), Noise(), 6, (50_000 / 64, 10_000 / 64))
     for name, model, data, batches, whole in (mnist,) if tiny else (mnist, photographs):
         clock = _train(model, data, 4 if tiny else batches, rounds)
         epoch = median(clock.training) * whole[0] + median(clock.validation) * whole[1]
@@ -56,19 +51,14 @@ def measure(rounds: int, tiny: bool) -> Report:
 
 def _train(model: LightningModule, data: LightningDataModule, batches: int, rounds: int) -> _Clock:
     clock, visualizer = _Clock(batches // 2), _TimedVisualizer()
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        trainer = Trainer(
+        trainer = quiet_trainer(
             max_epochs=2 * rounds + 2,
             limit_train_batches=batches,
             limit_val_batches=2,
-            accelerator="cpu",
             logger=TensorBoardLogger(directory),
             callbacks=[visualizer, clock],
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
         )
         trainer.fit(model, datamodule=data)
     clock.held = visualizer.seconds
@@ -124,34 +114,3 @@ class _Clock(Callback):
         if batch_idx > 0:
             seconds.append(now - self._started)
         self._started = now
-
-
-class _ResNet18(LightningModule):
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = resnet18(num_classes=10)
-
-    def forward(self, images: Tensor) -> Tensor:
-        scores: Tensor = self.net(images)
-        return scores
-
-    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
-        return F.cross_entropy(self(batch[0]), batch[1])
-
-    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
-        self.log("val_loss", F.cross_entropy(self(batch[0]), batch[1]))
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), lr=0.01, momentum=0.9)
-
-
-class _Noise(LightningDataModule):
-    def __init__(self) -> None:
-        super().__init__()
-        self._images = TensorDataset(torch.rand(640, 3, 64, 64), torch.arange(640) % 10)
-
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        return DataLoader(self._images, 64, shuffle=True)
-
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        return DataLoader(self._images, 64)

@@ -59,13 +59,14 @@ def _memory_left(looks: int) -> float:
     look = _samples(8)
     for _ in range(3):
         look.draw()
-    before = _resident()
+    before = resident()
     for _ in range(looks):
         look.draw()
-    return (_resident() - before) / 1e6
+    return (resident() - before) / 1e6
 
 
-def _resident() -> int:
+def resident() -> int:
+    """Bytes that the process holds in memory."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")

@@ -32,5 +32,5 @@ def measure(rounds: int, tiny: bool) -> Report:
             for name, value in zip((LIGHTNING, OURS), answer.split(), strict=True):
                 seconds[name].append(float(value))
     timings = Timings(seconds)
-    bar = Bar(f"{OURS}", 1e3 * timings.median(OURS), 150, unit="ms")
+    bar = Bar(f"{OURS}", 1e3 * timings.median(OURS), 100, unit="ms")
     return Report("F: importing", [bar], {"fresh processes": timings})

@@ -66,8 +66,11 @@ def forward_and_backward(model: nn.Module, images: Tensor) -> None:
 class Look:
     """One look of the package at a model, without a Trainer."""
 
-    def __init__(self, model: nn.Module, images: Tensor, views: list[View], shown: int | None = None) -> None:
-        self.samples = FixedSamples(images, torch.arange(len(images)))
+    def __init__(
+        self, model: nn.Module, images: Tensor | FixedSamples, views: list[View], shown: int | None = None
+    ) -> None:
+        is_complete = isinstance(images, FixedSamples)
+        self.samples = images if is_complete else FixedSamples(images, torch.arange(len(images)))
         self.views = views
         self._shown = shown
         self._probe = Probe(model)

@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from benchmarks.report import Bar, Report
-from examples.mnist import MnistCNN
-from lightning_cnnviz import explain
+from benchmarks.training import quiet_trainer
+from examples.mnist import MnistCNN, MnistDataModule
+from lightning_cnnviz import CNNVisualizer, explain
 from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.look_record import encoded
 from lightning_cnnviz.output.record import EncodedLook, Group, Maps, Record, encode_look
@@ -72,6 +74,7 @@ def measure(rounds: int, tiny: bool) -> Report:
     bars = [
         Bar("a look of the MNIST example, its record over its pictures", size / pictures, 1),
         Bar("the same, its record", size / 1000, unit="kB"),
+        Bar("the same in the event file of a run, pictures, record and numbers", _event_bytes() / 1000, unit="kB"),
         Bar(f"one run of {epochs} epochs as report.html", len(page) / 1e6, 20, unit="MB"),
         Bar(f"{title}: first paint", statistics.median(inside), 1000, unit="ms"),
         Bar(f"{title}: a step of the slider, new maps", statistics.median(steps[0]), 50, unit="ms"),
@@ -150,3 +153,20 @@ def _bytes_of_a_look() -> tuple[int, int]:
     found = explain(MnistCNN(), torch.rand(_SAMPLES, 1, 28, 28))
     (look,) = found.looks.values()
     return sum(map(len, encoded(look, 0).look)), sum(len(encode(picture)) for picture in found.pictures.values())
+
+
+def _event_bytes() -> float:
+    """By how much each look of the default callback makes the event files of the MNIST example larger."""
+    looks = 3
+    sizes = []
+    for callbacks in ([CNNVisualizer()], []):
+        with tempfile.TemporaryDirectory() as folder:
+            quiet_trainer(
+                max_epochs=looks - 1,  # and one look before them
+                limit_train_batches=2,
+                limit_val_batches=2,
+                logger=TensorBoardLogger(folder),
+                callbacks=callbacks,
+            ).fit(MnistCNN(), datamodule=MnistDataModule())
+            sizes.append(sum(path.stat().st_size for path in Path(folder).rglob("*tfevents*")))
+    return (sizes[0] - sizes[1]) / looks

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_cnnviz.output.disk import write_whole
+from lightning_cnnviz.output.disk import below, write_whole
 from lightning_cnnviz.page.reading import read_runs
 from lightning_cnnviz.page.report import MOST_BYTES, report
 
@@ -21,8 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lightning_cnnviz")
     commands = parser.add_subparsers(dest="command", required=True)
     page = commands.add_parser("report", help="make one HTML file of runs, side by side")
-    page.add_argument("logdir", nargs="+", type=Path, help="directory of event files, searched with all below it")
-    page.add_argument("--output", type=Path, help="the file to write (report.html in the first directory)")
+    page.add_argument(
+        "logdir", nargs="+", help="directory of event files, searched with all below it; also s3://… and the like"
+    )
+    page.add_argument("--output", help="the file to write (report.html in the first directory)")
     page.add_argument("--most-megabytes", type=float, default=MOST_BYTES / 10**6, help="leave out looks until it fits")
     page.set_defaults(run=_report, parser=page)
     _add_compare(commands.add_parser("compare", help="say what a second checkpoint lost and won against a first one"))
@@ -32,10 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    runs = [run for directory in options.logdir for run in read_runs(directory)]
+    try:
+        runs = [run for directory in options.logdir for run in read_runs(directory)]
+    except _EXPLAINED as error:
+        options.parser.error(str(error))
     if not runs:
-        options.parser.error(f"no record of CNNVisualizer below {', '.join(map(str, options.logdir))}")
-    path = options.output or options.logdir[0] / "report.html"
+        options.parser.error(f"no record of CNNVisualizer below {', '.join(options.logdir)}")
+    path = options.output or below(options.logdir[0], "report.html")
     write_whole(path, report(runs, round(options.most_megabytes * 10**6)))
     print(path)
     return 0

@@ -99,11 +99,17 @@ def check_names(model: nn.Module, spec: LayerSpec, argument: str = "layers") -> 
             raise TypeError(f"{argument} takes names, globs or one of {KEYWORDS}, got {entry!r}")
         if entry in KEYWORDS and not any(is_convolution(module) for module in names.values()):
             raise ValueError(
-                f"{argument}={entry!r} needs a model with a two-dimensional convolution, "
-                f"{type(model).__name__} has none{written_out(model)}"
+                f"this needs a model with a two-dimensional convolution, "
+                f"{type(model).__name__} has none{written_out(model) or _others(names.values())}"
             )
         if entry not in KEYWORDS and not any(fnmatchcase(name, clean_name(entry)) for name in names):
             raise ArgumentError(unknown(entry, names, argument))
+
+
+def _others(modules: Iterable[nn.Module]) -> str:
+    """What to add where all convolutions are of volumes, videos or sequences."""
+    kinds = sorted({type(module).__name__ for module in modules if isinstance(module, (nn.Conv1d, nn.Conv3d))})
+    return f", only {' and '.join(kinds)}: volumes, videos and sequences cannot be drawn" if kinds else ""
 
 
 def written_out(model: nn.Module) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 
 SPARE_BYTES = 32 * 2**20
 """What must be left on a disk: pictures are not worth the room that checkpoints and metrics need."""
@@ -33,6 +34,34 @@ def check_room(directory: str | os.PathLike[str]) -> None:
 def below(directory: str | os.PathLike[str], name: str) -> str | Path:
     """The path of a file in a directory."""
     return f"{os.fspath(directory).rstrip('/')}/{name}" if is_remote(directory) else Path(directory) / name
+
+
+def name_of(directory: str | os.PathLike[str]) -> str:
+    """The last part of the path of a directory, also of one that is given as ``"."``."""
+    return PurePosixPath(directory).name if is_remote(directory) else Path(directory).resolve().name
+
+
+def files_below(directory: str | os.PathLike[str]) -> dict[str, float]:
+    """All files below a directory by their paths in it, with slashes, and when each was last changed.
+
+    Raises:
+        OSError: the store cannot be reached.
+        ValueError: the address is of no known kind.
+        ImportError: what reads this kind of address is not installed.
+    """
+    if not is_remote(directory):
+        root = Path(directory)
+        return {path.relative_to(root).as_posix(): path.stat().st_mtime for path in root.rglob("*") if path.is_file()}
+    import fsspec  # noqa: PLC0415
+
+    filesystem, root_path = fsspec.core.url_to_fs(os.fspath(directory))
+    found = {}
+    for path in filesystem.find(root_path):
+        changed = 0.0
+        with suppress(NotImplementedError):  # some stores do not say
+            changed = filesystem.modified(path).timestamp()
+        found[path.removeprefix(root_path).lstrip("/")] = changed
+    return found
 
 
 def read_whole(path: str | os.PathLike[str]) -> bytes:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightning_cnnviz.output.disk import write_whole
+from lightning_cnnviz.output.disk import below, read_whole, write_whole
 
 if TYPE_CHECKING:
     from lightning_cnnviz.output.record import EncodedLook
 
 FOLDER = "record"
+_LOOK = re.compile(r"look_(\d+)\.zip")
 
 
 def write_record(directory: Path, encoded: EncodedLook, step: int) -> None:
@@ -32,26 +35,32 @@ def write_record(directory: Path, encoded: EncodedLook, step: int) -> None:
     write_whole(folder / f"look_{step:06d}.zip", _zipped(encoded.look))
 
 
-def read_record(directory: Path) -> tuple[list[list[bytes]], list[list[bytes]]]:
-    """The blobs of the setups and of the looks below a directory, looks in the order of their steps.
+def read_record(
+    directory: str | os.PathLike[str], names: Collection[str]
+) -> tuple[list[list[bytes]], list[list[bytes]]]:
+    """The blobs of the setups and of the looks in a directory, looks in the order of their steps.
 
     What is damaged is left out.
+
+    Args:
+        directory: on a disk or on object storage.
+        names: of the files in its folder :data:`FOLDER`.
     """
-    folder = directory / FOLDER
-    looks = sorted(folder.glob("look_*.zip"), key=lambda path: int(path.stem.rpartition("_")[2]))
-    return _read(sorted(folder.glob("setup_*.zip"))), _read(looks)
+    looks = {int(match[1]): match[0] for match in map(_LOOK.fullmatch, names) if match}
+    setups = sorted(name for name in names if name.startswith("setup_"))
+    return _read(directory, setups), _read(directory, [looks[step] for step in sorted(looks)])
 
 
-def _read(paths: Iterable[Path]) -> list[list[bytes]]:
+def _read(directory: str | os.PathLike[str], names: Iterable[str]) -> list[list[bytes]]:
     found = []
-    for path in paths:
+    for name in names:
         with suppress(OSError, ValueError, zipfile.BadZipFile, zlib.error):
-            found.append(_blobs(path))
+            found.append(_blobs(read_whole(below(directory, f"{FOLDER}/{name}"))))
     return found
 
 
-def _blobs(path: Path) -> list[bytes]:
-    with zipfile.ZipFile(path) as archive:
+def _blobs(content: bytes) -> list[bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return [archive.read(name) for name in sorted(archive.namelist(), key=int)]
 
 

@@ -7,10 +7,9 @@ import time
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
 
 from lightning_cnnviz.output.artifacts import Look
-from lightning_cnnviz.output.disk import below, check_room, is_remote, read_whole, write_whole
+from lightning_cnnviz.output.disk import below, check_room, name_of, read_whole, write_whole
 from lightning_cnnviz.output.look_record import encoded
 from lightning_cnnviz.output.record import step_of
 from lightning_cnnviz.output.record_json import from_blob
@@ -79,7 +78,7 @@ class ReportFile(RunReport):
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        super().__init__(PurePosixPath(directory).name if is_remote(directory) else Path(directory).resolve().name)
+        super().__init__(name_of(directory))
         self._directory = directory
         self.path = below(directory, REPORT)
         self._is_new = True

@@ -6,8 +6,10 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
+from lightning_cnnviz.output.disk import below, files_below, name_of
 from lightning_cnnviz.output.record_files import FOLDER, read_record
 from lightning_cnnviz.output.record_names import LOOK_TAG, SETUP_TAG
 from lightning_cnnviz.page.report import RunRecord
@@ -18,27 +20,47 @@ def read_runs(directory: str | os.PathLike[str]) -> list[RunRecord]:
 
     Each is named by its folder. A run may consist of several event files, as after a resume; of looks at the same step
     the last one counts. What is damaged, as at the end of a run that was killed, is left out.
+
+    Args:
+        directory: on a disk, or on object storage (``s3://…``).
+
+    Raises:
+        OSError: the store cannot be reached.
+        ValueError: the address is of no known kind.
+        ImportError: what reads this kind of address is not installed.
     """
-    root = Path(directory)
-    folders: dict[Path, float] = {}
-    for pattern, up in (("*tfevents*", 0), (f"{FOLDER}/look_*.zip", 1)):
-        for path in root.rglob(pattern):
-            folder = path.parents[up]
-            folders[folder] = max(folders.get(folder, 0.0), path.stat().st_mtime)
-    runs = [_read_run(folder, _name(folder, root)) for folder in sorted(folders, key=lambda one: folders[one])]
+    folders: dict[PurePosixPath, _Files] = {}
+    for name, changed in files_below(directory).items():
+        path = PurePosixPath(name)
+        if "tfevents" in path.name:
+            folders.setdefault(path.parent, _Files()).add(path.name, changed, is_event_file=True)
+        elif path.parent.name == FOLDER and path.suffix == ".zip":
+            folders.setdefault(path.parent.parent, _Files()).add(path.name, changed)
+    in_order = sorted(sorted(folders), key=lambda folder: folders[folder].changed)
+    runs = [_read_run(directory, folder, folders[folder]) for folder in in_order]
     return [run for run in runs if run.looks]
 
 
-def _name(folder: Path, root: Path) -> str:
-    inside = folder.relative_to(root).as_posix()
-    return root.resolve().name if inside == "." else inside
+@dataclass
+class _Files:
+    """The files of a run by their names, and when the last one was changed."""
+
+    events: list[str] = field(default_factory=list)
+    record: list[str] = field(default_factory=list)
+    changed: float = 0.0
+
+    def add(self, name: str, changed: float, *, is_event_file: bool = False) -> None:
+        (self.events if is_event_file else self.record).append(name)
+        self.changed = max(self.changed, changed)
 
 
-def _read_run(folder: Path, name: str) -> RunRecord:
+def _read_run(root: str | os.PathLike[str], folder: PurePosixPath, files: _Files) -> RunRecord:
+    name = str(folder)
+    directory, name = (root, name_of(root)) if name == "." else (below(root, name), name)
     looks: dict[int, list[bytes]] = {}
-    setups, in_order = read_record(folder)
-    for path in sorted(folder.glob("*tfevents*")):
-        for tag, step, blobs in _blobs(path):
+    setups, in_order = read_record(directory, files.record)
+    for events in sorted(files.events):
+        for tag, step, blobs in _blobs(below(directory, events)):
             if tag == LOOK_TAG:
                 looks[step] = blobs
             else:
@@ -47,7 +69,7 @@ def _read_run(folder: Path, name: str) -> RunRecord:
     return RunRecord(name, named, in_order + [looks[step] for step in sorted(looks)])
 
 
-def _blobs(path: Path) -> Iterator[tuple[str, int, list[bytes]]]:
+def _blobs(path: str | Path) -> Iterator[tuple[str, int, list[bytes]]]:
     # Here, because it loads all of TensorBoard.
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader  # noqa: PLC0415
 

@@ -67,6 +67,14 @@ class Failures:
         if lost:
             warn(f"{self._name} goes on without {', '.join(map(_name_of, lost))}: {described(error)}")
 
+    def give_up_each(self, failed: Iterable[tuple[View, Exception]]) -> None:
+        """Goes on without views that failed one by one; those that failed alike are told of in one breath."""
+        alike: dict[str, list[tuple[View, Exception]]] = {}
+        for view, error in failed:
+            alike.setdefault(described(error), []).append((view, error))
+        for group in alike.values():
+            self.give_up([view for view, _ in group], group[0][1])
+
     def give_up_all(self, error: BaseException) -> None:
         """Goes on without the callback, and says why."""
         if self._on_error == "raise":

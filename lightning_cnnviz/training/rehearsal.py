@@ -13,6 +13,7 @@ from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.checks import check_classes
 from lightning_cnnviz.training.failures import warn
+from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
@@ -44,13 +45,15 @@ def check_views_on(session: Session, callback: CNNVisualizer, model: LightningMo
                 callback.failures.give_up([view], error)
     if not any(True for _ in model.parameters()):  # configure_model() makes the layers later
         return
-    for view in callback.views:
+    failed: list[tuple[View, Exception]] = []
+    for view in callback.failures.working(callback.views):
         try:
             run(partial(view.check, model))
         except Exception as error:
             if isinstance(error, ArgumentError) and not late:
                 raise
-            callback.failures.give_up([view], error)
+            failed.append((view, error))
+    callback.failures.give_up_each(failed)
 
 
 def _run_here(action: Callable[[], None]) -> None:
@@ -64,6 +67,8 @@ def prepare(session: Session, callback: CNNVisualizer, pl_module: LightningModul
         ArgumentError: an argument of the callback or of a view names what the model does not have.
     """
     name = type(callback).__name__
+    if not callback.failures.working(callback.views):  # and that has been told
+        return
     try:
         samples = callback.sampling.choose(session, early=True)
     except ArgumentError:
@@ -97,6 +102,7 @@ def _rehearse(session: Session, callback: CNNVisualizer, pl_module: LightningMod
         callback.failures.give_up(callback.views, error)
         return
     found = {}
+    failed: list[tuple[View, Exception]] = []
     for view in callback.failures.working(callback.views):
         try:
             found[view.name] = sorted(_layers(view.request(layout, samples)), key=layout.position)
@@ -104,7 +110,8 @@ def _rehearse(session: Session, callback: CNNVisualizer, pl_module: LightningMod
             raise
         except Exception as error:
             if not (callback.failures.ends_nothing and callback.memory.begins_anew(view, error)):
-                callback.failures.give_up([view], error)
+                failed.append((view, error))
+    callback.failures.give_up_each(failed)
     picked = "; ".join(f"{name} of {', '.join(layers)}" for name, layers in found.items() if layers)
     more = callback.sampling.how_to_take_more(session.trainer)
     session.outlet.say(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks import gpu
 from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.report import Bar
 from benchmarks.timing import Timings, interleaved
@@ -40,3 +41,13 @@ def test_it_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert report.bars
     assert all(bar.figure >= 0 or "−" in bar.name for bar in report.bars)
     assert str(report) in capsys.readouterr().out
+
+
+def test_without_a_gpu_nothing_is_measured_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert gpu.main([]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == ["benchmarks.gpu needs a CUDA device, and torch finds none: nothing was measured"]

@@ -111,7 +111,7 @@ def run_record(name: str, epochs: int) -> RunRecord:
     return run
 
 
-def write_run(directory: Path, looks: Iterable[tuple[int, EncodedLook]]) -> None:
+def write_run(directory: str | Path, looks: Iterable[tuple[int, EncodedLook]]) -> None:
     """Steps and looks as an event file."""
     from torch.utils.tensorboard import SummaryWriter
 

@@ -8,14 +8,19 @@ from pathlib import Path
 
 import fsspec
 import pytest
+import torch
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lightning_cnnviz import CNNVisualizer, FileSink, GradCAM
+from lightning_cnnviz import CNNVisualizer, FileSink, GradCAM, explain
+from lightning_cnnviz.__main__ import main
+from lightning_cnnviz.output.disk import read_whole
 from lightning_cnnviz.output.record import step_of
 from lightning_cnnviz.output.run_report import ReportFile
+from lightning_cnnviz.page.reading import read_runs
 from lightning_cnnviz.page.report import read_report
-from tests.helpers.training import fit, image_steps, sha
+from tests.helpers.records import encoded_looks, run_record, write_run
+from tests.helpers.training import SmallCNN, fit, image_steps, sha
 
 ROOT = "memory://object_storage_test"
 
@@ -35,8 +40,7 @@ def events(directory: str) -> EventAccumulator:
 
 
 def report_steps(path: str | Path) -> list[int]:
-    with fsspec.open(str(path), "rb") as file:
-        (run,) = read_report(file.read())
+    (run,) = read_report(read_whole(path))
     return [step_of(blobs) for blobs in run.looks]
 
 
@@ -72,6 +76,37 @@ def test_a_resumed_run_goes_on_with_its_report() -> None:
         report.add(look(step), step)
         report.complete()
     assert report_steps(f"{ROOT}/run/report.html") == [10, 20]
+
+
+def test_the_command_makes_one_report_of_all_runs_there(capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(f"{ROOT}/logs/version_0", encoded_looks(3))
+    write_run(f"{ROOT}/logs/version_1", encoded_looks(5))
+    assert main(["report", f"{ROOT}/logs/"]) == 0
+    path = capsys.readouterr().out.strip()
+    assert path == f"{ROOT}/logs/report.html"
+    assert read_report(read_whole(path)) == [run_record("version_0", 3), run_record("version_1", 5)]
+    assert read_runs(f"{ROOT}/logs/version_1") == [run_record("version_1", 5)]
+
+
+def test_pictures_and_records_that_were_copied_there_are_read(tmp_path: Path) -> None:
+    explain(SmallCNN(), torch.rand(3, 1, 8, 8), [GradCAM()]).write(FileSink(tmp_path / "run"), 5)
+    filesystem, root = fsspec.core.url_to_fs(ROOT)
+    filesystem.put(str(tmp_path), root, recursive=True)
+    (here,) = read_runs(tmp_path)
+    assert [here] == read_runs(ROOT)
+    assert [step_of(blobs) for blobs in here.looks] == [5]
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [(ROOT, "no record of CNNVisualizer below memory://object_storage_test"), ("nowhere://logs", "nowhere")],
+)
+def test_an_address_with_nothing_to_read_ends_the_command_with_one_line(
+    address: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["report", address])
+    assert message in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_what_takes_files_on_a_disk_says_so(tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import warnings
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,11 +18,13 @@ from _pytest.outcomes import Failed
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from lightning.pytorch.utilities.exceptions import _TunerExitException
+from torch import Tensor, nn
 
-from lightning_cnnviz import CNNVisualizer, PrototypeCallback
+from lightning_cnnviz import CNNVisualizer, DriftCallback, PrototypeCallback
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.training.pace import Pace
 from tests.helpers.sabotage import ERRORS, MISCHIEF
+from tests.helpers.training import SmallCNN, image_steps, loader, trainer
 
 HOOKS = sorted(
     name for name in vars(CNNVisualizer) if inspect.isfunction(getattr(Callback, name, None)) and name[0] != "_"
@@ -155,3 +160,33 @@ def test_a_dataset_that_meddles_leaves_the_process_as_it_was() -> None:
     callback.sampling._add(Hostile(ZeroDivisionError, MISCHIEF), object())
     assert isinstance(callback.sampling._unreadable, ZeroDivisionError)
     assert state_of_the_process() == before
+
+
+class Volumes(SmallCNN):
+    """A network of volumes, beside nothing that a view of layers could look at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.body = nn.Sequential(nn.Conv3d(1, 4, (1, 3, 3), padding=(0, 1, 1))), nn.Sequential()
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        scores: Tensor = self.head(self.stem(images[:, :, None]).mean(dim=(2, 3, 4)))
+        return scores
+
+
+def test_views_that_fail_alike_are_told_of_in_one_breath(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with warnings.catch_warnings(record=True) as caught, caplog.at_level(logging.INFO, "lightning.pytorch"):
+        warnings.simplefilter("always")
+        trainer(tmp_path, [CNNVisualizer(), DriftCallback()], max_epochs=1).fit(Volumes(), loader(), loader())
+    told = [str(warning.message) for warning in caught if "goes on without" in str(warning.message)]
+    reason = (
+        "ValueError: this needs a model with a two-dimensional convolution, Volumes has none, only Conv3d: volumes, "
+        "videos and sequences cannot be drawn"
+    )
+    assert told == [
+        f"CNNVisualizer goes on without FeatureMaps, Filters, GradCAM: {reason}",
+        f"DriftCallback goes on without Drift, Timeline, Flips: {reason}",
+    ]
+    assert not [one for one in caplog.messages if "cannot draw the untrained model" in one]
+    assert {*image_steps(tmp_path)} == {"predictions", "saliency/gradient"}

@@ -53,6 +53,34 @@ def test_without_its_setups_a_run_shows_its_maps_and_says_what_is_missing(browse
     assert browser.find_elements(By.CSS_SELECTOR, 'canvas[aria-label^="Grad-CAM of body, sample 1"]')
 
 
+def test_many_classes_with_long_names_stay_a_table_that_can_be_read(browser: Any, tmp_path: Path) -> None:
+    count = 40
+    names = [f"a class with a long name, number {index} " + "n" * 60 for index in range(count)]
+    setup = Setup([np.full((4, 4, 3), index, np.uint8) for index in range(count)], list(range(count)), names)
+    wrong = np.roll(np.eye(count), 1, axis=1)
+    wrong[:8] = np.eye(count)[:8]
+    show(browser, _page(tmp_path, _run(setup, probabilities=wrong)), view="answers")
+    table = browser.find_element(By.CSS_SELECTOR, ".confusion")
+    assert "the 30 of 40 classes with most mistakes" in table.text
+    assert len(table.find_elements(By.CSS_SELECTOR, "tbody tr")) == 30
+    assert table.find_element(By.CSS_SELECTOR, "thead").size["height"] < 220
+    assert table.find_element(By.CSS_SELECTOR, "tbody tr").size["height"] < 60
+    assert table.find_element(By.CSS_SELECTOR, "tbody th").get_attribute("title") in names
+    assert clean(browser)
+
+
+def test_a_run_without_samples_says_so_beside_one_with_samples(browser: Any, tmp_path: Path) -> None:
+    look = encode_look(Record(0.0, 0, scalars={"drift/features/stem/previous": 0.5}), 1)
+    bare = RunRecord("bare", dict(look.setups), [look.look])
+    address = _page(tmp_path, bare, run_record("run a", 1))
+    browser.get("about:blank")
+    show(browser, f"{address}", run="bare&run=run a")
+    first, second = browser.find_elements(By.CSS_SELECTOR, "section.run")
+    assert "No samples were recorded." in first.text
+    assert second.find_elements(By.TAG_NAME, "canvas")
+    assert clean(browser)
+
+
 def test_a_file_that_was_cut_off_says_so(browser: Any, tmp_path: Path) -> None:
     whole = report([run_record("run a", 3)])
     (tmp_path / "report.html").write_bytes(whole[: len(whole) // 2])

@@ -70,11 +70,11 @@ function confusion(answers, setup) {
   const named = all.sort((a, b) => (mistakesOf.get(b)?.length ?? 0) - (mistakesOf.get(a)?.length ?? 0) || a - b).slice(0, MOST_CLASSES).sort((a, b) => a - b);
   const title = `Confusion on the samples${all.length > named.length ? `: the ${named.length} of ${all.length} classes with most mistakes` : ""}`;
   const count = (truth, predicted) => answers.filter((answer) => answer.truth === truth && answer.predicted === predicted).length;
-  const rows = named.map((truth) => element("tr", {}, element("th", { scope: "row" }, className(setup, truth)), named.map((predicted) => {
+  const rows = named.map((truth) => element("tr", {}, element("th", { scope: "row", title: className(setup, truth) }, className(setup, truth)), named.map((predicted) => {
     const number = count(truth, predicted);
     return element("td", { className: number === 0 ? "" : truth === predicted ? "right" : "wrong" }, number || "");
   })));
-  const head = element("tr", {}, element("th", { scope: "col" }, "true \\ predicted"), named.map((index) => element("th", { scope: "col" }, className(setup, index))));
+  const head = element("tr", {}, element("th", { scope: "col" }, "true \\ predicted"), named.map((index) => element("th", { scope: "col", title: className(setup, index) }, className(setup, index))));
   return element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": "Confusion" }, element("table", { className: "confusion" }, element("caption", {}, title), element("thead", {}, head), element("tbody", {}, rows)));
 }
 

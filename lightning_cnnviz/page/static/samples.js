@@ -40,6 +40,7 @@ function section(view, run, ...children) {
 }
 
 async function tables(view, run) {
+  if (!run.sets.length) return [element("p", {}, "No samples were recorded.")];
   const drawn = await Promise.all(run.sets.map((_, set) => table(view, run, set)));
   if (!drawn.some((one) => one)) return [element("div", { className: "cells" }, run.sets.flatMap(({ setup }, set) => setup.urls.map((_, sample) => sampleFigure(run, run.at(view.place), set, sample))))];
   if (run.sets.length === 1) return drawn;

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +40,11 @@ def measure(rounds: int, tiny: bool) -> Report:
         looks = {f"{size:,} {what}": make(size) for size in sizes}
         found = timings[what] = interleaved({name: one.draw for name, one in looks.items()}, rounds)
         first = next(iter(looks))
-        for size, (name, one) in list(zip(sizes, looks.items(), strict=True))[1:]:
-            growth, (highest, left) = found.ratio(name, first), _megabytes(one, rounds)
+        for size, name in list(zip(sizes, looks, strict=True))[1:]:
+            growth, (highest, left) = found.ratio(name, first), _megabytes(make(size), rounds)
             bars += [
                 Bar(f"{few:,} → {name}: growth of the time", growth, size / few),
-                Bar(f"{name}: memory while it looks", highest, unit="MB"),
+                Bar(f"{name}: memory that the first look takes", highest, unit="MB"),
                 Bar(f"{name}: memory after {rounds} more looks", left, _MOST_MEGABYTES, unit="MB"),
             ]
     note = (
@@ -53,9 +55,10 @@ def measure(rounds: int, tiny: bool) -> Report:
 
 
 def _network(bands: int = 3, width: int = 16, classes: int = 10, layers: int = 3) -> nn.Module:
-    first = nn.Sequential(nn.Conv2d(bands, width, 3, padding=1), nn.ReLU())
-    others = [nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU()) for _ in range(layers - 1)]
-    return nn.Sequential(first, *others, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)).eval()
+    """Layers of 16 channels, the last one of as many as asked for, so that the model, too, grows no more than they."""
+    channels = [bands, *[16] * (layers - 1), width]
+    stages = [nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.ReLU()) for before, after in pairwise(channels)]
+    return nn.Sequential(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)).eval()
 
 
 def _images(bands: int = 3) -> torch.Tensor:
@@ -88,19 +91,22 @@ _RACES = [
     ("classes", _classes, 10, 1000, 21_841),
     ("bands", _bands, 3, 13),
     ("px of an original's side", _original, 256, 4096),
-    ("channels in each layer", _channels, 16, 512),
+    ("channels in a layer", _channels, 16, 512),
     ("layers, all of them drawn", _layers, 10, 150),
 ]
 
 
 def _megabytes(look: Look, looks: int) -> tuple[float, float]:
-    """By how much the memory of the process grows during a look, and by how much after some more."""
-    look.draw()
+    """By how much the memory of the process grows during a first look, and by how much in all after some more."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda kept: None)
+    trim(0)  # what earlier looks gave back would be used again unseen
     before = resident()
     Path("/proc/self/clear_refs").write_text("5")  # the highest memory so far is forgotten
     look.draw()
-    status = Path("/proc/self/status").read_text()
-    highest = 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    highest = 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+    trim(0)
+    after = resident()
     for _ in range(looks):
         look.draw()
-    return max(0.0, (highest - before) / 1e6), max(0.0, (resident() - before) / 1e6)
+    trim(0)
+    return max(0.0, (highest - before) / 1e6), max(0.0, (resident() - after) / 1e6)

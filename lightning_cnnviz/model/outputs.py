@@ -66,8 +66,9 @@ def select_output(output: Any, key: int | str | None = None, hints: Hints | None
     Args:
         output: a tensor, or a tuple, mapping or object with attributes that holds it, also nested.
         key: where it is, ``"a.b"`` in nested outputs. None: the tensor itself; one with as many columns as there are
-            classes; one under a common name such as ``"logits"``; the output of the last linear layer; or the first
-            that is not a single number such as a loss. That is the main output where auxiliary ones follow it.
+            classes; one that is not detached where others are; one under a common name such as ``"logits"``; the output
+            of the last linear layer; or the first that is not a single number such as a loss. That is the main output
+            where auxiliary ones follow it.
         hints: what is known of the scores.
 
     Raises:
@@ -150,6 +151,7 @@ def _grades(candidates: list[tuple[Path, Tensor]], hints: Hints | None) -> Seque
         has_image and hints.classes not in widths and (hints.classes is not None or len(widths) > len({*widths}))
     )
     codes = _codes(candidates)
+    attached = any(tensor.requires_grad for tensor in fitting)
     grades = []
     for index, (path, tensor) in enumerate(candidates):
         fits = tensor.is_floating_point() and tensor.shape[:1] == (hints.samples,)
@@ -165,6 +167,7 @@ def _grades(candidates: list[tuple[Path, Tensor]], hints: Hints | None) -> Seque
                 index not in codes and not {*path} & _FEATURES,
                 fits and of_places == (hints.truth in _OF_PLACES) and (of_places or enough) and hints.truth is not None,
                 fits and (is_image or enough),
+                fits and tensor.requires_grad is attached,  # beside a target that is detached, as distillation has it
                 path[-1] in _COMMON_KEYS,
                 "logits" in str(path[-1]),
                 # Where there is an image, too, the last linear layer may as well give its code.

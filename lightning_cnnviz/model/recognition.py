@@ -11,7 +11,7 @@ from lightning_cnnviz.model.outputs import Path
 from lightning_cnnviz.model.readings import Ending, Meaning, OutputKind, Reading
 
 ADVICE = "return scores before that for maps that do not fade where the model is sure"
-_NARROWEST_EMBEDDING, _NARROWEST_UNIT_VECTORS, _UNIT = 32, 8, 1e-3
+_NARROWEST_EMBEDDING, _NARROWEST_WITHOUT_LABELS, _NARROWEST_UNIT_VECTORS, _UNIT = 32, 16, 8, 1e-3
 _BACKGROUNDS = ("background", "bg", "void", "none", "unlabeled", "unlabelled", "0", "__background__")
 
 
@@ -28,6 +28,7 @@ class Known:
             ``"label_masks"`` are several masks of yes or no.
         highest: the highest class, where what the data say may be classes.
         names: of the classes.
+        unlabelled: whether the samples are from a batch of a kind that trains without labels.
     """
 
     samples: int
@@ -37,6 +38,7 @@ class Known:
     truth: str | None = None
     highest: int | None = None
     names: tuple[str, ...] | None = None
+    unlabelled: bool = False
 
 
 def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
@@ -145,8 +147,11 @@ def _is_embedding(output: Tensor, width: int, ending: Ending, known: Known) -> b
     if width >= _NARROWEST_UNIT_VECTORS and bool(((lengths - 1).abs() < _UNIT).all()):
         return True
     # A head of a thousand classes for ten is a pretrained one; widths of embeddings are round in the other way.
-    names = known.names if known.truth in (None, "classes") else None
-    return names is not None and width >= max(_NARROWEST_EMBEDDING, 4 * len(names)) and width % 8 == 0 and width != 1000
+    if width % 8 or width == 1000 or known.truth not in (None, "classes"):
+        return False
+    if known.names is not None:
+        return width >= max(_NARROWEST_EMBEDDING, 4 * len(known.names))
+    return known.unlabelled and width >= _NARROWEST_WITHOUT_LABELS
 
 
 def _remark(reading: Reading, known: Known) -> str | None:

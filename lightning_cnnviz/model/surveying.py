@@ -77,6 +77,7 @@ def survey(
             _kind_of_truth(samples.truth, output),
             None if samples.truth is None else samples.truth.highest,
             samples.class_names,
+            samples.origin.form.unlabelled,
         )
         reading = read(output, known, selected.path)
         remarks += [selected.remark, *reading.remarks]

@@ -10,25 +10,23 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import lru_cache, partial
-from pathlib import Path
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any
 from urllib.parse import urlencode
 
 from tensorboard import errors, plugin_util
-from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
 from lightning_cnnviz.output.record_names import LOOK_TAG, PLUGIN, SETUP_TAG
 from lightning_cnnviz.output.story import has_place, without_place
-from lightning_cnnviz.page.report import bundle
+from lightning_cnnviz.page.serving import ENTRY, Answer, Route, application, as_json, page, style
 
-_STATIC = Path(__file__).parent / "static"
-_ENTRY = "index.js"
 _STEPS_KEPT = {PLUGIN: 5000, "images": 1000}
 _EVERYTHING = 10**6
 _MOST_HEADS = 20_000
+_MOST_BLOBS = 64
+_READ_AT_ONCE = 8
 _PICTURE_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 _PICTURES = {
     *("predictions", "feature_maps", "filters", "saliency", "cam", "grad_cam", "guided_grad_cam", "gradcam++"),
@@ -36,13 +34,7 @@ _PICTURES = {
 }
 """One of these is a part of the tag of each picture that was written before pictures had a place in the story."""
 
-_READ_AT_ONCE = 8
 _BEFORE_THE_PICTURE = 2  # width and height, as text
-
-Answer: TypeAlias = tuple[str | bytes, str]
-"""Content and its type."""
-
-Route: TypeAlias = Callable[[wrappers.Request], Answer]
 
 
 class Loader(base_plugin.TBLoader):  # type: ignore[misc] # TensorBoard has no annotations
@@ -82,13 +74,13 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def frontend_metadata(self) -> base_plugin.FrontendMetadata:
         """The page is a module of JavaScript in a frame of its own."""
-        return base_plugin.FrontendMetadata(es_module_path=f"/{_ENTRY}", tab_name="CNN Viz", disable_reload=True)
+        return base_plugin.FrontendMetadata(es_module_path=f"/{ENTRY}", tab_name="CNN Viz", disable_reload=True)
 
     def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
         """The routes, relative to the plugin."""
         routes: dict[str, Route] = {
-            f"/{_ENTRY}": _page,
-            "/style.css": _style,
+            f"/{ENTRY}": page,
+            "/style.css": style,
             "/runs": self._runs,
             "/looks": self._looks,
             "/setup": self._setup,
@@ -96,7 +88,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/pictures": self._pictures,
             "/picture": self._picture,
         }
-        return {path: _application(route) for path, route in routes.items()}
+        return {path: application(route) for path, route in routes.items()}
 
     def _runs(self, request: wrappers.Request) -> Answer:
         looks = self._sequences(request, PLUGIN, [LOOK_TAG])
@@ -105,7 +97,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             {*looks, *pictures},
             key=lambda run: max((look.wall_time for look in looks.get(run, {}).get(LOOK_TAG, ())), default=0),
         )
-        return _json(
+        return as_json(
             [
                 {"name": run, "looks": len(looks.get(run, {}).get(LOOK_TAG, ())), "pictures": pictures.get(run, 0)}
                 for run in newest_last
@@ -116,9 +108,14 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         run, first, last = request.args["run"], int(request.args["from"]), int(request.args["to"])
         looks = self._sequences(request, PLUGIN, [LOOK_TAG], [run]).get(run, {}).get(LOOK_TAG, ())
         context = plugin_util.context(request.environ)
-        found = ((look.wall_time, [blob.blob_key for blob in look.values]) for look in looks[first:last])
-        heads = ((self._head(context, keys[0], wall_time), keys) for wall_time, keys in found)
-        return _json([{**head, "blobs": keys} for head, keys in heads if head is not None])
+        blobs = [[blob.blob_key for blob in look.values] for look in looks[first:last]]
+        with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+            heads = pool.map(
+                partial(self._head, context),
+                [keys[0] for keys in blobs],
+                [look.wall_time for look in looks[first:last]],
+            )
+        return as_json([{**head, "blobs": keys} for head, keys in zip(heads, blobs, strict=True) if head is not None])
 
     def _setup(self, request: wrappers.Request) -> Answer:
         run, wanted = request.args["run"], request.args["id"]
@@ -128,18 +125,21 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             first, *pictures = (blob.blob_key for blob in setup.values)
             head = self._head(context, first, setup.wall_time)
             if head is not None:
-                return _json({"head": head, "blobs": pictures})
-        return _json(None)
+                return as_json({"head": head, "blobs": pictures})
+        return as_json(None)
 
     def _blobs(self, request: wrappers.Request) -> Answer:
-        """Several at once, each behind its length (4 bytes, the lowest first); one that cannot be read is empty."""
+        """All that a step of the slider needs at once: one after the other they would take a request each."""
+        keys = json.loads(request.get_data(as_text=True))
+        if not (isinstance(keys, list) and len(keys) <= _MOST_BLOBS and all(isinstance(key, str) for key in keys)):
+            raise ValueError("not a list of keys")
         context = plugin_util.context(request.environ)
         with ThreadPoolExecutor(_READ_AT_ONCE) as pool:  # each waits some 40 ms for the data server
-            blobs = [*pool.map(partial(self._read, context), request.args.getlist("key"))]
+            blobs = [*pool.map(partial(self._blob, context), keys)]
         return b"".join(len(blob).to_bytes(4, "little") + blob for blob in blobs), "application/octet-stream"
 
     def _picture(self, request: wrappers.Request) -> Answer:
-        content = self._read(plugin_util.context(request.environ), request.args["key"])
+        content = self._blob(plugin_util.context(request.environ), request.args["key"])
         # By what it is, never by what anybody says that it is: a browser must not take a blob for a page.
         return content, next(kind for start, kind in _PICTURE_TYPES.items() if content.startswith(start))
 
@@ -147,7 +147,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         run = request.args["run"]
         tags = list(self._our_pictures(request, [run]).get(run, ()))
         sequences = self._sequences(request, "images", tags, [run]).get(run, {}) if tags else {}
-        return _json(
+        return as_json(
             {
                 without_place(tag): [
                     {"step": one.step, "url": _address(one)} for one in steps if len(one.values) > _BEFORE_THE_PICTURE
@@ -182,8 +182,9 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
         )
         return sequences
 
-    def _read(self, context: Any, key: str) -> bytes:
-        with suppress(errors.PublicError, ValueError, KeyError):
+    def _blob(self, context: Any, key: str) -> bytes:
+        """A blob; empty where there is none any more, as of a run that was deleted."""
+        with suppress(errors.PublicError, ValueError, LookupError):  # the two data servers say it each in its way
             content: bytes = self._data.read_blob(context, blob_key=key)
             return content
         return b""
@@ -197,7 +198,7 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
             if (key, wall_time) not in self._heads:
                 if len(self._heads) >= _MOST_HEADS:
                     self._heads.clear()
-                head = json.loads(zlib.decompress(self._data.read_blob(context, blob_key=key)))
+                head = json.loads(zlib.decompress(self._blob(context, key)))
                 self._heads[key, wall_time] = head
             return self._heads[key, wall_time]
         return None
@@ -211,36 +212,3 @@ def _filter(runs: Sequence[str] | None, tags: Iterable[str] | None) -> Any:
 
 def _address(datum: Any) -> str:
     return "picture?" + urlencode({"key": datum.values[_BEFORE_THE_PICTURE].blob_key, "of": datum.wall_time})
-
-
-def _page(request: wrappers.Request) -> Answer:
-    """All modules at once: one after the other they would take a request each."""
-    return _script(), "application/javascript"
-
-
-@lru_cache(maxsize=1)
-def _script() -> str:
-    return f'{bundle(_ENTRY)}\nexport const render = modules["{_ENTRY}"].render;\n'
-
-
-def _style(request: wrappers.Request) -> Answer:
-    return (_STATIC / "style.css").read_bytes(), "text/css"
-
-
-def _json(value: object) -> Answer:
-    return json.dumps(value, separators=(",", ":")), "application/json"
-
-
-def _application(route: Route) -> Callable[..., Any]:
-    def answer(request: wrappers.Request) -> Any:
-        try:
-            content, kind = route(request)
-            code = 200
-        except (KeyError, ValueError, StopIteration):
-            content, kind, code = "not found", "text/plain", 404
-        # Our addresses say of which look they are, not only by run, tag and step: what lies there stays the same.
-        expires = 3600 if request.path.endswith(("/blobs", "/picture")) and code == 200 else 0
-        headers = [("X-Content-Type-Options", "nosniff")]
-        return http_util.Respond(request, content, kind, code=code, expires=expires, headers=headers)
-
-    return wrappers.Request.application(answer)

@@ -30,7 +30,13 @@ WRONG: Color = (200, 80, 0)
 _ELLIPSIS = "…"
 _WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"  # Chinese, Japanese, Korean
 _NO_BREAK = "\u00a0"
-_BREAKS = re.compile(rf"(?<=\S)(?=[^\S{_NO_BREAK}])|(?<=[^\W\d]-)(?=[^\W\d])|(?<=[{_WIDE}])(?=\S)|(?<=\S)(?=[{_WIDE}])")
+_TOGETHER = (
+    r"(?<![(\[{「『（【《〈])(?![)\]},.;:!?%、。，．！？：；」』）】》〉…])"  # a bracket stays with what is in it
+)
+_BREAKS = re.compile(
+    rf"(?<=\S)(?=[^\S{_NO_BREAK}])|(?<=[^\W\d]-)(?=[^\W\d])"
+    rf"|(?:(?<=[{_WIDE}])(?=\S)|(?<=\S)(?=[{_WIDE}])){_TOGETHER}"
+)
 _RIGHT_TO_LEFT = re.compile(
     r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff](?:\s*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff])*"
 )

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lightning_cnnviz.samples.datasets import attribute
-from lightning_cnnviz.samples.searching import IMAGE_NAMES, find_images, find_labels, has_key, is_image, label_by_name
+from lightning_cnnviz.samples.searching import (
+    IMAGE_NAMES,
+    find_images,
+    find_labels,
+    has_key,
+    has_other_views,
+    holds_only_images,
+    is_image,
+    label_by_name,
+)
 from lightning_cnnviz.samples.truth import Truth, read_truth
 
 DEFAULT_IMAGE_KEY = 0
@@ -26,11 +35,14 @@ class Form:
         dtype: the integer type of their values, 0 to 255 for bytes; None: floating point.
         channels_last: whether they came as (N, H, W, C).
         views: of how many views or frames of each image, (N, views, C, H, W), these are the first; None: there was one.
+        unlabelled: whether the batch is of a kind that trains without labels: other views of each image stood beside
+            these, or nothing at all.
     """
 
     dtype: torch.dtype | None = None
     channels_last: bool = False
     views: int | None = None
+    unlabelled: bool = field(default=False, compare=False)
 
     def restore(self, images: Tensor) -> Tensor:
         """Gives images (N, C, H, W) the form in which they came, for a model that takes no other.
@@ -105,12 +117,18 @@ def read_batch(
     found, trail = _images_of(batch, image_key, (4, 5))
     images, form = as_images(found, image_key)
     labels = _labels_of(batch, label_key, trail, len(images))
+    form = replace(form, unlabelled=has_other_views(trail) or holds_only_images(batch, (4, 5)))
     return Batch(images, labels, read_truth(labels, len(images)), form)
 
 
 def find_image(item: object, key: int | str) -> object:
     """Returns what one item of a dataset has under `key`; a bare tensor is the image itself."""
     return _images_of(item, key, (3,))[0]
+
+
+def trains_without_labels(item: object, image_key: int | str) -> bool:
+    """Whether one item of a dataset holds several views of an image, or nothing but an image."""
+    return has_other_views(_images_of(item, image_key, (3,))[1]) or holds_only_images(item, (3,))
 
 
 def find_label(item: object, image_key: int | str, label_key: int | str | None) -> object:

@@ -6,7 +6,7 @@ import math
 from bisect import insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -123,6 +123,8 @@ class SampleCollector:
         if self.empty and count:
             self._form = found.form
             self.count = min(self.most, max(self.least, BEARABLE // _bytes(found.images[0])))
+        if not found.form.unlabelled:
+            self._form = replace(self._form, unlabelled=False)
         for index, image in enumerate(found.images):
             if found.form == self._form and (self.empty or image.shape == self._candidates[0].image.shape):
                 label = None if labels is None else labels[index]

@@ -93,6 +93,11 @@ class CopiedSamples(ShownSamples):
     def _unnamed(self) -> Self:
         return self._with(class_names=None, origin=replace(self.origin, names_found=False))
 
+    @property
+    def _plain(self) -> Form:
+        """That of images (N, C, H, W) of floating point."""
+        return Form(unlabelled=self.origin.form.unlabelled)
+
     def with_images(self, images: Tensor, *notes: str) -> Self:
         """Returns a copy with other images of the same samples, which are shown themselves instead of the originals."""
         same = images.shape == self.images.shape
@@ -102,7 +107,7 @@ class CopiedSamples(ShownSamples):
             original_boxes=None,
             regions=self.regions if same else None,
             perturbed=None,
-            origin=replace(self.origin, raw=None, form=Form(), notes=(*self.origin.notes, *notes)),
+            origin=replace(self.origin, raw=None, form=self._plain, notes=(*self.origin.notes, *notes)),
         )
 
     def chosen(self, indices: Sequence[int]) -> Self:
@@ -150,5 +155,5 @@ class CopiedSamples(ShownSamples):
             regions=self.regions if same else None,
             bands=self.bands if images.shape[1] == self.images.shape[1] else None,
             perturbed=perturbed,
-            origin=replace(self.origin, raw=None, form=Form()),
+            origin=replace(self.origin, raw=None, form=self._plain),
         )

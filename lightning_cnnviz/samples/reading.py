@@ -23,6 +23,7 @@ from lightning_cnnviz.samples.batches import (
     describe,
     find_image,
     find_label,
+    trains_without_labels,
 )
 from lightning_cnnviz.samples.datasets import attribute, find_class_names
 from lightning_cnnviz.samples.geometry import Box, UnknownGeometryError, input_box
@@ -55,7 +56,9 @@ def read_items(
     images = _stack(names, found, bytes_allowed=True)
     labels = [find_label(item, image_key, label_key) for item in items]
     truth = read_truth([_as_label(label) for label in labels], len(items))
-    form = Form() if images.is_floating_point() else Form(images.dtype)
+    form = Form(
+        None if images.is_floating_point() else images.dtype, unlabelled=trains_without_labels(items[0], image_key)
+    )
     raw_batch = None if raw is None else RawBatch(raw, image_key, label_key)
     return images.float() if form.dtype is not None else images, truth, Origin(form, raw_batch)
 

@@ -18,8 +18,11 @@ IMAGE_NAMES = (
 )
 LABEL_NAMES = (
     *("label", "labels", "target", "targets", "y", "class", "classes", "cls", "gt_label", "mask", "masks", "gt_mask"),
-    "depth",
+    *("depth", "seg", "segmentation", "semantic", "lbl", "lab", "gt", "ground_truth", "annotation", "annotations"),
+    *("class_id", "class_idx", "class_label", "category", "digit"),
 )
+_UNMISTAKABLE = ("masks", "multi_hot")
+_OF_PADDING = ("attention", "pixel_mask", "valid", "padding")
 
 _DEEPEST = 4
 
@@ -89,6 +92,24 @@ def find_labels(trail: Sequence[tuple[object, int | str]], count: int | None) ->
     return None
 
 
+def has_other_views(trail: Sequence[tuple[object, int | str]]) -> bool:
+    """Whether a list of views of each image is where the way to the images leads, as contrastive learning has it."""
+    if not trail:
+        return False
+    container, key = trail[-1]
+    beside = dict(entries(container))
+    images = beside.pop(key, None)
+    return any(_is_another_view(value, images) for value in beside.values())
+
+
+def holds_only_images(batch: object, dims: Sequence[int], depth: int = _DEEPEST) -> bool:
+    """Whether there are no numbers in a batch but images, names of files aside."""
+    inside = entries(batch)
+    if not inside or depth == 0:
+        return is_image(batch, dims) or _is_text(batch)
+    return all(holds_only_images(value, dims, depth - 1) for _, value in inside)
+
+
 def label_by_name(container: object) -> object:
     """What a mapping or an object has under the first of the usual names; None where it has none of them."""
     for name in LABEL_NAMES:
@@ -104,7 +125,8 @@ def label_by_name(container: object) -> object:
 
 def _labels_in(container: object, key: int | str, count: int | None) -> object:
     if not isinstance(container, list | tuple):
-        return label_by_name(container)
+        named = label_by_name(container)
+        return _only_masks_or_labels(container, key, count) if named is None else named
     if hasattr(container, "_fields"):
         named = label_by_name(container)
         if named is not None:
@@ -123,6 +145,23 @@ def _labels_in(container: object, key: int | str, count: int | None) -> object:
             continue
         return value
     return None
+
+
+def _only_masks_or_labels(container: object, key: int | str, count: int | None) -> object:
+    """Masks, or 0s and 1s for each of several labels, under a name that nobody knows; None where several may be.
+
+    Masks of one value say which pixels or words count, not what they show.
+    """
+    beside = dict(entries(container)) if isinstance(container, Mapping) else {}
+    images = beside.pop(key, None)
+    found = []
+    for name, value in beside.items():
+        if _is_another_view(value, images) or any(word in str(name) for word in _OF_PADDING):
+            continue
+        truth = _truth(value, count)
+        if truth is not None and truth.kind in _UNMISTAKABLE and len(truth.values.unique()) > 1:
+            found.append(value)
+    return found[0] if len(found) == 1 else None
 
 
 def counts_up(values: object) -> bool:

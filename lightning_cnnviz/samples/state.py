@@ -111,6 +111,7 @@ def packed(arguments: Mapping[str, Any]) -> dict[str, Any]:
             "dtype": None if form.dtype is None else str(form.dtype).removeprefix("torch."),
             "channels_last": form.channels_last,
             "views": form.views,
+            "unlabelled": form.unlabelled,
             "notes": list(origin.notes),
             "names_found": origin.names_found,
         },
@@ -125,6 +126,6 @@ def unpacked(state: Mapping[str, Any]) -> dict[str, Any]:
         arguments["truth"] = Truth.from_state_dict(truth)
     if origin is not None:
         dtype = None if origin["dtype"] is None else getattr(torch, origin["dtype"])
-        form = Form(dtype, origin["channels_last"], origin["views"])
+        form = Form(dtype, origin["channels_last"], origin["views"], origin.get("unlabelled", False))
         arguments["origin"] = Origin(form, notes=tuple(origin["notes"]), names_found=origin["names_found"])
     return arguments

@@ -149,6 +149,25 @@ PROJECTS = (
         told="the output is read as an embedding",
     ),
     Project(
+        "Barlow twins: embeddings that are not normalised",
+        "([view, view], classes)",
+        "an embedding, and the same for the loss without a gradient before it",
+        lambda: Task(
+            Net(lambda m, x: (m.scores(x).detach(), m.scores(x)), width=16),
+            lambda t, b: F.mse_loss(t(b[0][0])[1], t(b[0][1])[0]),
+        ),
+        lambda n: ([image(n), image(n).flip(-1)], n % 3),
+        drawn=LOOKED_AT,
+        told="the output is read as an embedding",
+    ),
+    Project(
+        "Segmentation, the masks under a name of one's own",
+        "{image, lesion (1, H, W)}",
+        "(N, 3, H, W) logits of classes",
+        lambda: Task(Places(width=3), lambda t, b: F.cross_entropy(t(b["image"]), b["lesion"][:, 0])),
+        lambda n: {"image": image(n), "lesion": mask(n)[None].long()},
+    ),
+    Project(
         "Detection",
         "list of images, list of {boxes, labels}",
         "list of mappings",

@@ -115,6 +115,7 @@ IMAGE = torch.zeros(2, 1, 8, 8)
         ((IMAGE, OTHER, OTHER), Hints(2, (1, 8, 8), last_linear=OTHER), (0,)),  # a variational autoencoder
         ((OTHER, OTHER, IMAGE), Hints(2, (1, 8, 8), last_linear=OTHER), (2,)),
         ((torch.zeros(2, 1), SCORES), Hints(2, labels=3), (1,)),  # a confidence beside the classes
+        ((SCORES + 1, SCORES.clone().requires_grad_()), Hints(2), (1,)),  # a target without a gradient before it
     ],
 )
 def test_of_several_tensors_the_likeliest_is_taken(output: Any, hints: Hints, path: tuple[Any, ...]) -> None:

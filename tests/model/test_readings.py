@@ -209,6 +209,11 @@ def test_embeddings() -> None:
     assert read(torch.randn(2, 2048), replace(TWO, names=names)).meaning == "embedding"
     assert read(torch.randn(2, 1000), replace(TWO, names=names)).meaning == "classes"
     assert read(torch.randn(2, 2048), TWO).meaning == "classes"
+    unlabelled = replace(TWO, unlabelled=True)  # two views of each image, or nothing but images
+    assert read(torch.randn(2, 128), unlabelled).meaning == "embedding"
+    assert read(torch.randn(2, 128), replace(unlabelled, truth="classes", highest=700)).meaning == "embedding"
+    assert read(torch.randn(2, 10), unlabelled).meaning == "classes"
+    assert read(torch.randn(2, 64), replace(unlabelled, names=tuple(map(str, range(64))))).meaning == "classes"
     with pytest.raises(ValueError, match="an embedding, which has no score of one class"):
         read(unit, TWO).scores(unit)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import struct
 import subprocess
@@ -7,7 +8,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,17 +25,31 @@ from tests.helpers.plugin import with_plugin
 from tests.helpers.records import encoded_looks, write_run
 
 READY = "data/plugin/cnnviz/runs"
+AHEAD = 3
+"""How many epochs the page reads ahead."""
 
 
-def test_it_loads_neither_torch_nor_numpy_of_ours() -> None:
-    code = (
-        "import sys, tensorboard.plugins.base_plugin, tensorboard.backend.http_util, tensorboard.plugin_util\n"
-        "before = set(sys.modules)\n"
-        "from lightning_cnnviz.page.plugin import Loader; Loader()\n"
-        "new = {name.partition('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)\n"
-        "assert new == {'lightning_cnnviz'}, new\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+_START = """
+import sys
+from types import SimpleNamespace
+import tensorboard.program, tensorboard.plugins.base_plugin
+before, opened = set(sys.modules), []
+sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
+from lightning_cnnviz.page.plugin import Loader
+loader = Loader()
+loader.fix_flags(SimpleNamespace(samples_per_plugin={}))
+plugin = loader.load(SimpleNamespace(data_provider=object()))  # nothing can be asked of it
+plugin.get_plugin_apps(), plugin.frontend_metadata(), plugin.is_active(), plugin.data_plugin_names()
+new = set(sys.modules) - before
+others = {name.partition(".")[0] for name in new} - set(sys.stdlib_module_names)
+assert others == {"lightning_cnnviz"}, others
+assert len(new) <= 10, sorted(new)
+assert not [path for path in opened if not path.endswith((".py", ".pyc"))], opened
+"""
+
+
+def test_at_tensorboards_start_it_loads_few_modules_none_of_others_and_reads_nothing() -> None:
+    subprocess.run([sys.executable, "-c", _START], check=True)
 
 
 @pytest.mark.parametrize(
@@ -128,9 +142,8 @@ def test_of_many_long_runs_only_what_is_shown_is_read(tmp_path: Path) -> None:
         assert {query["run"][0] for query in asked} == {"version_7"}
         windows = [(int(query["from"][0]), int(query["to"][0])) for query in asked]
         assert windows == [(191, 201), (141, 191), (91, 141), (41, 91), (0, 41)], "the newest ones first, then the rest"
-        blobs = [parse_qs(urlsplit(name).query)["key"] for name in names if "/blobs?" in name]
-        assert 0 < sum(map(len, blobs)) < 10 * 6, "of the epochs shown and of the next ones only"
-        assert len(blobs) < 10, "all of a look in one request"
+        requests = sum(name.endswith("/blobs") for name in names)
+        assert 0 < requests <= 2 * (1 + AHEAD), "one for each of two epochs shown, and for each of the next ones"
         assert [line for line in driver.get_log("browser") if "plugin/cnnviz" in line["message"]] == []
 
 
@@ -148,10 +161,15 @@ def test_requests_that_fit_nothing_are_answered_not_found(tmp_path: Path) -> Non
             "static/../plugin.py",
             "plugin.py",
             "app.js",
+            "blobs",
         ):
             with pytest.raises(urllib.error.HTTPError) as answer:
                 urllib.request.urlopen(plugin + route)
             assert answer.value.code == 404, route
+        for body in (b"", b"{}", b"[1]", b"\xff", json.dumps(["key"] * 65).encode()):
+            with pytest.raises(urllib.error.HTTPError) as answer:
+                urllib.request.urlopen(plugin + "blobs", body)
+            assert answer.value.code == 404, body
         for route, kind in (
             ("index.js", "application/javascript"),
             ("style.css", "text/css"),
@@ -161,13 +179,72 @@ def test_requests_that_fit_nothing_are_answered_not_found(tmp_path: Path) -> Non
             with urllib.request.urlopen(plugin + route) as found:
                 assert found.headers.get_content_type() == kind
                 assert found.headers["X-Content-Type-Options"] == "nosniff"
-        (look, *_) = _get(plugin + "looks?run=.&from=0&to=1")
-        with urllib.request.urlopen(plugin + "blobs?" + urlencode({"key": ["none", look["blobs"][0]]}, True)) as found:
-            content = found.read()
-        missing, size = struct.unpack_from("<II", content)
-        blob = content[8:]
-        assert (missing, size) == (0, len(blob)), "what is not there costs the others nothing"
-        assert json.loads(zlib.decompress(blob))["step"] == look["step"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fast", ["true", "false"])
+def test_blobs_come_together_and_one_that_is_gone_leaves_the_others(tmp_path: Path, fast: str) -> None:
+    looks = list(encoded_looks(2))
+    write_run(tmp_path / "logs" / "a/b %ü", looks)
+    environment = with_plugin(tmp_path / "entry")
+    served = tensorboard(tmp_path / "logs", f"--load_fast={fast}", environment=environment, ready=READY)
+    with served as address:
+        plugin = address.partition("?")[0] + "data/plugin/cnnviz"
+        _until_loaded(f"{plugin}/runs", {"a/b %ü": (3, 0)})
+        query = urlencode({"run": "a/b %ü", "from": 0, "to": 3})
+        first, second, _ = (look["blobs"] for look in _get(f"{plugin}/looks?{query}"))
+        gone = _with_run(first[1], "deleted")
+        body = json.dumps([first[1], gone, second[2], first[1]]).encode()
+        with urllib.request.urlopen(f"{plugin}/blobs", body) as answer:
+            assert answer.headers.get_content_type() == "application/octet-stream"
+            content = answer.read()
+        written = [looks[0][1].look[1], b"", looks[1][1].look[2], looks[0][1].look[1]]
+        assert content == b"".join(struct.pack("<I", len(blob)) + blob for blob in written)
+
+
+def _with_run(key: str, run: str) -> str:
+    """The key of the same blob in another run; both data servers write JSON in base64, one as a list."""
+    told = json.loads(base64.urlsafe_b64decode(key + "=="))
+    place = next(i for i, part in enumerate(told) if part == "a/b %ü")
+    told[place] = run
+    return base64.urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=")
+
+
+@pytest.mark.slow
+@needs_chromium
+@pytest.mark.parametrize("fast", ["true", "false"])
+def test_a_step_of_the_slider_costs_one_request_however_many_maps_and_runs_there_are(tmp_path: Path, fast: str) -> None:
+    for name in ("one", "two"):
+        write_run(tmp_path / "logs" / name, encoded_looks(20))
+    environment = with_plugin(tmp_path / "entry")
+    served = tensorboard(tmp_path / "logs", f"--load_fast={fast}", page="cnnviz", environment=environment, ready=READY)
+    with served as address, chromium(tmp_path / "profile") as driver:
+        plugin = address.partition("?")[0] + "data/plugin/cnnviz"
+        _until_loaded(f"{plugin}/runs", {"one": (21, 0), "two": (21, 0)})
+        driver.get(f"{address}&p.cnnviz.run=one&p.cnnviz.run=two&p.cnnviz.epoch=10")
+        enter_frame(driver)
+        painted(driver)
+        slider = driver.find_element(By.CSS_SELECTOR, "input[aria-label=Epoch]")
+        until(lambda: slider.get_attribute("max") == "20" and now(driver).startswith("epoch 10"))
+        driver.execute_async_script(_STEPS, ["ArrowRight"] * 8 + ["ArrowLeft"] * 6)
+        assert now(driver).startswith("epoch 12")
+        names = driver.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
+        requests = sum(name.endswith("/blobs") for name in names)
+        assert 0 < requests <= 9 + 2 * AHEAD, "both runs at each of nine epochs, and at the next ones on each side"
+        assert [line for line in driver.get_log("browser") if "plugin/cnnviz" in line["message"]] == []
+
+
+_STEPS = """
+const done = arguments[arguments.length - 1], main = document.querySelector('main');
+(async () => {
+  for (const key of arguments[0]) {
+    const before = main.dataset.painted;
+    document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+    while (main.dataset.painted === before) await new Promise((next) => setTimeout(next));
+  }
+  done();
+})();
+"""
 
 
 def _write_pictures_only(directory: Path) -> None:

@@ -98,6 +98,14 @@ def test_lines_break_after_hyphens_and_between_wide_characters_too() -> None:
     assert wrapped("猫科动物", text_width("猫科", 20) + 1, 20) == ["猫科", "动物"]
 
 
+@pytest.mark.parametrize("text", ["家猫 (虎斑)", "家猫（虎斑），黑色。", "猫、犬「大」"])
+def test_a_bracket_or_a_comma_stays_with_the_wide_characters_that_it_belongs_to(text: str) -> None:
+    for room in range(3, 12):
+        lines = wrapped(text, text_width("猫", 20) * room / 2, 20)
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+        assert not any(line[-1] in "(（「" or line[0] in ")）」，。、" for line in lines), lines
+
+
 @pytest.mark.parametrize(
     ("word", "widest", "expected"),
     [("untrained", "trained", ["un-", "trained"]), ("butterfly", "butter-", ["butter-", "fly"])],

@@ -205,6 +205,44 @@ def test_a_second_view_is_no_label(batch):
     assert labels is None
 
 
+@pytest.mark.parametrize(
+    ("batch", "unlabelled"),
+    [
+        (IMAGES, True),
+        ({"image": IMAGES, "path": list("abc")}, True),
+        ([[IMAGES, IMAGES + 1], LABELS, PATHS], True),  # contrastive learning on a dataset of classes
+        ({"first": IMAGES, "second": IMAGES + 1}, True),
+        ([IMAGES, LABELS], False),
+        ({"image": IMAGES, "weight": torch.rand(3)}, False),  # a name that is not known as one of labels
+    ],
+)
+def test_batches_of_a_kind_that_trains_without_labels(batch, unlabelled):
+    assert read_batch(batch).form.unlabelled == unlabelled
+
+
+MASK = (IMAGES[:, :1] > 0.5).float()
+
+
+@pytest.mark.parametrize(
+    ("batch", "kind"),
+    [
+        ({"img": IMAGES, "seg": MASK}, "masks"),
+        ({"scan": IMAGES, "lesion": MASK}, "masks"),
+        (
+            {"idx": torch.arange(3), "img": IMAGES, "findings": torch.tensor([[1, 1, 0], [0, 1, 0], [0, 0, 0]])},
+            "multi_hot",
+        ),
+        ({"pixel_values": IMAGES, "pixel_mask": MASK}, None),  # which pixels are none of padding
+        ({"pixel_values": IMAGES, "regions": torch.ones(3, 4, 4).long()}, None),
+        ({"scan": IMAGES, "lesion": MASK, "organ": MASK}, None),
+        ({"scan": IMAGES, "patient": torch.tensor([712, 712, 9])}, None),
+    ],
+)
+def test_masks_and_several_labels_are_found_under_any_name(batch, kind):
+    truth = read_batch(batch).truth
+    assert (truth and truth.kind) == kind
+
+
 def test_bytes_become_floats_of_the_same_values():
     pixels = torch.arange(48, dtype=torch.uint8).view(1, 3, 4, 4)
     found = read_batch((pixels, torch.tensor([1])))

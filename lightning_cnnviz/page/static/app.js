@@ -1,5 +1,6 @@
 // The page: one axis of epochs over everything, and the views below it.
 
+import { Ahead } from "./ahead.js";
 import { nameOf, places } from "./axis.js";
 import { COLORMAPS } from "./colormaps.js";
 import { drawControls } from "./controls.js";
@@ -29,7 +30,6 @@ const VIEWS = {
 const ASK_AGAIN_MS = 15000;
 const FRAME_MS = 500;
 const REST_MS = 60;
-const AHEAD = 3;
 
 /** Fills a page with what a source has; answers when the first look is painted. */
 export async function start(source, body) {
@@ -44,7 +44,7 @@ class App {
   #counts = new Map();
   #turn = 0;
   #timers = { play: null, rest: null };
-  #last = 0;
+  #ahead = new Ahead();
 
   constructor(source, body) {
     this.source = source;
@@ -173,11 +173,9 @@ class App {
     const view = this.#view();
     const name = view.state.view in VIEWS ? view.state.view : "samples";
     const [title, show] = VIEWS[name];
-    const at = view.axis.indexOf(view.place);
-    const moved = at - this.#last;
-    this.#last = at;
+    for (const run of view.runs) run.asked.clear();
     const drawn = view.runs.length ? show(view) : [element("p", {}, "There is no run with our data here yet. Train with CNNVisualizer() and a TensorBoardLogger.")];
-    if (Math.abs(moved) === 1) this.#readAhead(view, at, moved); // who goes step by step goes on
+    if (this.#ahead.notice(view)) setTimeout(() => this.#ahead.read(view)); // behind what is shown
     const shown = await drawn;
     if (turn !== this.#turn) return; // another render has started meanwhile
     keepingFocus(() => {
@@ -187,12 +185,12 @@ class App {
     });
     this.tell(null);
     this.main.dataset.painted = String(turn);
-    this.#rest(view, title, at, moved < 0 || at === view.axis.length - 1 ? -1 : 1);
+    this.#rest(view, title);
     if (!performance.getEntriesByName("painted").length) performance.mark("painted");
   }
 
   /** Does what can wait until the epochs no longer go by. */
-  #rest(view, title, at, direction) {
+  #rest(view, title) {
     clearTimeout(this.#timers.rest);
     this.#timers.rest = setTimeout(() => {
       paintRest(this.main);
@@ -201,16 +199,8 @@ class App {
       Object.keys(VIEWS).forEach((name, i) => {
         this.links.children[i].href = linkTo({ ...this.#state, view: name });
       });
-      this.#readAhead(view, at, direction);
+      this.#ahead.read(view);
     }, REST_MS);
-  }
-
-  /** Reads what comes next in the direction of the last step. */
-  #readAhead({ runs, axis }, at, direction) {
-    for (let step = 1; step <= AHEAD; step++) {
-      const next = axis[at + direction * step];
-      if (next !== undefined) for (const run of runs) run.prepare(next).catch(() => null);
-    }
   }
 
   #link(name, text) {

@@ -1,5 +1,6 @@
 // Who a sample is and what the model said of it.
 
+import { nameOf } from "./axis.js";
 import { element, percent } from "./dom.js";
 
 const TURNS = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc]/;
@@ -50,9 +51,12 @@ export function captioned(picture, name, answer) {
   return element("figure", { className: "cell sample" }, element("div", { className: "frame" }, image), element("figcaption", {}, captionLines(answer)));
 }
 
-/** The name of a run above what is shown of it, to be seen where it stands beside others. */
+/** The name of a run above what is shown of it, to be seen where it stands beside others; with its epoch where that is
+ * another than the chosen one, as of a run that ended before. */
 export function runTitle(view, run) {
-  return element("h2", { className: view.runs.length > 1 ? "" : "unseen" }, run.name);
+  const look = run.at(view.place);
+  const asOf = look && look.place !== view.place ? element("span", { className: "note" }, ` as of ${nameOf(look)}`) : null;
+  return element("h2", { className: view.runs.length > 1 ? "" : "unseen" }, run.name, asOf);
 }
 
 /** Which color stands for which class. */

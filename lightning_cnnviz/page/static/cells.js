@@ -17,9 +17,9 @@ export function columnsOf(item) {
 
 /** Loads one cell; answers { maps, limits, symmetric, table, item, look }, or null where it was not recorded. */
 async function readCell(view, run, tag, sample, column, place = view.place) {
-  const look = run.lookWith(tag, place);
-  const item = run.item(look, tag);
-  if (!item) return null;
+  const found = run.find(tag, place);
+  if (!found) return null;
+  const { look, item } = found;
   const now = await readMaps(run, look, item, sample, column);
   if (!now) return null;
   const other = view.state.difference === "" || item.classes ? null : run.lookWith(tag, Number(view.state.difference));
@@ -94,9 +94,9 @@ export async function figure(view, run, tag, sample, column, { side = 128, capti
 
 /** The picture alone, where of this sample no map was recorded. */
 function withoutMap(run, tag, sample, caption, place) {
-  const look = run.lookWith(tag, place);
-  const group = run.item(look, tag)?.group ?? null;
-  const picture = group === null ? null : run.setupOf(look, group)?.urls[sample];
+  const found = run.find(tag, place);
+  const group = found?.item.group ?? null;
+  const picture = group === null ? null : run.setupOf(found.look, group)?.urls[sample];
   if (!picture) return element("figure", { className: "cell missing" }, element("figcaption", {}, caption || "not recorded"));
   const image = element("img", { src: picture, alt: "", className: "pixels" });
   return element("figure", { className: "cell" }, element("div", { className: "frame" }, image, element("span", { className: "defect" }, "no map")), caption ? element("figcaption", {}, caption) : null);

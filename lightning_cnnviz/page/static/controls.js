@@ -48,8 +48,8 @@ function make(root) {
 }
 
 function alarmMarks({ runs, axis, set }) {
-  const marks = runs.flatMap((run) => run.looks.filter((look) => alarmsOf(look).length));
-  return marks.map((look) => element("button", { className: "alarm", "aria-label": `Alarm at ${nameOf(look)}`, title: alarmsOf(look)[0], onclick: () => set({ view: "notes" }, look.place), style: { left: `${(100 * axis.indexOf(look.place)) / Math.max(1, axis.length - 1)}%` } }, "!"));
+  const marks = runs.flatMap((run) => run.looks.filter((look) => alarmsOf(look).length).map((look) => ({ look, of: runs.length > 1 ? ` of ${run.name}` : "" })));
+  return marks.map(({ look, of }) => element("button", { className: "alarm", "aria-label": `Alarm at ${nameOf(look)}${of}`, title: alarmsOf(look)[0], onclick: () => set({ view: "notes" }, look.place), style: { left: `${(100 * axis.indexOf(look.place)) / Math.max(1, axis.length - 1)}%` } }, "!"));
 }
 
 function choices(view) {

@@ -12,12 +12,14 @@ import { readSample, sampleName, setTitle, tagWithin } from "./sets.js";
 const MOST_FRAMES = 60;
 
 export async function showFilm(view) {
-  const items = new Map(view.runs.flatMap((run) => run.sets.flatMap((set, i) => tagsOf(run, true, i).map((item) => [tagWithin(set, item.tag), item]))));
+  const all = view.runs.flatMap((run) => run.sets.flatMap((set, i) => tagsOf(run, true, i).map((item) => [tagWithin(set, item.tag), item])));
+  const items = new Map(all);
   if (!items.size) return [element("p", {}, "No maps of samples were recorded. Add CNNVisualizer() to the Trainer.")];
   const [tag, wantedColumn] = view.state.film.split("\n");
   const over = [...items].find(([, item]) => item.over)?.[0];
   const chosen = items.has(tag) ? tag : over ?? [...items.keys()][0];
-  const columns = columnsOf(items.get(chosen));
+  // Each run shows the channels that were the strongest in it.
+  const columns = [...new Set(all.filter(([name]) => name === chosen).flatMap(([, item]) => columnsOf(item)))];
   const column = columns.includes(wantedColumn) ? wantedColumn : columns[0];
   const controls = element("div", { className: "bar" },
     select("Film of", [...items.keys()].map((name) => [name, name]), chosen, (film) => view.set({ film })),

@@ -27,8 +27,7 @@ export async function showFilters(view) {
 
 /** All maps of a tag that belong to no sample. */
 export async function tiles(view, run, tag) {
-  const look = run.lookWith(tag, view.place);
-  const item = run.item(look, tag);
+  const { look, item } = run.find(tag, view.place);
   const cells = await Promise.all(columnsOf(item).map((name) => figure(view, run, tag, 0, name, { caption: name })));
   const title = element("h3", {}, item.title || tag, element("span", { className: "note" }, `as of ${nameOf(look)}`), help(run, look, item.view));
   return element("section", { className: "view" }, title, element("div", { className: "tiles" }, cells));
@@ -66,15 +65,17 @@ function judged(groups, { labels }) {
 }
 
 function confusion(answers, setup) {
-  const named = [...new Set(answers.flatMap(({ predicted, truth }) => [predicted, truth]))].sort((a, b) => a - b);
-  if (named.length > MOST_CLASSES) return null;
+  const all = [...new Set(answers.flatMap(({ predicted, truth }) => [predicted, truth]))];
+  const mistakesOf = Map.groupBy(answers.filter(({ isRight }) => !isRight).flatMap(({ predicted, truth }) => [predicted, truth]), (index) => index);
+  const named = all.sort((a, b) => (mistakesOf.get(b)?.length ?? 0) - (mistakesOf.get(a)?.length ?? 0) || a - b).slice(0, MOST_CLASSES).sort((a, b) => a - b);
+  const title = `Confusion on the samples${all.length > named.length ? `: the ${named.length} of ${all.length} classes with most mistakes` : ""}`;
   const count = (truth, predicted) => answers.filter((answer) => answer.truth === truth && answer.predicted === predicted).length;
   const rows = named.map((truth) => element("tr", {}, element("th", { scope: "row" }, className(setup, truth)), named.map((predicted) => {
     const number = count(truth, predicted);
     return element("td", { className: number === 0 ? "" : truth === predicted ? "right" : "wrong" }, number || "");
   })));
   const head = element("tr", {}, element("th", { scope: "col" }, "true \\ predicted"), named.map((index) => element("th", { scope: "col" }, className(setup, index))));
-  return element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": "Confusion" }, element("table", { className: "confusion" }, element("caption", {}, "Confusion on the samples"), element("thead", {}, head), element("tbody", {}, rows)));
+  return element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": "Confusion" }, element("table", { className: "confusion" }, element("caption", {}, title), element("thead", {}, head), element("tbody", {}, rows)));
 }
 
 function mistakes(view, run, look, set, wrong) {

@@ -21,6 +21,11 @@ export function numeric(value) {
   return typeof value === "number" ? value : Number(value);
 }
 
+/** How many bytes the numbers of an item are once they are decompressed. */
+export function bytesOfStack({ shape: [samples, maps, height, width], bits }) {
+  return samples * maps * (8 + (height * width * bits) / 8);
+}
+
 /** Quantized maps of one item: (S, K, h, w) with a range for each. */
 export class Stack {
   constructor(item, bytes) {

@@ -12,6 +12,7 @@ export class Run {
   sets = [];
   pictures = {};
   isIncomplete = false;
+  asked = new Set(); // the tags whose numbers the page shows
   #loaded = 0;
   #first = null;
   #others = null;
@@ -102,14 +103,21 @@ export class Run {
     return before ?? this.looks.find((look) => this.item(look, tag)) ?? null;
   }
 
+  /** What a tag shows at a place: the item and the look that has it; null where it was never drawn. */
+  find(tag, place) {
+    const look = this.lookWith(tag, place);
+    return look && { look, item: this.item(look, tag) };
+  }
+
   stack(look, item) {
+    this.asked.add(item.tag);
     return this.source.stack(this.name, look, item);
   }
 
-  /** Reads the numbers of a place before they are asked for. */
+  /** Reads what the page shows as of another place before it is asked for. */
   prepare(place) {
-    const look = this.at(place);
-    return Promise.all(look?.items.map((item) => this.stack(look, item)) ?? []);
+    const found = [...this.asked].map((tag) => this.find(tag, place)).filter((one) => one);
+    return Promise.all(found.map(({ look, item }) => this.source.stack(this.name, look, item)));
   }
 
   /** Which set of samples a group of a look is about; -1 where it is about others. */

@@ -49,13 +49,8 @@ async function tables(view, run) {
 /** The samples of a set with their maps; null where none of the wanted ones was ever recorded. */
 export async function table(view, run, set, isWanted = () => true) {
   const look = run.at(view.place);
-  const items = tagsOf(run, true, set).filter(isWanted).map(({ tag }) => {
-    const drawn = run.lookWith(tag, view.place);
-    return { tag, drawn, item: run.item(drawn, tag) };
-  });
-  await Promise.allSettled(items.map(({ drawn, item }) => run.stack(drawn, item))); // in one request
-  const columns = [];
-  for (const { tag, drawn, item } of items) for (const name of await strongest(run, drawn, item)) columns.push({ tag, name, item, drawn });
+  const found = tagsOf(run, true, set).filter(isWanted).map(({ tag }) => ({ tag, ...run.find(tag, view.place) }));
+  const columns = (await Promise.all(found.map(async ({ tag, look: drawn, item }) => (await strongest(run, drawn, item)).map((name) => ({ tag, name, item, drawn }))))).flat();
   if (!columns.length) return null;
   const count = Math.max(...columns.map(({ item }) => item.shape[0]));
   const head = columns.map(({ tag, name, item, drawn }) =>
@@ -75,8 +70,8 @@ export async function table(view, run, set, isWanted = () => true) {
 /** Of many channels the strongest, in their own order. */
 async function strongest(run, look, item) {
   const names = columnsOf(item);
+  const stack = await run.stack(look, item); // of few channels, too, so that all is asked for at one moment
   if (names.length <= CHANNELS_IN_TABLE) return names;
-  const stack = await run.stack(look, item);
   const strength = names.map((name, map) => ({ name, map, mean: sum(item.shape[0], (sample) => stack.strength(sample, map * item.planes)) }));
   const best = strength.sort((a, b) => b.mean - a.mean).slice(0, CHANNELS_IN_TABLE);
   return best.sort((a, b) => a.map - b.map).map(({ name }) => name);
@@ -91,8 +86,7 @@ function sum(count, value) {
 async function one(view, run, { set, sample }) {
   const look = run.at(view.place);
   const groups = tagsOf(run, true, set).map(async ({ tag }) => {
-    const drawn = run.lookWith(tag, view.place);
-    const item = run.item(drawn, tag);
+    const { look: drawn, item } = run.find(tag, view.place);
     const cells = await Promise.all(columnsOf(item).map((name) => figure(view, run, tag, sample, name, { side: 256, caption: name })));
     return element("section", { className: "view" }, element("h3", {}, item.title || tag, help(run, drawn, item.view)), classLegend(item), element("div", { className: cells.length > 1 ? "cells" : "cells large" }, cells));
   });

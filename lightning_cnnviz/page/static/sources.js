@@ -9,44 +9,21 @@
 //   live                   whether asking again may bring more
 
 import { bytesOf } from "./dom.js";
-import { Stack, VERSION, inflate, readJson } from "./record.js";
+import { Recent, Together, remembered } from "./memory.js";
+import { Stack, VERSION, bytesOfStack, inflate, readJson } from "./record.js";
 
-const TOGETHER = 20; // blobs in one request, whose address must not grow without bound
+const KEPT = 128e6; // bytes
+const PER_REQUEST = { mostKeys: 64, mostBytes: 8e6 };
 
 /** Asks TensorBoard's plugin; addresses are relative to it. */
 export class TensorBoardSource {
   live = true;
   #setups = new Map();
-  #stacks = new Recent(400);
-  #asked = [];
+  #stacks = new Recent(KEPT);
+  #blobs = new Together(async (keys) => parted(await (await answer("blobs", { method: "POST", body: JSON.stringify(keys) })).arrayBuffer()), PER_REQUEST);
 
-  async #get(route, query) {
-    const response = await fetch(`${route}?${new URLSearchParams(query)}`);
-    if (!response.ok) throw new Error(`TensorBoard answers ${response.status} for ${route}.`);
-    return response;
-  }
-
-  /** What is asked for of a look at one time comes in one answer. A key says run, tag and step; a run that was resumed or
-   * started anew may hold something else under it, hence `of`. */
-  #blob(key, of) {
-    return new Promise((found, failed) => {
-      if (!this.#asked.length) queueMicrotask(() => this.#ask());
-      this.#asked.push({ key, of, found, failed });
-    });
-  }
-
-  #ask() {
-    const looks = Map.groupBy(this.#asked.splice(0), ({ of }) => of);
-    for (const [of, asked] of looks) for (let i = 0; i < asked.length; i += TOGETHER) this.#together(of, asked.slice(i, i + TOGETHER));
-  }
-
-  async #together(of, asked) {
-    try {
-      const blobs = parted(await (await this.#get("blobs", [...asked.map(({ key }) => ["key", key]), ["of", of]])).arrayBuffer());
-      asked.forEach(({ found, failed }, i) => (blobs[i].length ? found(blobs[i]) : failed(new Error("TensorBoard no longer has this look."))));
-    } catch (error) {
-      for (const { failed } of asked) failed(error);
-    }
+  #get(route, query) {
+    return answer(route, {}, new URLSearchParams(query));
   }
 
   async runs() {
@@ -58,8 +35,13 @@ export class TensorBoardSource {
   }
 
   stack(run, look, item) {
-    const key = look.blobs[item.blob];
-    return this.#stacks.get(`${key}\n${look.time}`, async () => new Stack(item, await inflate(await this.#blob(key, look.time))));
+    const [key, size] = [look.blobs[item.blob], bytesOfStack(item)];
+    // A key says run, tag and step; a run that was resumed or started anew may hold something else under it: hence the time.
+    return this.#stacks.get(`${key}\n${look.time}`, size, async () => {
+      const blob = await this.#blobs.get(key, size);
+      if (!blob.length) throw new Error(`TensorBoard no longer has ${item.tag} at step ${look.step}.`);
+      return new Stack(item, await inflate(blob));
+    });
   }
 
   setup(run, id) {
@@ -80,11 +62,20 @@ export class TensorBoardSource {
   }
 }
 
-/** The blobs of an answer, each behind its length. */
-function parted(answer) {
-  const view = new DataView(answer);
-  const blobs = [];
-  for (let at = 0; at < answer.byteLength; at += 4 + blobs.at(-1).length) blobs.push(new Uint8Array(answer, at + 4, view.getUint32(at, true)));
+async function answer(route, options, query = "") {
+  const response = await fetch(query ? `${route}?${query}` : route, options);
+  if (!response.ok) throw new Error(`TensorBoard answers ${response.status} for ${route}.`);
+  return response;
+}
+
+/** The blobs of one answer, each behind its length as four bytes; it is 0 where there is none. */
+function parted(buffer) {
+  const [view, blobs] = [new DataView(buffer), []];
+  for (let at = 0; at < buffer.byteLength; ) {
+    const length = view.getUint32(at, true);
+    blobs.push(new Uint8Array(buffer, at + 4, length));
+    at += 4 + length;
+  }
   return blobs;
 }
 
@@ -97,7 +88,7 @@ export class EmbeddedSource {
   live = false;
   #setups = new Map();
   #urls = new Map();
-  #stacks = new Recent(400);
+  #stacks = new Recent(KEPT);
 
   constructor(page) {
     this.page = page;
@@ -119,7 +110,7 @@ export class EmbeddedSource {
 
   stack(run, look, item) {
     const id = look.blobs[item.blob];
-    return this.#stacks.get(id, async () => new Stack(item, await inflate(this.#blob(id))));
+    return this.#stacks.get(id, bytesOfStack(item), async () => new Stack(item, await inflate(this.#blob(id))));
   }
 
   setup(run, id) {
@@ -160,32 +151,4 @@ function pictureType(bytes) {
 function checked(look) {
   if (look.version > VERSION) throw new Error("This run was written by a newer version of lightning_cnnviz than this page: pip install --upgrade lightning_cnnviz, and start TensorBoard or make the report anew.");
   return look;
-}
-
-/** Makes something once; what failed or is not there is asked for again. */
-function remembered(map, key, make) {
-  if (!map.has(key)) {
-    const made = make();
-    map.set(key, made);
-    made.then((found) => found ?? map.delete(key), () => map.delete(key));
-  }
-  return map.get(key);
-}
-
-/** Keeps the answers asked for last, so that going back costs nothing and memory stays bounded. */
-class Recent {
-  #kept = new Map();
-
-  constructor(most) {
-    this.most = most;
-  }
-
-  get(key, make) {
-    const kept = this.#kept.get(key) ?? make();
-    this.#kept.delete(key);
-    this.#kept.set(key, kept);
-    kept.catch(() => this.#kept.delete(key));
-    if (this.#kept.size > this.most) this.#kept.delete(this.#kept.keys().next().value);
-    return kept;
-  }
 }

@@ -15,7 +15,7 @@ from lightning_cnnviz.render.blocks import Block, Mosaic, beside, padded, stacke
 from lightning_cnnviz.render.captions import label_blocks
 from lightning_cnnviz.render.geometry import GAP, WIDTH, framed, text_size
 from lightning_cnnviz.render.maps import draw_maps
-from lightning_cnnviz.render.text import DARK, format_number, line_block, text_block, text_width
+from lightning_cnnviz.render.text import DARK, format_number, line_block, text_block, text_width, wrapped
 
 if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB
@@ -79,11 +79,16 @@ def heat_table(
 
 
 def _headings(columns: Sequence[str], width: int, size: int) -> list[Block]:
-    """Above each column, or where these are narrow above every few of them, as along an axis."""
-    if width >= _SMALLEST_CELL:
+    """Above each column, or where a word is too wide for that above every few of them, as along an axis."""
+    if all(text_width(line, size) <= width for text in columns for line in wrapped(text, width, size)):
         return label_blocks(columns, width, size, DARK, down=1)
     step = math.ceil((max(text_width(text, size) for text in columns) + GAP) / width)
-    return [padded(text_block(text, size, DARK), 0, step * width, across=0) for text in columns[::step]]
+    rooms = [(text, (len(columns) - index) * width) for index, text in enumerate(columns) if index % step == 0]
+    return [
+        padded(text_block(text, size, DARK), 0, min(step * width, room), across=0)
+        for text, room in rooms
+        if text_width(text, size) <= room
+    ]
 
 
 def _number(value: float) -> str:

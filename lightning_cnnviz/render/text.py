@@ -30,12 +30,19 @@ WRONG: Color = (200, 80, 0)
 _ELLIPSIS = "…"
 _WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"  # Chinese, Japanese, Korean
 _NO_BREAK = "\u00a0"
-_BREAKS = re.compile(rf"(?<=\S)(?=[^\S{_NO_BREAK}])|(?<=[^\W\d]-)(?=[^\W\d])|(?<=[{_WIDE}])(?=\S)|(?<=\S)(?=[{_WIDE}])")
+_TOGETHER = (
+    r"(?<![(\[{「『（【《〈])(?![)\]},.;:!?%、。，．！？：；」』）】》〉…])"  # a bracket stays with what is in it
+)
+_BREAKS = re.compile(
+    rf"(?<=\S)(?=[^\S{_NO_BREAK}])|(?<=[^\W\d]-)(?=[^\W\d])"
+    rf"|(?:(?<=[{_WIDE}])(?=\S)|(?<=\S)(?=[{_WIDE}])){_TOGETHER}"
+)
 _RIGHT_TO_LEFT = re.compile(
     r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff](?:\s*[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff])*"
 )
 _LEFT_TO_RIGHT = "\u200e"
-_FEWEST_LETTERS = 3  # before a hyphen
+_FEWEST_LETTERS = 3  # before a hyphen, and after it
+_SYLLABLES = {"untrained": 2}  # where our own word is broken, which stands above narrow columns
 _EMOJI_ASCENT = 0.95  # of the size, above the baseline
 _font: ContextVar[str | None] = ContextVar("font", default=None)
 
@@ -180,8 +187,12 @@ def _hyphenated(word: str, width: float, size: int) -> list[str]:
     """A word in two lines if it is too wide for one, of a script whose letters stand by themselves."""
     if text_width(word, size) <= width or any(unicodedata.category(char) not in ("Lu", "Ll") for char in word):
         return [word]
-    fitting = [n for n in range(_FEWEST_LETTERS, len(word) - 1) if text_width(f"{word[:n]}-", size) <= width]
-    return [f"{word[: fitting[-1]]}-", word[fitting[-1] :]] if fitting else [word]
+    longest = len(word) - _FEWEST_LETTERS
+    fitting = [n for n in range(_FEWEST_LETTERS, longest + 1) if text_width(f"{word[:n]}-", size) <= width]
+    if not fitting:
+        return [word]
+    place = _SYLLABLES.get(word, fitting[-1])
+    return [f"{word[:place]}-", word[place:]]
 
 
 def line_block(text: str, width: float, size: int, color: Color = DARK) -> RGB:

@@ -98,6 +98,26 @@ def test_lines_break_after_hyphens_and_between_wide_characters_too() -> None:
     assert wrapped("猫科动物", text_width("猫科", 20) + 1, 20) == ["猫科", "动物"]
 
 
+@pytest.mark.parametrize("text", ["家猫 (虎斑)", "家猫（虎斑），黑色。", "猫、犬「大」"])
+def test_a_bracket_or_a_comma_stays_with_the_wide_characters_that_it_belongs_to(text: str) -> None:
+    for room in range(3, 12):
+        lines = wrapped(text, text_width("猫", 20) * room / 2, 20)
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+        assert not any(line[-1] in "(（「" or line[0] in ")）」，。、" for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("word", "widest", "expected"),
+    [("untrained", "trained", ["un-", "trained"]), ("butterfly", "butter-", ["butter-", "fly"])],
+)
+def test_a_word_that_is_too_wide_keeps_three_letters_or_a_syllable_on_each_line(
+    word: str, widest: str, expected: list[str]
+) -> None:
+    for room in (1, 12, 24):
+        found = in_lines(word, min(text_width(widest, 32) + room, text_width(word, 32) - 1), 32)
+        assert found == expected, f"{room} pixels wider than {widest}"
+
+
 def test_a_text_takes_as_many_lines_as_it_may_before_it_is_cut() -> None:
     width = text_width("long name", 20) + 1
     assert in_lines("long name 7%", width, 20) == ["long name", "7%"]
@@ -111,9 +131,11 @@ def test_a_text_takes_as_many_lines_as_it_may_before_it_is_cut() -> None:
 
 
 def test_a_single_word_is_broken_before_it_is_cut() -> None:
-    width = text_width("untrai-", 20) + 1
-    assert in_lines("untrained", width, 20) == ["untrai-", "ned"]
-    assert in_lines("untrained", width, 20, 1) == [shortened("untrained", width, 20)]
+    width = text_width("classifi-", 20) + 1
+    assert in_lines("classification", width, 20)[0] == "classifi-"
+    assert in_lines("butterfly", text_width("butter-", 20) + 1, 20, 1) == [
+        shortened("butterfly", text_width("butter-", 20) + 1, 20)
+    ]
     assert in_lines("हवाई-हिरणहिरणहिरण", width, 20)[-1].count("-") == 0, "not within letters that join"
     assert len(in_lines("layer4.0.downsample", width, 20)) == 1
 

@@ -9,7 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, _ops, nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 
@@ -71,6 +71,7 @@ class LargeMemory:
     def watch(self) -> None:
         """Begins; :meth:`restore` ends it."""
         if self._watched:
+            _admit_higher_order_operators()
             for mode in self._modes:
                 mode.__enter__()  # type: ignore[no-untyped-call]
 
@@ -140,6 +141,19 @@ class _Operations(TorchDispatchMode):
             for tensor in _tensors(value):
                 self._memory.before_write(tensor)
         return func(*args, **kwargs)
+
+
+def _admit_higher_order_operators() -> None:
+    """Lets operators such as ``torch.cond`` run under the watch in torch 2.6, where each must be told of it."""
+    if hasattr(TorchDispatchMode, "supports_higher_order_operators"):
+        return
+    for operator in list(_ops._higher_order_ops.values()):
+        if _Operations not in operator.python_key_table:
+
+            def run(mode: _Operations, *args: Any, _operator: Any = operator, **kwargs: Any) -> Any:
+                return mode.__torch_dispatch__(_operator, (), args, kwargs)
+
+            operator.py_impl(_Operations)(run)
 
 
 class _Accesses(TorchFunctionMode):

@@ -35,12 +35,14 @@ class Bar:
     origin: float = 0.0
 
 
-def bars_height(bars: Sequence[Bar], width: int, size: int) -> int:
+def bars_height(bars: Sequence[Bar], width: int, size: int, among: Sequence[Bar] = ()) -> int:
     """How high bars of a width must be for type of a size: those with long names have two lines."""
-    return sum(_row_heights(bars, width, size))
+    return sum(_row_heights(bars, _names_width(among or bars, width, size), size))
 
 
-def bar_chart(bars: Sequence[Bar], *, width: int = 224, height: int = 224, size: int | None = None) -> RGB:
+def bar_chart(
+    bars: Sequence[Bar], *, width: int = 224, height: int = 224, size: int | None = None, among: Sequence[Bar] = ()
+) -> RGB:
     """Horizontal bars below each other, (height, width, 3) uint8 RGB.
 
     Args:
@@ -48,12 +50,13 @@ def bar_chart(bars: Sequence[Bar], *, width: int = 224, height: int = 224, size:
         width: of the picture.
         height: of the picture.
         size: of the type in pixels; None for what fits.
+        among: the bars of all charts of a sheet, these among them, which begin and end at the same places.
     """
     picture = blank(height, width)
     size = size or max(10, min(height // len(bars) * 2 // 3, width // 13))
-    left = _names_width(bars, width, size) + 8
-    right = width - int(max(text_width(bar.label, size) for bar in bars)) - 10
-    for bar, (top, bottom) in zip(bars, pairwise(_edges(bars, width, height, size)), strict=True):
+    left = _names_width(among or bars, width, size) + 8
+    right = width - int(max(text_width(bar.label, size) for bar in among or bars)) - 10
+    for bar, (top, bottom) in zip(bars, pairwise(_edges(bars, left - 8, height, size)), strict=True):
         free = min(bottom - top, height // len(bars)) // 6
         rows = slice(top + free, bottom - free)
         ink, color = _INKS[bar.correct], _COLORS[bar.correct]
@@ -70,16 +73,15 @@ def bar_chart(bars: Sequence[Bar], *, width: int = 224, height: int = 224, size:
     return picture
 
 
-def _edges(bars: Sequence[Bar], width: int, height: int, size: int) -> list[int]:
+def _edges(bars: Sequence[Bar], names: int, height: int, size: int) -> list[int]:
     """Where rows begin and end: those with two lines are higher where there is room for that."""
-    heights = _row_heights(bars, width, size)
+    heights = _row_heights(bars, names, size)
     if sum(heights) > height:
         heights = [1] * len(bars)
     return [round(end * height / sum(heights)) for end in accumulate(heights, initial=0)]
 
 
-def _row_heights(bars: Sequence[Bar], width: int, size: int) -> list[int]:
-    names = _names_width(bars, width, size)
+def _row_heights(bars: Sequence[Bar], names: int, size: int) -> list[int]:
     return [size // 12 + line_height(size) * len(_name_lines(bar, names, size)) for bar in bars]
 
 

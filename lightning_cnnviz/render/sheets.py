@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from lightning_cnnviz.render.bars import ColorBar, strength_bar
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _CAPTION = 208
 _SHORT = 144  # of captions that stand beside samples even where there are many cells
 _FEW = 4  # cells beside which there is room for captions
+_LOWEST_CELL, _WIDEST_STRIP = 48, 160
 _BESIDE_BARS = 200
 _TALLEST_ROW = 2000
 _PIXEL_ART = 64  # samples up to this width are enlarged pixel by pixel
@@ -146,7 +148,9 @@ class _Plan:
 
 def _planned(samples: Sequence[RGB], count: int, captions: int) -> _Plan:
     room = WIDTH - captions
-    lines = math.ceil(count / (room // (NARROWEST_CELL + GAP) - 1)) if count > _FEW else 1
+    # Cells of a strip are wider: at the width of others nobody would see what is in them.
+    narrowest = min(_WIDEST_STRIP, max(NARROWEST_CELL, _LOWEST_CELL * samples[0].shape[1] // samples[0].shape[0]))
+    lines = math.ceil(count / (room // (narrowest + GAP) - 1)) if count > _FEW else 1
     per_line = max(1, math.ceil(count / lines))
     width = cell_width(room / (per_line + 1) - GAP, samples[0].shape[1])
     heights = [box_height(sample, width) for sample in samples]
@@ -187,13 +191,13 @@ def bar_sheet(samples: Sequence[RGB], charts: Sequence[Sequence[Bar]], *, title:
     """
     check_pictures("samples", samples)
     check_count("charts", charts, "samples", len(samples))
-    size = text_size(WIDTH)
+    size, room, among = text_size(WIDTH), WIDTH - _BESIDE_BARS - 2 * GAP, list(chain(*charts))
     rows = []
     for sample, bars in zip(samples, charts, strict=True):
-        needed = bars_height(bars, WIDTH - _BESIDE_BARS - 2 * GAP, size)
+        needed = bars_height(bars, room, size, among)
         height = max(needed, min(_BESIDE_BARS * sample.shape[0] // sample.shape[1], _BESIDE_BARS))
         cell = cell_block(sample, height, _BESIDE_BARS, smooth=sample.shape[1] > _PIXEL_ART)
-        chart = bar_chart(bars, width=WIDTH - _BESIDE_BARS - 2 * GAP, height=needed, size=size)
+        chart = bar_chart(bars, width=room, height=needed, size=size, among=among)
         rows.append(beside([cell, chart], 2 * GAP))
     return framed(stacked(rows, 2 * GAP), title, footer, None)
 

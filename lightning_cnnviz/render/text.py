@@ -28,6 +28,7 @@ WRONG: Color = (200, 80, 0)
 """Blue and orange, which all kinds of color vision tell apart; a tick and a cross stand beside them."""
 
 _ELLIPSIS = "…"
+_SHORT_END = re.compile(r"(?: · [^·]{1,12}|\s\S{1,8})$")
 _WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"  # Chinese, Japanese, Korean
 _NO_BREAK = "\u00a0"
 _TOGETHER = (
@@ -129,20 +130,28 @@ def line_height(size: int) -> int:
 
 
 def shortened(text: str, width: float, size: int) -> str:
-    """Leave out the middle of a text that is too wide: a probability or the layer's last name stands at the end."""
+    """Leave out the middle of a text that is too wide: a probability or the layer's last name stands at the end.
+
+    A short last word stays whole where it leaves room for others: ``0.1%`` must not become ``1%``.
+    """
     if text_width(text, size) <= width:
         return text
-    shortest, longest = 0, len(text) - 1
+    found = _SHORT_END.search(text)
+    end = found[0] if found and text_width(_ELLIPSIS + found[0], size) <= width * 0.6 else ""
+    body = text[: len(text) - len(end)]
+    shortest, longest = 0, len(body) - 1
     while shortest < longest:
         kept = (shortest + longest + 1) // 2
-        if text_width(_without_middle(text, kept), size) <= width:
+        if text_width(_without_middle(body, kept, end), size) <= width:
             shortest = kept
         else:
             longest = kept - 1
-    return _without_middle(text, shortest)
+    return _without_middle(body, shortest, end)
 
 
-def _without_middle(text: str, kept: int) -> str:
+def _without_middle(text: str, kept: int, end: str) -> str:
+    if end:
+        return text[:kept].rstrip() + _ELLIPSIS + end
     head = kept - kept // 3
     return text[:head].rstrip() + _ELLIPSIS + text[len(text) - kept // 3 :]
 

@@ -312,3 +312,14 @@ def test_titles_and_footers_wrap_and_lose_nothing() -> None:
     long = sheet([sample], None, [[sample]], title=text, footer=text)
     assert long.shape[1] == short.shape[1]
     assert long.shape[0] > short.shape[0] + 60
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 200), (32, 1024), (64, 64)])
+def test_many_cells_of_a_strip_take_several_lines_rather_than_become_slits(height: int, width: int) -> None:
+    sample = np.full((height, width, 3), 10, np.uint8)
+    cell = np.full((height, width, 3), (0, 200, 0), np.uint8)
+    drawn = sheet([sample], None, [[cell] * 8])
+    green = (drawn == (0, 200, 0)).all(axis=2)
+    columns = int(np.diff(green.any(axis=0).astype(int), prepend=0).clip(0).sum())
+    assert columns == (8 if height == width else 4)
+    assert drawn.shape[1] <= 1000

@@ -98,6 +98,16 @@ def test_lines_break_after_hyphens_and_between_wide_characters_too() -> None:
     assert wrapped("猫科动物", text_width("猫科", 20) + 1, 20) == ["猫科", "动物"]
 
 
+@pytest.mark.parametrize("end", [" 0.1%", " (458)", " · all 0", " · NaN"])
+def test_a_short_end_stays_whole_where_a_text_is_cut(end: str) -> None:
+    text = f"the greater tree-frog of the northern Atlas mountains{end}"
+    for width in range(int(text_width("…" + end, 20) / 0.6) + 1, int(text_width(text, 20)), 20):
+        cut = shortened(text, width, 20)
+        assert cut.endswith("…" + end), cut
+        assert cut.startswith("t")
+        assert text_width(cut, 20) <= width
+
+
 @pytest.mark.parametrize("text", ["家猫 (虎斑)", "家猫（虎斑），黑色。", "猫、犬「大」"])
 def test_a_bracket_or_a_comma_stays_with_the_wide_characters_that_it_belongs_to(text: str) -> None:
     for room in range(3, 12):

@@ -10,7 +10,7 @@ from torchvision.models import resnet18, vgg16
 
 from benchmarks.report import Bar, Report
 from benchmarks.timing import Timings, interleaved
-from lightning_cnnviz import Evidence, FeatureMaps, FixedSamples, GradCAM, Predictions, Request, Saliency, View
+from lightning_cnnviz import Evidence, FeatureMaps, FixedSamples, GradCAM, Picture, Predictions, Request, Saliency, View
 from lightning_cnnviz.look import run_views
 from lightning_cnnviz.methods.cam import activation_map
 from lightning_cnnviz.model.probe import Probe
@@ -52,7 +52,7 @@ def _race(model: nn.Module, stages: list[str], images: Tensor, rounds: int) -> T
     contestants = {
         FLOOR: lambda: forward_and_backward(model, images),
         MAPS: lambda: _maps(look.evidence(), stages),
-        DRAWN: look.draw,
+        DRAWN: lambda: _pictures(look),
     }
     return interleaved({**contestants, **fastest}, rounds).total(PEERS, list(fastest))
 
@@ -99,6 +99,13 @@ def _maps(evidence: Evidence, stages: list[str]) -> None:
         activations.cpu()
     evidence.image_gradient().cpu()
     evidence.probabilities.topk(5)
+
+
+def _pictures(look: Look) -> None:
+    """Maps, and the pixels of every picture, which a training leaves to the writer's thread."""
+    for artifact in look.draw():
+        if isinstance(artifact, Picture):
+            assert artifact.image.size
 
 
 def _fail(view: View, error: Exception) -> None:

@@ -96,14 +96,9 @@ class SampleCollector:
             return False
         return self.classes is None or self.classes >= min(self.count, self.count if classes is None else classes)
 
-    def has_much(self, classes: int | None, wanted: int = 0) -> bool:
-        """Whether it is a fair part of the choice: several images, of half of the classes unless those are sorted.
-
-        Args:
-            classes: how many classes there are; None if nobody knows.
-            wanted: how many images it must be at least.
-        """
-        if len(self) < max(wanted, min(self.count, 16) / 2):
+    def has_much(self, classes: int | None) -> bool:
+        """Whether it is a fair part of the choice: several images, of half of the classes unless those are sorted."""
+        if 2 * len(self) < min(self.count, 16):
             return False
         wanted = min(self.count, 2 if classes is None else classes)
         if self.classes is None or self.classes >= wanted:

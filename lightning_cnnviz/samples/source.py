@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +22,6 @@ class SampleSource:
     Args:
         given: the samples themselves, or how many are to be taken from batches.
         most: up to how many are taken where images are small, see :class:`SampleCollector`.
-        wanted: how many there must be at least while more batches are to come.
         image_key: where the images are in a batch.
         label_key: where the labels are; None if there are none.
         class_names: the name of each class, where the samples do not say.
@@ -52,7 +50,6 @@ class SampleSource:
         std: Sequence[float] | None,
         bands: Sequence[int] | None = None,
         most: int | None = None,
-        wanted: int = 0,
     ) -> None:
         self.samples: FixedSamples | None = None
         self.remarks: list[str] = []
@@ -67,7 +64,7 @@ class SampleSource:
         self._keys = (image_key, label_key)
         self._given: FixedSamples | None = None
         self._collector: SampleCollector | None = None
-        self._batches, self._wanted = 0, wanted
+        self._batches = 0
         self._classes: int | None = None
         self._fingerprint: str | None = None
         if isinstance(given, FixedSamples):
@@ -92,12 +89,6 @@ class SampleSource:
         if self.samples is None or self._collector is None or self._collector.empty:
             return 0
         return max(0, self._collector.count - len(self.samples))
-
-    @property
-    def batches_wanted(self) -> int:
-        """How many batches hold as many samples as are wanted, judged by those shown so far; 0 where nobody knows."""
-        found = 0 if self._collector is None else len(self._collector)
-        return 0 if not found or found >= self._wanted else math.ceil(self._batches * self._wanted / found)
 
     @property
     def wants_batches(self) -> bool:
@@ -149,7 +140,7 @@ class SampleSource:
         if self._given is not None:
             self.samples = self._given.with_display_from(*things, model=model)
         elif self._collector is not None and not self._collector.empty:
-            if early and not self._collector.has_much(self._classes, self._wanted):
+            if early and not self._collector.has_much(self._classes):
                 return None
             self.samples = self._collector.finish(**self._display).with_display_from(*things, model=model)
             self._remark_on_choice(self._collector, self.samples)

@@ -84,7 +84,10 @@ def prepare(session: Session, callback: CNNVisualizer, pl_module: LightningModul
             "samples=FixedSamples.from_dataset(...) gives others"
         )
     elif callback.schedule.log_untrained:
-        session.outlet.say(f"{name} cannot draw the untrained model: {callback.sampling.why_none_yet()}")
+        session.outlet.say(
+            f"{name} cannot draw the untrained model: there was no sanity check, or too few images or classes in it to "
+            "take samples from"
+        )
 
 
 def _rehearse(session: Session, callback: CNNVisualizer, pl_module: LightningModule, samples: FixedSamples) -> None:

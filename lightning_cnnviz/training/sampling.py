@@ -53,10 +53,7 @@ class Sampling:
     ) -> None:
         self._callback = callback
         taken, most = (samples, None) if isinstance(samples, FixedSamples) else counts_to_take(samples, views)
-        wanted = max([0, *(view.wanted_samples for view in views or ())])
-        self._make_source = partial(
-            SampleSource, taken, image_key=keys[0], label_key=keys[1], most=most, wanted=wanted, **display
-        )
+        self._make_source = partial(SampleSource, taken, image_key=keys[0], label_key=keys[1], most=most, **display)
         self._has_keys = keys[0] != DEFAULT_IMAGE_KEY or keys[1] not in (DEFAULT_LABEL_KEY, None)
         self._has_display = any(given is not None for given in display.values())
         self._sources = {"fit": self._make_source()}
@@ -168,13 +165,6 @@ class Sampling:
             return ""
         batches = math.ceil(self.source.batches * (1 + missing / len(samples)))
         return f", those of the sanity check (num_sanity_val_steps={batches} gives up to {len(samples) + missing})"
-
-    def why_none_yet(self) -> str:
-        """What the sanity check lacked."""
-        batches = self.source.batches_wanted
-        if batches:
-            return f"the sanity check has too few samples for its numbers: num_sanity_val_steps={batches} gives enough"
-        return "there was no sanity check, or too few images or classes in it to take samples from"
 
     def tell(self, session: Session) -> None:
         """Tells what the user should know of where the samples come from."""

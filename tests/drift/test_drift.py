@@ -269,18 +269,16 @@ class TestSamples:
         assert said.startswith(f"DriftCallback looks at {taken} samples{more}: Drift of")
         assert len(callback.samples or ()) == taken
 
-    @pytest.mark.parametrize(("batch_size", "taken", "first"), [(16, 32, 0), (15, 96, 5)])
-    def test_numbers_wait_for_the_samples_that_they_want(
-        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, batch_size: int, taken: int, first: int
+    def test_the_untrained_model_is_seen_on_fewer_samples_than_numbers_want(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         callback = CNNVisualizer([Drift(), Flips(changed_only=False)])
         with caplog.at_level(logging.INFO, logger="lightning.pytorch"):
             run = trainer(tmp_path, [callback], num_sanity_val_steps=2)
-            run.fit(SmallCNN(), loader(), loader(count=96, batch_size=batch_size))
-        assert len(callback.samples or ()) == taken
-        assert [one.step for one in events(tmp_path).Scalars("cnnviz/seconds")] == [0, 5, 11][bool(first) :]
-        said = [record.message for record in caplog.records if "num_sanity_val_steps=3 gives enough" in record.message]
-        assert len(said) == bool(first)
+            run.fit(SmallCNN(), loader(), loader(count=96, batch_size=6))
+        assert len(callback.samples or ()) == 12
+        assert [one.step for one in events(tmp_path).Scalars("cnnviz/seconds")] == [0, 5, 11]
+        assert "num_sanity_val_steps=" in caplog.text, "how the numbers can have more"
 
     def test_a_named_number_of_samples_is_taken_however_large_they_are(self, tmp_path: Path) -> None:
         named, given = DriftCallback(samples=40), DriftCallback(samples=samples(12), tag_prefix="given/")
@@ -300,7 +298,7 @@ class TestSamples:
         resumed.load_state_dict(through_file(first.state_dict()))
         assert taken is not None
         assert resumed.samples is not None
-        assert len(taken) == 24
+        assert len(taken) == 20
         assert same_samples(taken, resumed.samples)
 
     def test_where_time_is_short_the_pass_for_the_numbers_is_left_out_with_them(self) -> None:

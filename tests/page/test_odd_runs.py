@@ -95,7 +95,7 @@ def test_answers_that_are_no_classes_are_mistakes_where_somebody_can_say_so(brow
     show(browser, _page(tmp_path, _run(setup, captions=judged)), view="answers")
     assert "1 of 3 samples right (33%) at epoch 0" in _text(browser)
     mistakes = browser.find_elements(By.CSS_SELECTOR, ".mistakes li")
-    assert [mistake.text for mistake in mistakes] == ["✗ a, b\ntrue a", "✗ c\ntrue a"]
+    assert [mistake.text for mistake in mistakes] == ["✗ a, b\ntrue a\nsample 0", "✗ c\ntrue a\nsample 2"]
     act(browser, mistakes[1].find_element(By.TAG_NAME, "button").click)
     assert linked(browser, "sample=2")
     unjudged = [(line, None) for line in lines]

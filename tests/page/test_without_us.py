@@ -68,7 +68,7 @@ def test_without_this_package_a_run_of_ours_is_pictures_and_numbers(
             driver.get(without)
             shown = read_pictures(driver, wanted=6)
             assert "cnnviz/2 looks/grad_cam/body" in shown
-            assert driver.get_log("browser") == []
+            assert not [line for line in driver.get_log("browser") if "cnnviz" in line["message"]]
 
 
 @pytest.mark.parametrize("logs", ["empty", "of another tool"])

@@ -10,7 +10,7 @@ from lightning_cnnviz import Timeline
 from lightning_cnnviz.drift.timeline import Look, thinned
 from lightning_cnnviz.render.film import Still, film_strip
 from lightning_cnnviz.render.table import heat_table
-from tests.drift.test_drift import look, samples, small_cnn, through_file
+from tests.helpers.drift import look, samples, small_cnn, through_file
 
 
 def frame(position: int, drift: float = 0.0) -> Look:

@@ -63,6 +63,7 @@ PARTS = {
     "model/recognition.py: ; output='regression' reads it as a value",
     "model/recognition.py: …; a function as target= sees them all",
     "samples/state.py: …: they are kept as bytes, rounded to 1/255 of their range, where a run is resumed",
+    "output/sink.py: sinks must hold sinks",
     "methods/pixel_methods.py: gradient of the score",
     "guard/restoring.py: it does not stay as it was",
 }

@@ -41,7 +41,8 @@ def across(picture: RGB, most: int, room: int = WIDTH, *, lowest: int = LOWEST_C
 
 def width_at_least(picture: RGB, lowest: int = LOWEST_CELL) -> int:
     """The width that a cell needs for its picture to have a height."""
-    return max(NARROWEST_CELL, lowest * picture.shape[1] // picture.shape[0])
+    height, width = picture.shape[:2]
+    return max(NARROWEST_CELL, lowest * int(width) // int(height))
 
 
 def cell_width(room: float, picture: RGB, *, narrowest: int = NARROWEST_CELL) -> int:
@@ -52,7 +53,7 @@ def cell_width(room: float, picture: RGB, *, narrowest: int = NARROWEST_CELL) ->
         picture: what is put there.
         narrowest: no multiple or part below this is chosen.
     """
-    native = picture.shape[1]
+    native = int(picture.shape[1])
     limit = max(1, min(max(WIDEST_CELL, width_at_least(picture)), int(room)))
     parts = math.ceil(native / limit)
     if native % parts == 0:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from lightning_cnnviz.model.endings import ending_of
+from lightning_cnnviz.model.known import Known
 from lightning_cnnviz.model.readings import Reading
-from lightning_cnnviz.model.recognition import Known, read
+from lightning_cnnviz.model.recognition import read
 
 TWO = Known(2)
 

@@ -42,5 +42,5 @@ class MostChanged(Flips):
         return list(range(len(now.probabilities)))
 
     def _picture(self, evidence: Evidence, before: Snapshot, now: Snapshot, chosen: list[int]) -> Picture:
-        figure = before_and_after(evidence, before, now, chosen, None, title=self._title, numbers=self._numbers)
+        figure = before_and_after(evidence, before, now, chosen, title=self._title, numbers=self._numbers)
         return Picture("flips", figure)

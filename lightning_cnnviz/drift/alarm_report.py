@@ -15,7 +15,7 @@ from lightning_cnnviz.drift.rule import SAMPLES_LOSS
 from lightning_cnnviz.drift.snapshots import Snapshot
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Artifact, Note, Picture
-from lightning_cnnviz.render import format_number
+from lightning_cnnviz.render import format_number, moment
 from lightning_cnnviz.views.captions import short_answer
 
 _SAMPLES = 4
@@ -60,7 +60,8 @@ def report(
     shown = alarm.samples or _largest(next((one.by_sample for one in moved if one.name == "predictions"), None))
     if now.maps and before.maps and shown:
         title = f"Alarm: {alarm.exceeded[0].tag} is {format_number(alarm.exceeded[0].value)}"
-        yield Picture("alarms", before_and_after(evidence, before, now, shown, earlier_epoch, title=title))
+        earlier = "before" if earlier_epoch is None else moment(earlier_epoch)
+        yield Picture("alarms", before_and_after(evidence, before, now, shown, earlier, title=title))
 
 
 def _by_sample(tag: str, moved: Sequence[Measurement], losses: Tensor | None) -> Tensor | None:

@@ -13,7 +13,7 @@ from lightning_cnnviz.drift.snapshots import Snapshot, take
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Artifact, Picture
-from lightning_cnnviz.render import Caption, Maps, Masks, MaskSheet, Row, Sheet
+from lightning_cnnviz.render import Caption, Maps, Masks, MaskSheet, Row, Sheet, moment
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent, short_answer
@@ -104,14 +104,15 @@ class Flips(View):
 
     def _picture(self, evidence: Evidence, before: Snapshot, now: Snapshot, chosen: list[int]) -> Picture:
         changed = now.changed(before)
+        earlier = "before" if evidence.epoch is None else moment(self._epoch)
         if evidence.layout.reading.meaning == "masks":
             title = f"{percent(float(changed.mean()))} of the places changed their class"
-            return Picture("flips", masks_before_and_after(evidence, before, now, chosen, self._epoch, title=title))
+            return Picture("flips", masks_before_and_after(evidence, before, now, chosen, earlier, title=title))
         what = "one of their labels" if evidence.layout.reading.meaning == "labels" else "their class"
         title = f"{int(changed.sum())} of {len(changed)} samples changed {what}"
         if len(chosen) < int(changed.sum()):
             title += f", {len(chosen)} shown"
-        figure = before_and_after(evidence, before, now, chosen, self._epoch, title=title)
+        figure = before_and_after(evidence, before, now, chosen, earlier, title=title)
         return Picture("flips", figure)
 
 
@@ -120,7 +121,7 @@ def before_and_after(
     before: Snapshot,
     now: Snapshot,
     chosen: Sequence[int],
-    epoch: int | None,
+    earlier: str = "before",
     *,
     title: str,
     numbers: Sequence[int] | None = None,
@@ -132,7 +133,7 @@ def before_and_after(
         before: the earlier look.
         now: the later one.
         chosen: which samples.
-        epoch: of the earlier look.
+        earlier: what the earlier look is called.
         title: of the picture.
         numbers: what the chosen samples are called where they were taken out of more.
     """
@@ -140,7 +141,7 @@ def before_and_after(
     tag, samples = next(iter(now.maps)), evidence.samples
     pictures, boxes = samples.display_pictures(), samples.parts_shown()
     columns = []
-    for snapshot, heading in ((before, "before" if epoch is None else f"epoch {epoch}"), (now, _now(evidence.epoch))):
+    for snapshot, heading in ((before, earlier), (now, _now(evidence))):
         kind = tag if tag in snapshot.maps else next(iter(snapshot.maps))  # another model may name its layers otherwise
         labels = tuple(("  ".join(short_answer(evidence, snapshot.probabilities[index])),) for index in chosen)
         maps = to_numpy(snapshot.maps[kind][list(chosen)][:, None])
@@ -155,7 +156,7 @@ def before_and_after(
 
 
 def masks_before_and_after(
-    evidence: Evidence, before: Snapshot, now: Snapshot, chosen: Sequence[int], epoch: int | None, *, title: str
+    evidence: Evidence, before: Snapshot, now: Snapshot, chosen: Sequence[int], called: str, *, title: str
 ) -> MaskSheet:
     """One row for each chosen sample: its mask at an earlier look and now, and where they differ."""
     assert before.decisions is not None
@@ -174,8 +175,8 @@ def masks_before_and_after(
     return MaskSheet(
         tuple(Row(pictures[index], Caption((f"sample {index}",)), index, boxes[index]) for index in chosen),
         (
-            Masks(without_background(earlier, evidence), "before" if epoch is None else f"epoch {epoch}"),
-            Masks(without_background(later, evidence), _now(evidence.epoch)),
+            Masks(without_background(earlier, evidence), called),
+            Masks(without_background(later, evidence), _now(evidence)),
             changed,
         ),
         title,
@@ -184,8 +185,8 @@ def masks_before_and_after(
     )
 
 
-def _now(epoch: int | None) -> str:
-    return "after" if epoch is None else f"epoch {epoch}"
+def _now(evidence: Evidence) -> str:
+    return "after" if evidence.epoch is None else moment(evidence.epoch)
 
 
 def _caption(evidence: Evidence, before: Snapshot, now: Snapshot, index: int, number: int) -> Caption:

@@ -21,7 +21,7 @@ from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.model.readings import Meaning
 from lightning_cnnviz.output.artifacts import Artifact, Picture
-from lightning_cnnviz.render import Caption, FilmStrip, Frame, HeatTable, Row
+from lightning_cnnviz.render import Caption, FilmStrip, Frame, HeatTable, Row, moment
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent
@@ -176,7 +176,7 @@ class Timeline(View):
         table = HeatTable(
             values,
             tuple(layers),
-            tuple(_heading(frame.epoch) for frame in frames),
+            tuple(moment(frame.epoch) for frame in frames),
             limits=(_SMALLEST_DRIFT, 1.0),
             logarithmic=True,
             colormap="magma",
@@ -228,10 +228,6 @@ def thinned(frames: list[Look], most: int) -> list[Look]:
     return thinned([*frames[:least], merged, *frames[least + 2 :]], most)
 
 
-def _heading(epoch: int | None) -> str:
-    return "untrained" if epoch is None else f"epoch {epoch}"
-
-
 def _moment(frame: Look, samples: FixedSamples, meaning: Meaning) -> Frame:
     lines, correct = [], []
     for index, (answer, probability) in enumerate(
@@ -242,5 +238,5 @@ def _moment(frame: Look, samples: FixedSamples, meaning: Meaning) -> Frame:
         labels = samples.labels if meaning == "classes" else None
         correct.append(None if labels is None else answer == int(labels[index]))
     return Frame(
-        _heading(frame.epoch), heat_map(to_numpy(frame.maps[:, None]), "", laying="over"), tuple(lines), tuple(correct)
+        moment(frame.epoch), heat_map(to_numpy(frame.maps[:, None]), "", laying="over"), tuple(lines), tuple(correct)
     )

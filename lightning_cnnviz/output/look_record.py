@@ -13,7 +13,8 @@ from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.record import EncodedLook, Finished, Group, Maps, Record, encode_look
 from lightning_cnnviz.output.record_maps import maps_of_sheet, maps_of_tiles
 from lightning_cnnviz.output.record_setup import Legend, Setup
-from lightning_cnnviz.render.figures import BarSheet, Sheet, Tiles
+from lightning_cnnviz.render.bar_sheets import BarSheet
+from lightning_cnnviz.render.figures import Sheet, Tiles
 
 
 def encoded(look: Look, step: int) -> EncodedLook:

@@ -6,13 +6,15 @@ side, `captions` and `bars` say what they are, `geometry` knows how large everyt
 is decided here.
 """
 
+from lightning_cnnviz.render.bar_sheets import BarSheet
 from lightning_cnnviz.render.bars import ColorBar
 from lightning_cnnviz.render.captions import Caption
 from lightning_cnnviz.render.card import Card
 from lightning_cnnviz.render.charts import Bar, bar_chart
 from lightning_cnnviz.render.colormaps import lookup_table
 from lightning_cnnviz.render.columns import Bars, Column, Images, SignedImages
-from lightning_cnnviz.render.figures import BarSheet, Row, Sheet, Tiles
+from lightning_cnnviz.render.figures import Row, Sheet, Tiles
+from lightning_cnnviz.render.film import FilmStrip, Frame
 from lightning_cnnviz.render.fonts import missing_glyphs
 from lightning_cnnviz.render.kernels import draw_rgb_kernels
 from lightning_cnnviz.render.legend import MaskSheet
@@ -21,9 +23,9 @@ from lightning_cnnviz.render.maps import DrawnMaps, draw_enlarged, draw_maps, ov
 from lightning_cnnviz.render.masks import Masks
 from lightning_cnnviz.render.measuring import Scale
 from lightning_cnnviz.render.resampling import resize
-from lightning_cnnviz.render.run_figures import FilmStrip, Frame, HeatTable
 from lightning_cnnviz.render.sheets import sheet
-from lightning_cnnviz.render.text import format_number
+from lightning_cnnviz.render.table import HeatTable
+from lightning_cnnviz.render.text import format_number, moment
 from lightning_cnnviz.render.tiling import tiles
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "format_number",
     "lookup_table",
     "missing_glyphs",
+    "moment",
     "overlay",
     "resize",
     "sheet",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lightning_cnnviz.render.run_figures import FilmStrip
+from lightning_cnnviz.render.film import FilmStrip
+from lightning_cnnviz.render.geometry import PIXEL_ART
 from lightning_cnnviz.render.tiling import tiles
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ FORMATS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}
 """What an animation can be stored as, by the end of the file's name."""
 
 _LAST_FRAME = 3.0  # times as long as the others
-_PIXEL_ART = 64
 
 
 def stills(strip: FilmStrip, rows: Sequence[int] | None = None) -> list[RGB]:
@@ -36,7 +36,7 @@ def stills(strip: FilmStrip, rows: Sequence[int] | None = None) -> list[RGB]:
     for frame in strip.frames:
         cells = list(chain.from_iterable(frame.maps.cells(samples)))
         labels = [" ".join(filter(None, [names[row], *frame.lines[row]])) for row in chosen]
-        smooth = cells[0].shape[1] > _PIXEL_ART
+        smooth = cells[0].shape[1] > PIXEL_ART
         title = f"{strip.title} · {frame.heading}"
         pictures.append(tiles([cells[row] for row in chosen], labels=labels, title=title, smooth=smooth))
     height, width = (max(picture.shape[side] for picture in pictures) for side in (0, 1))

@@ -12,16 +12,25 @@ from lightning_cnnviz.render.captions import label_blocks
 from lightning_cnnviz.render.charts import Bar, bar_chart, bars_height
 from lightning_cnnviz.render.columns import Column
 from lightning_cnnviz.render.figures import Row, titled
-from lightning_cnnviz.render.geometry import GAP, WIDEST_CELL, box_height, cell_block, cell_width, framed, text_size
+from lightning_cnnviz.render.geometry import (
+    GAP,
+    PIXEL_ART,
+    WIDTH,
+    across,
+    box_height,
+    cell_block,
+    cell_width,
+    framed,
+    text_size,
+)
 from lightning_cnnviz.render.text import DARK, using_font
 
 _ACROSS = 3
-_PIXEL_ART = 64  # samples up to this width are enlarged pixel by pixel
 
 
 @dataclass(frozen=True, eq=False)
 class Card:
-    """The sample beside the bars of its answers, and below them its cells, three in a line.
+    """The sample beside the bars of its answers, and below them its cells, three in a line or fewer flat ones.
 
     Attributes:
         row: the sample; its caption is not drawn.
@@ -39,26 +48,30 @@ class Card:
 
     def draw(self, style: Style = PLAIN) -> RGB:
         """The picture, (H, W, 3) uint8 RGB."""
-        width = cell_width(WIDEST_CELL, self.row.picture.shape[1])
-        height, size = box_height(self.row.picture, width), text_size(_ACROSS * (width + GAP))
+        picture = self.row.picture
+        per_line = across(picture, _ACROSS)
+        width = cell_width(WIDTH // per_line - GAP, picture)
+        height, size = box_height(picture, width), text_size(per_line * (width + GAP))
         with using_font(style.font):
-            blocks: list[Block] = [self._cell(self.row.marked, height, width)]
-            if self.bars:
-                # More bars than fit beside a flat picture take the room that they need.
-                room = (_ACROSS - 1) * width + GAP
-                needed = max(height, bars_height(self.bars, room, size))
-                chart = bar_chart(self.bars, width=room, height=needed, size=size)
-                blocks.append(chart)
-            cells = list(
-                chain.from_iterable(column.cells([self.row.picture], [self.row.box])[0] for column in self.columns)
-            )
+            sample = self._cell(self.row.marked, height, width)
+            body = [sample if not self.bars else self._with_bars(sample, per_line, size)]
+            cells = list(chain.from_iterable(column.cells([picture], [self.row.box])[0] for column in self.columns))
             below = label_blocks(list(self._labels()), width, size, DARK)
             drawn = [
                 stacked([self._cell(cell, height, width), label]) for cell, label in zip(cells, below, strict=True)
             ]
-            lines = [drawn[start : start + _ACROSS] for start in range(0, len(drawn), _ACROSS)]
-            body = [beside(blocks, GAP), *([grid(lines, GAP)] if lines else [])]
+            lines = [drawn[start : start + per_line] for start in range(0, len(drawn), per_line)]
+            body += [grid(lines, GAP)] if lines else []
             return framed(stacked(body, GAP), titled(self.title, style), self.footer, None)
+
+    def _with_bars(self, sample: Block, per_line: int, size: int) -> Block:
+        """The bars take the rest of the line, or one of their own; more than fit there what height they need."""
+        height, width = sample.shape[:2]
+        room = (per_line - 1) * (width + GAP) - GAP if per_line > 1 else width
+        needed = bars_height(self.bars, room, size)
+        if per_line == 1:
+            return stacked([sample, bar_chart(self.bars, width=room, height=needed, size=size)], GAP)
+        return beside([sample, bar_chart(self.bars, width=room, height=max(height, needed), size=size)], GAP)
 
     @property
     def summary(self) -> str | None:
@@ -66,7 +79,7 @@ class Card:
         return next(filter(None, (column.summary() for column in self.columns)), None)
 
     def _cell(self, picture: RGB, height: int, width: int) -> Block:
-        return cell_block(picture, height, width, smooth=self.row.picture.shape[1] > _PIXEL_ART)
+        return cell_block(picture, height, width, smooth=self.row.picture.shape[1] > PIXEL_ART)
 
     def _labels(self) -> Iterator[str]:
         for column in self.columns:

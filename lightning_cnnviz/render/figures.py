@@ -16,11 +16,10 @@ import numpy as np
 from lightning_cnnviz.output.artifacts import PLAIN, RGB, Style
 from lightning_cnnviz.render.bars import ColorBar
 from lightning_cnnviz.render.captions import Caption
-from lightning_cnnviz.render.charts import Bar
 from lightning_cnnviz.render.columns import Column, Images, SignedImages
 from lightning_cnnviz.render.map_columns import Maps
 from lightning_cnnviz.render.placing import Box, outlined
-from lightning_cnnviz.render.sheets import bar_sheet, sheet
+from lightning_cnnviz.render.sheets import sheet
 from lightning_cnnviz.render.text import using_font
 from lightning_cnnviz.render.tiling import tiles
 
@@ -94,32 +93,6 @@ class Sheet:
     def summary(self) -> str | None:
         """One sentence if some of the maps have nothing to show."""
         return next(filter(None, (column.summary() for column in self.columns)), None)
-
-
-@dataclass(frozen=True, eq=False)
-class BarSheet:
-    """One row per sample: the sample, then its bars over the whole width.
-
-    Attributes:
-        rows: the samples; captions are not drawn, for the bars say the same.
-        charts: for each sample its bars, from top to bottom.
-        title: what is shown.
-        footer: how to read it.
-    """
-
-    rows: tuple[Row, ...]
-    charts: tuple[tuple[Bar, ...], ...]
-    title: str = ""
-    footer: str = ""
-
-    summary = None
-
-    def draw(self, style: Style = PLAIN) -> RGB:
-        """The picture, (H, W, 3) uint8 RGB."""
-        with using_font(style.font):
-            return bar_sheet(
-                [row.picture for row in self.rows], self.charts, title=titled(self.title, style), footer=self.footer
-            )
 
 
 @dataclass(frozen=True, eq=False)

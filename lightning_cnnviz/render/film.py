@@ -4,84 +4,129 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lightning_cnnviz.output.artifacts import PLAIN, RGB, Style
 from lightning_cnnviz.render.blocks import WHITE, Block, Mosaic, grid, padded, stacked
 from lightning_cnnviz.render.captions import label_blocks
-from lightning_cnnviz.render.geometry import GAP, WIDTH, box_height, cell_block, framed, text_size, with_left_out
-from lightning_cnnviz.render.text import DARK, MUTED, RIGHT, WRONG, Color
-
-if TYPE_CHECKING:
-    from lightning_cnnviz.output.artifacts import RGB
+from lightning_cnnviz.render.columns import Images, SignedImages
+from lightning_cnnviz.render.figures import Row, titled
+from lightning_cnnviz.render.geometry import (
+    GAP,
+    TALLEST,
+    WIDTH,
+    across,
+    box_height,
+    cell_block,
+    framed,
+    text_size,
+    with_left_out,
+)
+from lightning_cnnviz.render.map_columns import Maps
+from lightning_cnnviz.render.text import DARK, MUTED, RIGHT, WRONG, Color, using_font
 
 _LARGEST_FRAME, _MOST_FRAMES = 128, 7  # more of them would be too small for their text in a card
+_LOWEST_FRAME = 32
 _MARK = 12  # height of what says right or wrong, in pixels
 _MARKS: dict[bool | None, Color] = {True: RIGHT, False: WRONG, None: (200, 200, 200)}
 
 
-@dataclass(frozen=True, slots=True)
-class Still:
-    """One frame of a film strip.
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One moment of a film strip.
 
     Attributes:
-        picture: (h, w, 3) uint8 RGB.
-        lines: what stands below it; the same number of lines in all frames.
-        correct: the band below is blue if True, orange if False, grey if None.
+        heading: when it was.
+        maps: one cell for each sample, K is 1.
+        lines: for each sample what stands below its map; the same number of lines in all frames.
+        correct: for each sample whether the answer was right, for a blue or an orange band below the map; None where
+            that is not known.
     """
 
-    picture: RGB
-    lines: tuple[str, ...]
-    correct: bool | None = None
+    heading: str
+    maps: Maps | SignedImages | Images
+    lines: tuple[tuple[str, ...], ...]
+    correct: tuple[bool | None, ...]
 
 
-def film_strip(
-    samples: Sequence[RGB],
-    names: Sequence[str],
-    strips: Sequence[Sequence[Still]],
-    headings: Sequence[str],
-    *,
-    title: str = "",
-    footer: str = "",
-    smooth: bool = False,
-) -> RGB:
-    """Draw one row per sample: the sample with its name, then its frames from left to right.
+@dataclass(frozen=True, eq=False)
+class FilmStrip:
+    """One row per sample: the sample with its name, then its maps from the earliest to the latest.
 
-    Args:
-        samples: (H, W, 3) uint8 RGB each.
-        names: what stands under each sample.
-        strips: for each sample the same number of frames.
-        headings: one for each frame.
+    Frames of samples so flat that they would become slits stand in several lines. Of more than seven frames some are
+    left out, which the picture says.
+
+    Attributes:
+        rows: the samples; of a caption the first line is drawn. A white picture stands for none.
+        frames: from the earliest to the latest.
         title: what is shown.
         footer: how to read it.
-        smooth: how small pictures are enlarged: bilinearly, or pixel by pixel.
-
-    Returns:
-        (H, W, 3) uint8 RGB, at most 1,000 pixels wide: of more than seven frames some are left out, and that is said.
     """
-    shown = _spread(len(headings), _MOST_FRAMES)
-    footer = with_left_out(footer, (len(shown), len(headings), "looks"))
-    headings, strips = [headings[i] for i in shown], [[strip[i] for i in shown] for strip in strips]
-    width = min(_LARGEST_FRAME, WIDTH // (len(headings) + 1) - GAP // 2)
-    height, size = box_height(samples[0], width), text_size((len(headings) + 1) * (width + GAP // 2))
-    rows: list[list[Block]] = [[Mosaic((1, 1)), *label_blocks(headings, width, size, DARK, down=1)]]
-    for sample, name, strip in zip(samples, label_blocks(names, width, size, DARK), strips, strict=True):
-        first: Block = padded(name, height, width)  # where there is no picture of it
-        if sample.min() < WHITE:
-            first = stacked([cell_block(sample, height, width, smooth=smooth), name], 4)
-        rows.append([first, *_frames(strip, height, width, size)])
-    return framed(grid(rows, GAP // 2), title, footer, None)
+
+    rows: tuple[Row, ...]
+    frames: tuple[Frame, ...]
+    title: str = ""
+    footer: str = ""
+
+    summary = None
+
+    def draw(self, style: Style = PLAIN) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB, at most 1,000 pixels wide."""
+        with using_font(style.font):
+            return self._drawn(titled(self.title, style))
+
+    def _drawn(self, title: str) -> RGB:
+        samples = [row.picture for row in self.rows]
+        frames = [self.frames[index] for index in _spread(len(self.frames), _MOST_FRAMES)]
+        per_line = across(samples[0], len(frames) + 1, lowest=_LOWEST_FRAME)
+        in_one_line = per_line == len(frames) + 1
+        width = WIDTH // per_line - GAP // 2
+        width = min(_LARGEST_FRAME, width) if in_one_line else width
+        height, size = box_height(samples[0], width), text_size(per_line * (width + GAP // 2))
+        headings = label_blocks([frame.heading for frame in frames], width, size, DARK, down=1)
+        names = label_blocks(
+            ["" if row.caption is None else row.caption.lines[0] for row in self.rows], width, size, DARK
+        )
+        cells = [frame.maps.cells(samples) for frame in frames]
+
+        strips: list[list[Block]] = []
+        for index, (sample, name) in enumerate(zip(samples, names, strict=True)):
+            stills = _stills(
+                frames, [column[index][0] for column in cells], index, height=height, width=width, size=size
+            )
+            blocks = [_first(sample, name, height, width), *stills]
+            if in_one_line:
+                strips.append(blocks)
+                continue
+            blocks[1:] = [stacked([heading, still]) for heading, still in zip(headings, stills, strict=True)]
+            lines = [blocks[start : start + per_line] for start in range(0, len(blocks), per_line)]
+            strips.append([grid(lines, GAP // 2)])
+        row_height = max(block.shape[0] for block in strips[0]) + GAP // 2
+        shown = max(1, min(len(strips), TALLEST // row_height))
+        footer = with_left_out(self.footer, (len(frames), len(self.frames), "looks"), (shown, len(strips), "rows"))
+        above: list[list[Block]] = [[Mosaic((1, 1)), *headings]] if in_one_line else []
+        return framed(grid([*above, *strips[:shown]], GAP // 2), title, footer, None)
 
 
-def _frames(strip: Sequence[Still], height: int, width: int, size: int) -> list[Mosaic]:
-    columns = [label_blocks(lines, width, size, MUTED) for lines in zip(*(s.lines for s in strip), strict=True)]
-    frames = []
-    for index, still in enumerate(strip):
-        mark = np.full((_MARK, width, 3), _MARKS[still.correct], np.uint8)
-        texts = [column[index] for column in columns]
-        frames.append(stacked([cell_block(still.picture, height, width, smooth=False), mark, *texts]))
-    return frames
+def _first(sample: RGB, name: Block, height: int, width: int) -> Block:
+    """The sample with its name below, or that alone where there is no picture of it."""
+    if sample.min() == WHITE:
+        return padded(name, height, width)
+    return stacked([cell_block(sample, height, width, smooth=False), name], 4)
+
+
+def _stills(
+    frames: Sequence[Frame], cells: Sequence[RGB], index: int, *, height: int, width: int, size: int
+) -> list[Block]:
+    """The maps of a sample, each with its band and what stands below."""
+    texts = [label_blocks(lines, width, size, MUTED) for lines in zip(*(f.lines[index] for f in frames), strict=True)]
+    stills: list[Block] = []
+    for number, (frame, cell) in enumerate(zip(frames, cells, strict=True)):
+        band = np.full((_MARK, width, 3), _MARKS[frame.correct[index]], np.uint8)
+        below = [column[number] for column in texts]
+        stills.append(stacked([cell_block(cell, height, width, smooth=False), band, *below]))
+    return stills
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -22,21 +22,39 @@ TALLEST = 8000
 
 NARROWEST_CELL = 80
 WIDEST_CELL = 224
-_TALLEST_CELL = 1.5  # times its width
+LOWEST_CELL = 48
+"""Pixels that a picture has at least in height and width, as far as the line has room: of slits nothing is seen."""
+
+PIXEL_ART = 64
+"""Up to this width samples are enlarged pixel by pixel."""
+
+_TALLEST_CELL, _TALLEST_STRIP = 1.5, 640  # times its width, and in pixels
 _NARROWEST_BODY = 480  # a title needs room
 _CARD, _LEGIBLE = 350, 11  # pixels: a card in TensorBoard, and the smallest type to be read there
 _SMALLEST_TYPE = 18
 
 
-def cell_width(room: float, native: int, *, narrowest: int = NARROWEST_CELL) -> int:
+def across(picture: RGB, most: int, room: int = WIDTH, *, lowest: int = LOWEST_CELL) -> int:
+    """How many pictures stand beside each other in a line, so many at most, so that none becomes a slit."""
+    return max(1, min(most, (room + GAP) // (width_at_least(picture, lowest) + GAP)))
+
+
+def width_at_least(picture: RGB, lowest: int = LOWEST_CELL) -> int:
+    """The width that a cell needs for its picture to have a height."""
+    height, width = picture.shape[:2]
+    return max(NARROWEST_CELL, lowest * int(width) // int(height))
+
+
+def cell_width(room: float, picture: RGB, *, narrowest: int = NARROWEST_CELL) -> int:
     """Width of a cell: a multiple or a part of the picture's own width if one is near, so that its pixels stay equal.
 
     Args:
         room: the most pixels there are for it.
-        native: width of the picture to put there.
+        picture: what is put there.
         narrowest: no multiple or part below this is chosen.
     """
-    limit = max(1, min(WIDEST_CELL, int(room)))
+    native = int(picture.shape[1])
+    limit = max(1, min(max(WIDEST_CELL, width_at_least(picture)), int(room)))
     parts = math.ceil(native / limit)
     if native % parts == 0:
         even = native // parts * max(1, limit * parts // native)
@@ -51,9 +69,10 @@ def tile_gap(width: int) -> int:
 
 
 def box_height(picture: RGB, width: int) -> int:
-    """Height that a picture takes at a width; a very tall one is made narrower instead."""
+    """Height that a picture takes at a width; a very tall one is made narrower instead, but no slit."""
     aspect: float = picture.shape[0] / picture.shape[1]
-    return math.ceil(width * min(aspect, _TALLEST_CELL))
+    tallest = max(width * _TALLEST_CELL, min(LOWEST_CELL * aspect, _TALLEST_STRIP))
+    return math.ceil(min(width * aspect, tallest))
 
 
 def cell_block(picture: RGB, height: int, width: int, *, smooth: bool) -> Block:

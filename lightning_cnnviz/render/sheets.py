@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from lightning_cnnviz.render.bars import ColorBar, strength_bar
 from lightning_cnnviz.render.blocks import Block, beside, grid, padded, stacked
 from lightning_cnnviz.render.captions import Caption, caption_blocks, caption_line, fit_beside, label_blocks
-from lightning_cnnviz.render.charts import Bar, bar_chart, bars_height
 from lightning_cnnviz.render.checks import check_count, check_pictures
 from lightning_cnnviz.render.geometry import (
     GAP,
-    NARROWEST_CELL,
+    LOWEST_CELL,
+    PIXEL_ART,
     TALLEST,
     WIDTH,
+    across,
     box_height,
     cell_block,
     cell_width,
@@ -33,10 +33,8 @@ if TYPE_CHECKING:
 _CAPTION = 208
 _SHORT = 144  # of captions that stand beside samples even where there are many cells
 _FEW = 4  # cells beside which there is room for captions
-_LOWEST_CELL, _WIDEST_STRIP = 48, 160
-_BESIDE_BARS = 200
+_LOWEST_OF_FEW = 36  # pixels, before few cells take a second line
 _TALLEST_ROW = 2000
-_PIXEL_ART = 64  # samples up to this width are enlarged pixel by pixel
 
 
 def sheet(
@@ -69,9 +67,10 @@ def sheet(
         smooth: how small cells are enlarged: bilinearly, or pixel by pixel.
 
     Returns:
-        (H, W, 3) uint8 RGB, at most 1,000 pixels wide. Cells are 80 to 224 pixels wide; more than fit beside a sample
-        take several lines. Pictures keep their aspect ratio. Captions stand between the sample and its cells, or
-        above both where they would have to be cut.
+        (H, W, 3) uint8 RGB, at most 1,000 pixels wide. Cells are 80 to 224 pixels wide, those of flat pictures wider;
+        more than fit beside a sample take several lines, below the sample where none fits beside it. Pictures keep
+        their aspect ratio. Captions stand between the sample and its cells, or above both where they would have to be
+        cut.
 
     Raises:
         TypeError: if a picture is not uint8.
@@ -80,11 +79,13 @@ def sheet(
     _check_sheet(samples, captions, cells, columns, cell_labels)
     count = len(cells[0])
     plan = _planned(samples, count, 0 if not captions else _CAPTION if count <= _FEW else _SHORT)
-    above = bool(captions and count) and not fit_beside(captions or (), plan.heights, plan.captions - GAP, plan.size)
+    above = bool(captions and count) and (
+        plan.below or not fit_beside(captions or (), plan.heights, plan.captions - GAP, plan.size)
+    )
     if above:
         plan = _planned(samples, count, 0)
     heads: list[Block] = [
-        cell_block(sample, height, plan.width, smooth=sample.shape[1] > _PIXEL_ART)
+        cell_block(sample, height, plan.width, smooth=sample.shape[1] > PIXEL_ART)
         for sample, height in zip(samples, plan.heights, strict=True)
     ]
     if captions and not above:
@@ -99,13 +100,15 @@ def sheet(
     over = [caption_line(caption, plan.row_width, plan.size) for caption in captions or ()] if above else []
 
     rows: list[Block] = []
-    if plan.lines == 1 and columns:
+    above_each_line = plan.lines > 1 or plan.below
+    if headings and not above_each_line:
         corner = padded(label_blocks([first], plan.width, plan.size, DARK)[0], 1, heads[0].shape[1], across=0)
         rows.append(beside([corner, beside(headings, GAP)], GAP, down=1))
-    block_height = max(block.shape[0] for row in blocks for block in row) + GAP if count else 0
-    heading_height = headings[0].shape[0] + GAP if headings and plan.lines > 1 else 0
-    shown_lines = max(1, min(plan.lines, _TALLEST_ROW // (block_height + heading_height + 1)))
-    row_height = max(max(head.shape[0] for head in heads) + GAP, shown_lines * (block_height + heading_height))
+    line_height = max(block.shape[0] for row in blocks for block in row) + GAP if count else 0
+    line_height += headings[0].shape[0] + GAP if headings and above_each_line else 0
+    shown_lines = max(1, min(plan.lines, _TALLEST_ROW // (line_height + 1)))
+    head_height, lines_height = max(head.shape[0] for head in heads) + GAP, shown_lines * line_height
+    row_height = head_height + lines_height if plan.below else max(head_height, lines_height)
     row_height += max((line.shape[0] + GAP for line in over), default=0)
     shown = max(1, min(len(samples), TALLEST // row_height))
     most = min(count, shown_lines * plan.per_line)
@@ -113,9 +116,12 @@ def sheet(
     for index, (head, row) in enumerate(zip(heads[:shown], blocks, strict=False)):
         chunks = []
         for start in range(0, most, plan.per_line):
-            chunks += [headings[start : start + plan.per_line]] if plan.lines > 1 and columns else []
+            chunks += [headings[start : start + plan.per_line]] if headings and above_each_line else []
             chunks.append(row[start : start + plan.per_line])
-        drawn = beside([head, grid(chunks, GAP)], GAP, down=0) if count else head
+        drawn = head
+        if count:
+            cells_drawn = grid(chunks, GAP)
+            drawn = stacked([head, cells_drawn], GAP) if plan.below else beside([head, cells_drawn], GAP, down=0)
         rows.append(stacked([over[index], drawn]) if over else drawn)
     return framed(stacked(rows, 2 * GAP if over else GAP), title, footer, bar)
 
@@ -126,35 +132,43 @@ class _Plan:
 
     Attributes:
         captions: width of those that stand between samples and cells.
+        below: whether cells stand below their sample, which takes the whole line.
         lines: that the cells of a sample take.
         per_line: how many cells stand in each of them.
         width: of a sample and of a cell.
         heights: of each sample and its cells.
-        size: of the type.
     """
 
     captions: int
+    below: bool
     lines: int
     per_line: int
     width: int
     heights: list[int]
-    size: int
 
     @property
     def row_width(self) -> int:
         """Of a sample with its cells."""
-        return self.captions + (self.per_line + 1) * (self.width + GAP) - GAP
+        return self.captions + self._across * (self.width + GAP) - GAP
+
+    @property
+    def size(self) -> int:
+        """Of the type."""
+        return text_size(self.row_width + GAP)
+
+    @property
+    def _across(self) -> int:
+        return self.per_line + (not self.below)
 
 
 def _planned(samples: Sequence[RGB], count: int, captions: int) -> _Plan:
-    room = WIDTH - captions
-    # Cells of a strip are wider: at the width of others nobody would see what is in them.
-    narrowest = min(_WIDEST_STRIP, max(NARROWEST_CELL, _LOWEST_CELL * samples[0].shape[1] // samples[0].shape[0]))
-    lines = math.ceil(count / (room // (narrowest + GAP) - 1)) if count > _FEW else 1
+    room, lowest = WIDTH - captions, _LOWEST_OF_FEW if count <= _FEW else LOWEST_CELL
+    fitting = across(samples[0], count + 1, room, lowest=lowest)
+    below = fitting == 1 and count > 0
+    lines = max(1, math.ceil(count / (fitting - 1 or 1)))
     per_line = max(1, math.ceil(count / lines))
-    width = cell_width(room / (per_line + 1) - GAP, samples[0].shape[1])
-    heights = [box_height(sample, width) for sample in samples]
-    return _Plan(captions, lines, per_line, width, heights, text_size(captions + (per_line + 1) * (width + GAP)))
+    width = cell_width(room / (per_line + (not below)) - GAP, samples[0])
+    return _Plan(captions, below, lines, per_line, width, [box_height(sample, width) for sample in samples])
 
 
 def _cells(
@@ -171,35 +185,6 @@ def _cells(
         [stacked([cell, strength_bar(share, plan.width)], 2) for cell, share in zip(row, shares, strict=True)]
         for row, shares in zip(blocks, strengths, strict=True)
     ]
-
-
-def bar_sheet(samples: Sequence[RGB], charts: Sequence[Sequence[Bar]], *, title: str = "", footer: str = "") -> RGB:
-    """Draw one row per sample: the sample, then its bars over the rest of the width.
-
-    Args:
-        samples: (H, W, 3) uint8 RGB each; their sizes may differ.
-        charts: the bars of each sample, from top to bottom.
-        title: what is shown.
-        footer: how to read it.
-
-    Returns:
-        (H, W, 3) uint8 RGB, 1,000 pixels wide.
-
-    Raises:
-        TypeError: if a picture is not uint8.
-        ValueError: if a shape or a number of items does not fit.
-    """
-    check_pictures("samples", samples)
-    check_count("charts", charts, "samples", len(samples))
-    size, room, among = text_size(WIDTH), WIDTH - _BESIDE_BARS - 2 * GAP, list(chain(*charts))
-    rows = []
-    for sample, bars in zip(samples, charts, strict=True):
-        needed = bars_height(bars, room, size, among)
-        height = max(needed, min(_BESIDE_BARS * sample.shape[0] // sample.shape[1], _BESIDE_BARS))
-        cell = cell_block(sample, height, _BESIDE_BARS, smooth=sample.shape[1] > _PIXEL_ART)
-        chart = bar_chart(bars, width=room, height=needed, size=size, among=among)
-        rows.append(beside([cell, chart], 2 * GAP))
-    return framed(stacked(rows, 2 * GAP), title, footer, None)
 
 
 def _check_sheet(

@@ -1,45 +1,43 @@
-"""A table of numbers as colored cells."""
+"""Tables of numbers as colored cells."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lightning_cnnviz.output.artifacts import PLAIN, RGB, Style
 from lightning_cnnviz.render.bars import ColorBar
 from lightning_cnnviz.render.blocks import Block, Mosaic, beside, padded, stacked
 from lightning_cnnviz.render.captions import label_blocks
+from lightning_cnnviz.render.figures import titled
 from lightning_cnnviz.render.geometry import GAP, WIDTH, framed, text_size
 from lightning_cnnviz.render.maps import draw_maps
-from lightning_cnnviz.render.text import DARK, format_number, line_block, text_block, text_width, wrapped
-
-if TYPE_CHECKING:
-    from lightning_cnnviz.output.artifacts import RGB
+from lightning_cnnviz.render.text import (
+    DARK,
+    format_number,
+    line_block,
+    line_height,
+    text_block,
+    text_width,
+    using_font,
+    wrapped,
+)
 
 _SMALLEST_CELL, _LARGEST_CELL = 46, 128
 _LEAST_FOR_NAMES = 240
 _LUMA, _DARK_CELL = np.array([0.299, 0.587, 0.114]), 140
 
 
-def heat_table(
-    values: NDArray[np.floating],
-    rows: Sequence[str],
-    columns: Sequence[str],
-    *,
-    limits: tuple[float, float],
-    logarithmic: bool = False,
-    colormap: str = "viridis",
-    label: str = "",
-    title: str = "",
-    footer: str = "",
-) -> RGB:
-    """Draw a table of numbers as colored cells, with the numbers in them where there is room.
+@dataclass(frozen=True, eq=False)
+class HeatTable:
+    """A table of numbers as colored cells, with the numbers in them where there is room.
 
-    Args:
+    Attributes:
         values: (R, C) numbers; NaN is left white.
         rows: the name of each row.
         columns: the heading of each column.
@@ -49,46 +47,68 @@ def heat_table(
         label: what the numbers are.
         title: what is shown.
         footer: how to read it.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
     """
-    size = text_size(WIDTH)
-    longest = math.ceil(max(text_width(name, size) for name in rows)) + GAP
-    names = min(longest, max(_LEAST_FOR_NAMES, WIDTH - len(columns) * _SMALLEST_CELL))
-    width = min(_LARGEST_CELL, (WIDTH - names) // len(columns))
-    size = text_size(names + len(columns) * width)
-    height = max(min(width, 64), size * 5 // 4)
-    written = [[_number(value) for value in row] for row in values.tolist()]
-    inside = _largest(range(size, 9, -1), list(chain(*written)), width - 4)
-    shown, ends = np.asarray(values, np.float64), np.asarray(limits, np.float64)
-    if logarithmic:
-        shown, ends = np.log(np.maximum(shown, ends[0])), np.log(ends)
-    low, high = ends.tolist()
-    colors = draw_maps(np.nan_to_num(shown, nan=low)[..., None, None], colormap=colormap, limits=(low, high)).cells
-    lines: list[list[Block]] = [[Mosaic((1, names)), *_headings(columns, width, size)]]
-    for row, name in enumerate(rows):
-        cells = [
-            _cell(colors[row, column, 0, 0], text, height, width, inside) for column, text in enumerate(written[row])
-        ]
-        lines.append([padded(line_block(name, names - GAP, size, DARK), height, names, across=0), *cells])
-    body = stacked([beside(line) for line in lines])
-    ends_written = (_number(float(limits[0])), _number(float(limits[1])))
-    bar = ColorBar(colormap, *limits, label=f"{label}, logarithmic" if logarithmic else label, words=ends_written)
-    return framed(body, title, footer, bar)
+
+    values: NDArray[np.float64]
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    limits: tuple[float, float]
+    logarithmic: bool = False
+    colormap: str = "viridis"
+    label: str = ""
+    title: str = ""
+    footer: str = ""
+
+    summary = None
+
+    def draw(self, style: Style = PLAIN) -> RGB:
+        """The picture, (H, W, 3) uint8 RGB."""
+        with using_font(style.font):
+            label = f"{self.label}, logarithmic" if self.logarithmic else self.label
+            ends = (_number(float(self.limits[0])), _number(float(self.limits[1])))
+            bar = ColorBar(self.colormap, *self.limits, label=label, words=ends)
+            return framed(self._body(), titled(self.title, style), self.footer, bar)
+
+    def _body(self) -> Block:
+        size = text_size(WIDTH)
+        longest = math.ceil(max(text_width(name, size) for name in self.rows)) + GAP
+        names = min(longest, max(_LEAST_FOR_NAMES, WIDTH - len(self.columns) * _SMALLEST_CELL))
+        width = min(_LARGEST_CELL, (WIDTH - names) // len(self.columns))
+        size = text_size(names + len(self.columns) * width)
+        height = max(min(width, 64), size * 5 // 4)
+        written = [[_number(value) for value in row] for row in self.values.tolist()]
+        inside = _largest(range(size, 9, -1), list(chain(*written)), width - 4)
+        lines: list[list[Block]] = [[Mosaic((1, names)), _headings(self.columns, width, size)]]
+        for name, colors, texts in zip(self.rows, self._colors(), written, strict=True):
+            cells = [_cell(color, text, height, width, inside) for color, text in zip(colors, texts, strict=True)]
+            lines.append([padded(line_block(name, names - GAP, size, DARK), height, names, across=0), *cells])
+        return stacked([beside(line) for line in lines])
+
+    def _colors(self) -> NDArray[np.uint8]:
+        """(R, C, 3)."""
+        shown, ends = np.asarray(self.values, np.float64), np.asarray(self.limits, np.float64)
+        if self.logarithmic:
+            shown, ends = np.log(np.maximum(shown, ends[0])), np.log(ends)
+        low, high = ends.tolist()
+        maps = np.nan_to_num(shown, nan=low)[..., None, None]
+        return draw_maps(maps, colormap=self.colormap, limits=(low, high)).cells[:, :, 0, 0]
 
 
-def _headings(columns: Sequence[str], width: int, size: int) -> list[Block]:
-    """Above each column, or where a word is too wide for that above every few of them, as along an axis."""
-    if all(text_width(line, size) <= width for text in columns for line in wrapped(text, width, size)):
-        return label_blocks(columns, width, size, DARK, down=1)
-    step = math.ceil((max(text_width(text, size) for text in columns) + GAP) / width)
-    rooms = [(text, (len(columns) - index) * width) for index, text in enumerate(columns) if index % step == 0]
-    return [
-        padded(text_block(text, size, DARK), 0, min(step * width, room), across=0)
-        for text, room in rooms
-        if text_width(text, size) <= room
-    ]
+def _headings(columns: Sequence[str], width: int, size: int) -> Block:
+    """Above each column, by turns in two heights if they would touch; of words too wide for that only some."""
+    apart = size // 3
+    if all(text_width(line, size) <= width - apart for text in columns for line in wrapped(text, width - apart, size)):
+        return beside(label_blocks(columns, width, size, DARK, down=1))
+    blocks, whole, height = [text_block(text, size, DARK) for text in columns], width * len(columns), line_height(size)
+    widest = max(block.shape[1] for block in blocks)
+    if 3 * widest <= 5 * width - 2 * apart:  # the last but two ends before the last one, which is moved to the left
+        lefts = [index * width + (width - block.shape[1]) // 2 for index, block in enumerate(blocks)]
+        inside = [max(0, min(left, whole - block.shape[1])) for left, block in zip(lefts, blocks, strict=True)]
+        heights = [index % 2 * height for index in range(len(blocks))]
+        return Mosaic((2 * height, whole), list(zip(blocks, heights, inside, strict=True)))
+    step = math.ceil((widest + apart) / width)  # as along an axis
+    some = zip(blocks[::step], range(0, whole, step * width), strict=True)
+    return Mosaic((height, whole), [(block, 0, left) for block, left in some if left + block.shape[1] <= whole])
 
 
 def _number(value: float) -> str:

@@ -69,6 +69,11 @@ def format_number(value: float) -> str:
     return f"{value:.3g}".replace("nan", "NaN").replace("inf", "Inf").replace("-", "−")
 
 
+def moment(epoch: int | None) -> str:
+    """What a look is called: ``untrained`` before training, then ``epoch 4``."""
+    return "untrained" if epoch is None else f"epoch {epoch}"
+
+
 def _printable(text: str) -> str:
     """Replace what text layout refuses or draws as a box: line breaks and other controls, lone surrogates."""
     text = "".join(" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text)

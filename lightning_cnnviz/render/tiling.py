@@ -72,7 +72,7 @@ def tiles(
     aspect = cells[0].shape[0] / cells[0].shape[1]
     columns = columns or balanced_columns(len(cells), aspect * slot_share)
     slot = WIDTH / columns
-    width = cell_width(slot_share * max(slot - GAP, slot / 1.1), cells[0].shape[1], narrowest=1)
+    width = cell_width(slot_share * max(slot - GAP, slot / 1.1), cells[0], narrowest=1)
     height = box_height(cells[0], width)
     size = text_size(columns * width / slot_share)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lightning_cnnviz.look import seen as look_seen
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Artifact, Look, Picture, Scalar, Seen, Style
+from lightning_cnnviz.render import moment
 from lightning_cnnviz.training.checks import check_artifact
 from lightning_cnnviz.training.failures import described
 from lightning_cnnviz.training.outlet import Sinks
@@ -83,12 +84,11 @@ class Submission:
             in_the_way = self._session.tags.owner(kind, tag)
             self._taken.setdefault(_who_gives_way(callback, view, in_the_way), []).append(free)
         if isinstance(artifact, Picture):
-            epoch = self._plan.epoch
             return dataclasses.replace(
                 artifact,
                 tag=free,
                 format=callback.picture_format,
-                style=Style(callback.font, "untrained" if epoch is None else f"epoch {epoch}"),
+                style=Style(callback.font, moment(self._plan.epoch)),
                 chapter=artifact.chapter or view.chapter,
                 description=artifact.description or how_to_read(view),
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
@@ -14,17 +14,14 @@ from lightning_cnnviz.methods.cam import activation_map
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
-from lightning_cnnviz.render import ColorBar, Maps, Row, Sheet, SignedImages, Tiles, format_number
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent
-from lightning_cnnviz.views.common import Strongest, heat_map, most_varied, picture_of, rows, to_numpy
+from lightning_cnnviz.views.change_pictures import Kept, change_of_attention, change_of_features, change_of_filters
+from lightning_cnnviz.views.common import Strongest, most_varied, rows
 
 Changing: TypeAlias = Literal["grad_cam", "feature_maps", "filters"]
 Since: TypeAlias = Literal["previous", "first"]
-
-_MOST_FILTERS = 64
-_COLORS = "RdBu_r"
 
 
 class Change(View):
@@ -81,7 +78,7 @@ class Change(View):
         self._channels: dict[str, list[int]] = {}
         self._limits: dict[str, Tensor] = {}
         self._largest = Strongest()
-        self._before: _Kept | None = None
+        self._before: Kept | None = None
 
     @property
     def _prefix(self) -> str:
@@ -128,7 +125,7 @@ class Change(View):
         self._channels = {layer: list(channels) for layer, channels in state["channels"].items()}
         self._limits = dict(state["limits"])
         self._largest.load_state_dict(state["largest"])
-        self._before = None if state["before"] is None else _Kept(**state["before"])
+        self._before = None if state["before"] is None else Kept(**state["before"])
 
     def may_round(self, key: str) -> bool:
         return key.startswith(("grad_cam/", "feature_maps/"))  # changes of filters are far smaller than the filters
@@ -147,7 +144,7 @@ class Change(View):
     def _maps(self, kind: Changing, layout: Layout) -> tuple[str, ...]:
         return layout.maps(self.layers) if kind in self.of else ()
 
-    def _look(self, evidence: Evidence) -> _Kept:
+    def _look(self, evidence: Evidence) -> Kept:
         shown, values = slice(evidence.shown), {}
         for layer in self._maps("grad_cam", evidence.layout):
             maps = activation_map(evidence.activation(layer), evidence.gradient(layer))
@@ -161,74 +158,23 @@ class Change(View):
         if "filters" in self.of:
             for layer in evidence.layout.convolutions(self.filter_layers):
                 values[f"filters/{layer}"] = evidence.weight(layer)
-        return _Kept(evidence.epoch, values, _answers(evidence))
+        return Kept(evidence.epoch, values, _answers(evidence))
 
-    def _picture(self, evidence: Evidence, tag: str, before: _Kept, now: _Kept) -> Picture:
+    def _picture(self, evidence: Evidence, tag: str, before: Kept, now: Kept) -> Picture:
         kind, _, layer = tag.partition("/")
-        then, after = before.values[tag], now.values[tag]
-        since = "since the start" if before.epoch is None else f"since epoch {before.epoch}"
-        if kind == "filters":
-            return self._of_filters(f"{self._prefix}/{tag}", after - then, f"Change of the filters of {layer} {since}")
-        drawn = rows(evidence)
+        then, after, ours = before.values[tag], now.values[tag], f"{self._prefix}/{tag}"
         if kind == "grad_cam":
-            return self._of_attention(f"{self._prefix}/{tag}", layer, drawn, before, now)
-        title = f"Change of the feature maps of {layer} {since}"
-        limit = self._limits[tag][None, :, None, None]
-        headings = tuple(f"ch {channel}" for channel in self._channels[layer])
-        change = to_numpy((after - then) / limit)
-        maps = Maps(change, headings, kind="signed", colormap=_COLORS, limits=(-1.0, 1.0))
-        footer = "full color: as large as the channel ever was"
-        return picture_of(f"{self._prefix}/{tag}", Sheet(drawn, (maps,), title, footer, _bar()))
-
-    def _of_attention(self, tag: str, layer: str, drawn: tuple[Row, ...], before: _Kept, now: _Kept) -> Picture:
-        limit = self._limits[f"grad_cam/{layer}"][:, None, None]
-        then, after = (kept.values[f"grad_cam/{layer}"] / limit for kept in (before, now))
-        columns = [
-            replace(
-                heat_map(to_numpy(maps[:, None]), _moment(kept.epoch), laying="over", labels=kept.said),
-                limits=(0.0, 1.0),
-            )
-            for maps, kept in ((then, before), (after, now))
-        ]
-        difference = heat_map(to_numpy((after - then)[:, None]), "change", laying="alone")
-        columns.append(replace(difference, kind="signed", colormap=_COLORS, limits=(-1.0, 1.0)))
-        footer = "one scale in each row: the largest value that it ever had"
-        title = f"Change of Grad-CAM of {layer}"
-        return picture_of(tag, Sheet(drawn, tuple(columns), title, footer, _bar()))
-
-    def _of_filters(self, tag: str, change: Tensor, title: str) -> Picture:
-        out, channels = change.shape[:2]
-        count = min(_MOST_FILTERS, out)
-        if count < out:
-            title += f", {count} of {out}"
-        if channels not in (1, 3):
+            looks = ((before, then), (now, after))
+            return change_of_attention(ours, layer, rows(evidence), looks, self._limits[tag])
+        if kind == "feature_maps":
+            title, limits = f"Change of the feature maps of {layer} {before.since}", self._limits[tag]
+            channels = self._channels[layer]
+            return change_of_features(ours, title, rows(evidence), after - then, limits=limits, channels=channels)
+        change, inputs = after - then, after.shape[1]
+        if inputs not in (1, 3):
             change = change.norm(dim=1, keepdim=True)
-            title += f", length over {channels} input channels"
-        largest = self._largest.widen(tag, change) or 1.0
-        footer = f"full color: ±{format_number(largest)}, the largest change so far"
-        values, labels = to_numpy(change[:count]), tuple(map(str, range(count)))
-        if channels == 3:
-            return picture_of(tag, Tiles(SignedImages(values, limits=(-largest, largest)), labels, title, footer))
-        kind: Literal["signed", "activation"] = "signed" if channels == 1 else "activation"
-        limits = (-largest if channels == 1 else 0.0, largest)
-        colormap = _COLORS if channels == 1 else "viridis"
-        maps = Maps(values, ("",), kind=kind, colormap=colormap, limits=limits)
-        return picture_of(tag, Tiles(maps, labels, title, footer, "all", "weight"))
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """One look, as far as a later one is compared with it.
-
-    Attributes:
-        epoch: None before training.
-        values: by tag, float32 on the CPU.
-        said: for each sample drawn what the model answered.
-    """
-
-    epoch: int | None
-    values: dict[str, Tensor]
-    said: tuple[tuple[str, ...], ...] = field(default_factory=tuple)
+        largest = self._largest.widen(ours, change) or 1.0
+        return change_of_filters(ours, f"Change of the filters of {layer} {before.since}", change, inputs, largest)
 
 
 def _answers(evidence: Evidence) -> tuple[tuple[str, ...], ...]:
@@ -241,11 +187,3 @@ def _answers(evidence: Evidence) -> tuple[tuple[str, ...], ...]:
 
 def _fitting(before: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {tag: values for tag, values in before.items() if tag in now and now[tag].shape == values.shape}
-
-
-def _moment(epoch: int | None) -> str:
-    return "untrained" if epoch is None else f"epoch {epoch}"
-
-
-def _bar() -> ColorBar:
-    return ColorBar(_COLORS, -1.0, 1.0, label="", words=("less", "more"))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lightning_cnnviz.arguments import instance, number
 from lightning_cnnviz.output.artifacts import RGB
-from lightning_cnnviz.render import Caption, FilmStrip, Frame, Images, Maps, Row, Sheet, SignedImages, Tiles
+from lightning_cnnviz.render import Caption, FilmStrip, Frame, Images, Maps, Row, Sheet, SignedImages, Tiles, moment
 from lightning_cnnviz.render.animation import FORMATS, animation, stills
 
 _LARGEST_SIDE = 64  # of a frame that is kept: it is drawn at 48 to 128 pixels
@@ -94,8 +94,7 @@ class Rows:
         limits = numbers.nan_to_num(0, 0, 0).abs().amax(dim=(0, 1, 2, 3, 4) if self.together else (0, 2, 3, 4))
         limits = limits.where(limits > 0, 1.0).expand(len(self.names))[:, None, None, None]
         frames = tuple(
-            Frame(_heading(still.epoch), self._column(still.values, limits), still.lines, still.correct)
-            for still in kept
+            Frame(moment(still.epoch), self._column(still.values, limits), still.lines, still.correct) for still in kept
         )
         footer = "one scale for all" if self.together else "each row on one scale"
         return FilmStrip(
@@ -202,7 +201,3 @@ def thinned(stills: list[Still], most: int) -> list[Still]:
         apart = [(stills[i + 1].position + 1) / (stills[i - 1].position + 1) for i in range(1, len(stills) - 1)]
         del stills[1 + apart.index(min(apart))]
     return stills
-
-
-def _heading(epoch: int | None) -> str:
-    return "untrained" if epoch is None else f"epoch {epoch}"

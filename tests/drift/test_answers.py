@@ -150,7 +150,7 @@ def taken(answers: Tensor, **options: Any) -> tuple[Evidence, Snapshot]:
 
 def test_masks_before_and_after_with_what_changed() -> None:
     (_, before), (evidence, now) = taken(masks_of(CLASSES)), taken(masks_of(OTHERS))
-    figure: Any = masks_before_and_after(evidence, before, now, [5, 2], 3, title="Title")
+    figure: Any = masks_before_and_after(evidence, before, now, [5, 2], "epoch 3", title="Title")
     earlier, later, changed = figure.columns
     hidden = OTHERS.where(OTHERS != 0, -1)
     assert (later.values == hidden[[5, 2]].numpy()).all()

@@ -8,9 +8,8 @@ import torch
 
 from lightning_cnnviz import Timeline
 from lightning_cnnviz.drift.timeline import Look, thinned
-from lightning_cnnviz.render.film import Still, film_strip
-from lightning_cnnviz.render.table import heat_table
-from tests.drift.test_drift import look, samples, small_cnn, through_file
+from lightning_cnnviz.render import Caption, FilmStrip, Frame, HeatTable, Images, Row
+from tests.helpers.drift import look, samples, small_cnn, through_file
 
 
 def frame(position: int, drift: float = 0.0) -> Look:
@@ -94,8 +93,11 @@ class TestFilm:
         grey = np.full((8, 8, 3), 128, np.uint8)
         red, blue = grey.copy(), grey.copy()
         red[:], blue[:] = (255, 0, 0), (0, 0, 255)
-        strip = [Still(red, ("a", "1%"), True), Still(blue, ("b", "2%"), False)]
-        picture = film_strip([grey], ["a"], [strip], ["0", "1"])
+        frames = (
+            Frame("0", Images((red,)), (("a", "1%"),), (True,)),
+            Frame("1", Images((blue,)), (("b", "2%"),), (False,)),
+        )
+        picture = FilmStrip((Row(grey, Caption(("a",)), 0),), frames).draw()
         place = {color: np.argwhere((picture == color).all(axis=2)) for color in ((255, 0, 0), (0, 0, 255))}
         assert place[255, 0, 0][:, 1].max() < place[0, 0, 255][:, 1].min()
         below = picture[place[255, 0, 0][:, 0].max() + 2, place[255, 0, 0][:, 1].mean().astype(int)]
@@ -103,9 +105,11 @@ class TestFilm:
 
     def test_of_many_frames_the_first_the_last_and_some_between_are_drawn(self) -> None:
         pictures = [np.full((28, 28, 3), (0, 0, 10 * index), np.uint8) for index in range(24)]
-        strip = [Still(picture, ("Egyptian cat", "99%")) for picture in pictures]
+        said = (("Egyptian cat", "99%"),) * 2
+        frames = tuple(Frame(str(i), Images((one,) * 2), said, (None, None)) for i, one in enumerate(pictures))
         grey = np.full((28, 28, 3), 128, np.uint8)
-        drawn = film_strip([grey] * 2, ["cat"] * 2, [strip] * 2, [str(i) for i in range(24)], title="t", footer="f")
+        rows = tuple(Row(grey, Caption(("cat",)), index) for index in range(2))
+        drawn = FilmStrip(rows, frames, title="t", footer="f").draw()
         assert drawn.shape[1] <= 1000
         shown = [index for index in range(24) if (drawn == (0, 0, 10 * index)).all(axis=2).sum() > 1000]
         assert shown == [0, 4, 8, 12, 15, 19, 23]
@@ -115,8 +119,8 @@ class TestHeatTable:
     def test_colors_follow_the_numbers(self) -> None:
         values = np.array([[0.001, 1.0], [0.0, np.nan]])
         options = {"limits": (0.001, 1.0), "logarithmic": True, "colormap": "gray"}
-        table = heat_table(values, ["a", "b"], ["0", "1"], **options)
-        corner = heat_table(values[:1], ["a"], ["0", "1"], **options)
+        table = HeatTable(values, ("a", "b"), ("0", "1"), **options).draw()
+        corner = HeatTable(values[:1], ("a",), ("0", "1"), **options).draw()
         assert table.dtype == np.uint8
         assert table.shape[0] > corner.shape[0]
         row = corner[corner.shape[0] // 3]
@@ -127,7 +131,7 @@ class TestHeatTable:
     def test_a_logarithmic_scale_gives_equal_factors_equal_steps(self) -> None:
         def color(value: float) -> int:
             limits = {"limits": (0.01, 1.0), "logarithmic": True, "colormap": "gray"}
-            table = heat_table(np.array([[value]]), ["l"], [""], **limits)
+            table = HeatTable(np.array([[value]]), ("l",), ("",), **limits).draw()
             area = table[table.shape[0] // 4 : table.shape[0] // 2].reshape(-1, 3)
             kinds, counts = np.unique(area[(area != 255).any(axis=1)], axis=0, return_counts=True)
             return int(kinds[counts.argmax()][0])

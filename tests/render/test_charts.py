@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from lightning_cnnviz.render import Bar, bar_chart
+from lightning_cnnviz.render import Bar, BarSheet, Row, bar_chart
 from lightning_cnnviz.render.charts import bars_height
-from lightning_cnnviz.render.sheets import bar_sheet
 from lightning_cnnviz.render.text import text_width
 
 NEUTRAL, RIGHT, WRONG, TRACK = (150, 150, 150), (30, 120, 190), (230, 110, 20), (238, 238, 238)
@@ -108,7 +107,8 @@ def test_a_name_of_one_letter_stays_on_one_line() -> None:
 def test_bars_of_one_sheet_begin_and_end_at_the_same_places() -> None:
     few, more = (Bar("cat", 0.0, "99%"),), (Bar("Egyptian cat", 0.0, "0.1%, no. 697"),)
     sample = np.full((20, 20, 3), 255, np.uint8)
-    track = (bar_sheet([sample, sample], [few, more]) == (238, 238, 238)).all(axis=2)
+    rows_drawn = tuple(Row(sample, None, index) for index in range(2))
+    track = (BarSheet(rows_drawn, (few, more)).draw() == (238, 238, 238)).all(axis=2)
     rows = np.flatnonzero(track.sum(axis=1) > 100)
     assert len({tuple(np.flatnonzero(track[row])[[0, -1]].tolist()) for row in (rows[0], rows[-1])}) == 1
     assert rows[-1] - rows[0] > 50, "of both samples"

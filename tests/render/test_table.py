@@ -1,10 +1,12 @@
 """Tables of numbers as colored cells."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
-from lightning_cnnviz.render.run_figures import HeatTable
-from lightning_cnnviz.render.table import _headings
+from lightning_cnnviz.render.blocks import Mosaic, painted
+from lightning_cnnviz.render.table import HeatTable, _headings
 from lightning_cnnviz.render.text import text_width
 
 
@@ -18,9 +20,35 @@ def test_a_table_of_many_looks_is_no_wider_than_other_pictures(count: int) -> No
     assert table.draw().shape[1] <= 1000
 
 
-@pytest.mark.parametrize(("width", "expected"), [(160, [160] * 4), (90, [180, 180]), (60, [180])])
-def test_headings_of_narrow_columns_are_left_out_and_never_broken_within_a_word(
-    width: int, expected: list[int]
+def ink(headings: tuple[str, ...], width: int) -> list[tuple[int, int, int]]:
+    """Top, left and right of each word above the columns."""
+    drawn = _headings(headings, width, 32)
+    assert isinstance(drawn, Mosaic)
+    found = []
+    for block, top, left in drawn.places:
+        columns = np.flatnonzero((painted(block) < 128).any(axis=(0, 2)))
+        found.append((top, left + int(columns[0]), left + int(columns[-1])))
+    return found
+
+
+@pytest.mark.parametrize(("width", "shown", "heights"), [(170, 4, 1), (110, 4, 2), (90, 2, 1), (60, 1, 1)])
+def test_headings_of_narrow_columns_stand_in_two_heights_or_are_left_out_and_no_word_is_broken(
+    width: int, shown: int, heights: int
 ) -> None:
     assert text_width("untrained", 32) == pytest.approx(152, abs=4)
-    assert [block.shape[1] for block in _headings(_epochs(4), width, 32)] == expected
+    words = ink(_epochs(4), width)
+    assert len(words) == shown
+    assert len({top for top, *_ in words}) == heights
+    assert all(left >= 0 and right < 4 * width for _, left, right in words)
+
+
+@pytest.mark.parametrize("count", [2, 9, 10, 12, 16])
+@pytest.mark.parametrize("width", [46, 60, 80, 128])
+def test_numbers_of_columns_do_not_run_together(count: int, width: int) -> None:
+    words = ink(tuple(str(number) for number in range(1, count + 1)), width)
+    assert len(words) == count
+    for one, other in combinations(words, 2):
+        if one[0] == other[0]:
+            assert other[1] - one[2] > 8, "pixels between two numbers in one height"
+    middles = [(left + right) / 2 for _, left, right in words]
+    assert middles == pytest.approx([width * (index + 0.5) for index in range(count)], abs=8)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lightning_cnnviz.render import ColorBar, draw_maps, lookup_table, tiles
+from tests.helpers.pictures import Color, box, flat
+
+
+def test_tiles_are_in_reading_order() -> None:
+    colors: list[Color] = [(10 * i, 0, 0) for i in range(1, 6)]
+    picture = tiles([flat(color) for color in colors], columns=3)
+    places = [box(picture, color) for color in colors]
+    assert places == [(16, 16, 224, 224), (16, 248, 224, 224), (16, 480, 224, 224), *places[3:]]
+    assert places[3:] == [(248, 16, 224, 224), (248, 248, 224, 224)]
+
+
+def test_512_tiles_stay_a_picture_that_can_be_shown() -> None:
+    cells = draw_maps(np.random.default_rng(0).normal(size=(512, 7, 7))).cells
+    picture = tiles(cells, labels=[str(i) for i in range(512)], title="layer4", footer="each cell scaled by itself")
+    assert 600 <= picture.shape[1] <= 1000
+
+
+@pytest.mark.parametrize("columns", [12, 20, 40, 100])
+def test_many_columns_do_not_widen_the_picture(columns: int) -> None:
+    assert 800 <= tiles([flat((0, 0, 0), 50, 50)] * columns, columns=columns).shape[1] <= 1000
+
+
+def test_labels_that_cannot_be_read_are_left_out() -> None:
+    cells = [flat((0, 0, 0), 7, 7)] * 60
+    assert np.array_equal(tiles(cells, columns=60, labels=["name"] * 60), tiles(cells, columns=60))
+    assert tiles(cells, columns=10, labels=["name"] * 60).shape[0] > tiles(cells, columns=10).shape[0]
+
+
+def test_every_tile_can_have_a_bar_of_its_own_at_its_right() -> None:
+    cells, table = [flat((0, 0, 200))] * 2, lookup_table("viridis")
+    picture = tiles(cells, columns=1, bars=[ColorBar("viridis", 0, 1), ColorBar("viridis", -3, 3)])
+    tile_columns = np.nonzero((picture == (0, 0, 200)).all(axis=-1))[1]
+    high_rows, bar_columns = np.nonzero((picture == table[255]).all(axis=-1))
+    low_rows = np.nonzero((picture == table[0]).all(axis=-1))[0]
+    assert bar_columns.min() == tile_columns.max() + 1 + 4
+    assert high_rows.min() == 16
+    assert high_rows.min() < low_rows.min() < high_rows.max() < low_rows.max()
+    assert (picture[:, bar_columns.max() + 1 + 4 :] < 100).any()
+
+
+def test_bars_of_tiny_tiles_are_still_drawn() -> None:
+    bars = [ColorBar("RdBu_r", -1e-5, 1e-5)] * 90
+    assert tiles([flat((0, 0, 0), 1, 9)] * 90, bars=bars).shape[2] == 3

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from lightning_cnnviz.output.writer import BackgroundWriter
+
 
 @pytest.fixture(autouse=True)
 def _repeatable() -> None:
@@ -24,3 +26,11 @@ def _repeatable() -> None:
     lightning = logging.getLogger("lightning.pytorch")
     lightning.setLevel(logging.INFO)
     lightning.propagate = True  # False if it was imported before pytest listened
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sinks are waited for however slow or busy the machine is; tests of impatience say how long themselves."""
+    monkeypatch.setattr(BackgroundWriter.close, "__defaults__", (300.0,))
+    monkeypatch.setattr(BackgroundWriter.flush, "__defaults__", (300.0,))
+    monkeypatch.setattr(BackgroundWriter.__init__, "__kwdefaults__", {"max_pending": 64, "max_wait_s": 300.0})

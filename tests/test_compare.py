@@ -11,7 +11,7 @@ from lightning_cnnviz import FixedSamples, compare
 from lightning_cnnviz.comparison.most_changed import most_changed
 from lightning_cnnviz.output.record_json import from_blob
 from lightning_cnnviz.page.report import read_report
-from tests.drift.test_drift import samples, small_cnn
+from tests.helpers.drift import samples, small_cnn
 from tests.helpers.training import SmallCNN, sha, stripes
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightning_cnnviz.methods.backward_rules import Rule, RuledGradient, ruled_gradient
 from lightning_cnnviz.methods.gradients import INDEPENDENT
 from lightning_cnnviz.model.answers import Answers
-from lightning_cnnviz.model.evidence import THE_INPUT
+from lightning_cnnviz.model.evidence import THE_INPUT, Request
 from lightning_cnnviz.model.layers import Layout
 
 _DETACHED = (
@@ -32,6 +32,25 @@ class Pass:
     input_gradient: Tensor | None = None
     ruled_gradients: dict[Rule, RuledGradient] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+
+
+def derive(
+    scores: Tensor,
+    request: Request,
+    images: Tensor,
+    outputs: Mapping[str, list[Tensor]],
+    *,
+    layout: Layout,
+    found: Pass,
+) -> None:
+    """Takes the gradients that a request wants of the score explained, by layers, by the images and by other rules."""
+    sources = {name: outputs[name] for name in request.gradients if name in outputs}
+    if request.input_gradient:
+        sources[THE_INPUT] = [images]
+    coupled = layout if layout.coupled else None
+    differentiate(scores, sources, found, retain_graph=bool(request.rules), layout=coupled)
+    _apply_rules(scores, images, sorted(request.rules), found)
+    found.input_gradient = next(iter(found.gradients.pop(THE_INPUT, ())), None)
 
 
 def differentiate(
@@ -120,7 +139,7 @@ def recurrent_on_cuda(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def apply_rules(scores: Tensor, images: Tensor, rules: Sequence[Rule], found: Pass) -> None:
+def _apply_rules(scores: Tensor, images: Tensor, rules: Sequence[Rule], found: Pass) -> None:
     """One more backward pass for each rule, through the graph of the ordinary one; the last of them frees it."""
     if not scores.requires_grad:
         found.missing.update({rule: _DETACHED.format(THE_INPUT) for rule in rules})

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from lightning_cnnviz.fields import check_fields
 from lightning_cnnviz.model.layer import Head, Layer
+from lightning_cnnviz.model.layer_words import convolutions_by_word, maps_by_word, that_matter
 from lightning_cnnviz.model.names import (
     KEYWORDS,
     ArgumentError,
@@ -36,11 +37,6 @@ __all__ = [
     "nearest",
     "unknown",
 ]
-
-ATTENTION = ("attention", "attn")
-"""What the classes of attention modules have in their names."""
-
-_FOLDED = 1.5  # a step that makes maps as much taller and narrower is no pooling
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +119,7 @@ class Layout:
             ValueError: a keyword, for a model without a spatial convolution.
         """
         candidates = [layer for layer in self.layers if layer.spatial]
-        return self._resolve(spec, candidates, self._word, "has no spatial output")
+        return self._resolve(spec, candidates, self._maps_by_word, "has no spatial output")
 
     def reshaped(self, size: tuple[int, int] | None) -> Layout:
         """This layout with tokens read as maps of the given height and width where they fit; None changes nothing."""
@@ -142,7 +138,7 @@ class Layout:
             ValueError: a keyword, for a model without convolutions.
         """
         candidates = [layer for layer in self.layers if layer.is_convolution]
-        return self._resolve(spec, candidates, self._word_of_convolutions, "is no two-dimensional convolution")
+        return self._resolve(spec, candidates, convolutions_by_word, "is no two-dimensional convolution")
 
     def _resolve(
         self, spec: LayerSpec, candidates: list[Layer], word: Callable[[str, list[Layer]], list[str]], objection: str
@@ -151,46 +147,17 @@ class Layout:
         wanted: set[str] = set()
         for entry in entries:
             if entry in KEYWORDS:
-                wanted.update(word(entry, _that_matter(candidates)))
+                found = word(entry, that_matter(candidates))
+                if not found:
+                    raise ValueError(self._nothing(entry))
+                wanted.update(found)
             else:
                 wanted.update(self._matches(entry, candidates, objection))
         return tuple(layer.name for layer in candidates if layer.name in wanted)
 
-    def _word_of_convolutions(self, word: str, candidates: list[Layer]) -> list[str]:
-        if not candidates:
-            raise ValueError(self._nothing(word))
-        names = [layer.name for layer in candidates]
-        return names if word == "all" else names[-1:] if word == "last" else [_first(candidates).name]
-
-    def _word(self, word: str, candidates: list[Layer]) -> list[str]:
-        convolutions = [layer for layer in candidates if layer.is_convolution]
-        anchors = [layer for layer in candidates if layer.is_convolution or layer.grid is not None]
-        if not anchors or (not convolutions and word == "first"):
-            raise ValueError(self._nothing(word))
-        if word == "first":
-            return [_first(convolutions).name]
-        if word == "all":
-            return [layer.name for layer in candidates if not layer.repeats_child]
-        if word == "last" and self.reading.meaning in ("masks", "reconstruction"):
-            inner = [layer for layer in anchors if not layer.is_output] or anchors
-            smallest = min((layer.spatial or (0, 0) for layer in inner), key=lambda size: size[0] * size[1])
-            return [layer.name for layer in candidates if layer.spatial == smallest and not layer.is_output][-1:] or [
-                inner[-1].name
-            ]
-        inside, outside = self._attention(candidates)
-        last_of_size = {layer.spatial: layer.name for layer in [*inside, *outside]}
-        sizes = _sizes(anchors)
-        return [last_of_size[size] for size in (sizes[-1:] if word == "last" else sizes)]
-
-    def _attention(self, candidates: list[Layer]) -> tuple[list[Layer], list[Layer]]:
-        """Layers that are parts of an attention module, and the others.
-
-        Queries, values and the weights of attention are no maps that a block hands on; convolutions among them are.
-        """
-        modules = tuple(f"{layer.name}." for layer in self.layers if any(w in layer.kind.lower() for w in ATTENTION))
-        parts = {layer.name for layer in candidates if layer.name.startswith(modules) and not layer.is_convolution}
-        inside = [layer for layer in candidates if layer.name in parts]
-        return inside, [layer for layer in candidates if layer.name not in parts]
+    def _maps_by_word(self, word: str, candidates: list[Layer]) -> list[str]:
+        of_places = self.reading.meaning in ("masks", "reconstruction")
+        return maps_by_word(word, candidates, self.layers, of_places=of_places)
 
     def _nothing(self, word: str) -> str:
         unusable = next((layer for layer in self.layers if layer.unusable), None)
@@ -225,29 +192,6 @@ class Layout:
         if pattern in self.uncalled:
             raise ArgumentError(f"layers={pattern!r}: the forward pass does not call this layer{self.written_out}")
         raise ArgumentError(unknown(pattern, (layer.name for layer in candidates)))
-
-
-def _that_matter(candidates: list[Layer]) -> list[Layer]:
-    """The layers on which the score explained depends, as far as that can be told."""
-    varying = [layer for layer in candidates if not layer.constant]
-    return [layer for layer in varying if layer.matters is not False] or varying
-
-
-def _sizes(anchors: list[Layer]) -> list[tuple[int, int] | None]:
-    """The sizes of maps, one after the other, without those that come of folding places into rows of patches."""
-    kept: list[tuple[int, int] | None] = []
-    for height, width in (layer.spatial or (0, 0) for layer in anchors):
-        if kept and kept[-1] is not None:
-            taller, wider = height / kept[-1][0], width / kept[-1][1]
-            if (taller > _FOLDED and wider < 1 / _FOLDED) or (wider > _FOLDED and taller < 1 / _FOLDED):
-                continue
-        kept.append((height, width))
-    return kept
-
-
-def _first(candidates: list[Layer]) -> Layer:
-    """The layer that was called first, however often it is called after that."""
-    return min(candidates, key=lambda layer: layer.started)
 
 
 def _advice(layer: Layer) -> str:

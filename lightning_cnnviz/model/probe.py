@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.keys import optional_key
 from lightning_cnnviz.model.answers import Answers
-from lightning_cnnviz.model.backward import Pass, apply_rules, differentiate, recurrent_on_cuda
+from lightning_cnnviz.model.backward import Pass, derive, recurrent_on_cuda
 from lightning_cnnviz.model.checkpoints import with_weights
 from lightning_cnnviz.model.entry import Forward, check_reading, entries, entry_point, unwrapped
 from lightning_cnnviz.model.evidence import THE_INPUT, Evidence, Request
@@ -181,7 +181,7 @@ class Probe:
                 targeted = target_scores(output, layout.reading, asked.target, asked.samples.labels)
                 found.classes = targeted.classes
                 if with_gradients:
-                    _derive(targeted.scores, images, asked, recorder, found)
+                    derive(targeted.scores, asked.request, images, recorder.outputs, layout=layout, found=found)
         for name in wanted:
             if name not in recorder.outputs:
                 found.missing[name] = f"{name} {layout.unusable.get(name, 'was not called, or put out no tensor')}"
@@ -231,18 +231,6 @@ class _Asked:
         """What gradients are asked for, by the names under which they may be missing."""
         request = self.request
         return [*request.gradients, *request.rules, *([THE_INPUT] if request.input_gradient else [])]
-
-
-def _derive(scores: Tensor, images: Tensor, asked: _Asked, recorder: Recorder, found: Pass) -> None:
-    """Takes the gradients of the score explained."""
-    request, layout = asked.request, asked.layout
-    sources = {name: recorder.outputs[name] for name in request.gradients if name in recorder.outputs}
-    if request.input_gradient:
-        sources[THE_INPUT] = [images]
-    coupled = layout if layout.coupled else None
-    differentiate(scores, sources, found, retain_graph=bool(request.rules), layout=coupled)
-    apply_rules(scores, images, sorted(request.rules), found)
-    found.input_gradient = next(iter(found.gradients.pop(THE_INPUT, ())), None)
 
 
 def _kernels(module: nn.Module) -> Tensor:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from lightning_cnnviz.model.calls import calls_of
 from lightning_cnnviz.model.graph import Graph
 from lightning_cnnviz.model.layer import Layer
-from lightning_cnnviz.model.layers import ATTENTION, Layout
+from lightning_cnnviz.model.layer_words import ATTENTION
+from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import is_convolution, kernel_of, written_out
 from lightning_cnnviz.model.placing import Placing
 from lightning_cnnviz.model.readings import Ending, Reading

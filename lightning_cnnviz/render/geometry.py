@@ -95,7 +95,7 @@ def edged(block: Block) -> Block:
 def _is_white_at_edges(picture: RGB) -> bool:
     edges = (picture[0], picture[-1], picture[:, 0], picture[:, -1])
     white = sum(int((edge.min(axis=1) >= _NEARLY_WHITE).sum()) for edge in edges)
-    return white > _MUCH * 2 * (picture.shape[0] + picture.shape[1])
+    return white > _MUCH * sum(len(edge) for edge in edges)
 
 
 def balanced_columns(count: int, aspect: float) -> int:

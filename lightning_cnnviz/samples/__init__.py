@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from lightning_cnnviz.samples.batches import Form, read_batch, unpack
+from lightning_cnnviz.samples.batches import read_batch, unpack
 from lightning_cnnviz.samples.collector import SampleCollector
 from lightning_cnnviz.samples.datasets import find_class_names, find_normalization
 from lightning_cnnviz.samples.fixed import DEFAULT_COUNT, FixedSamples
+from lightning_cnnviz.samples.forms import Form
 from lightning_cnnviz.samples.perturbations import Background, Mark, Occlusion, Patch, Perturbation, Recolor
 from lightning_cnnviz.samples.source import SampleSource
 from lightning_cnnviz.samples.state import same_samples

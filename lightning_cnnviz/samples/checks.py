@@ -11,8 +11,8 @@ from torch import Tensor
 
 from lightning_cnnviz.arguments import integer, sequence, shown
 from lightning_cnnviz.output.artifacts import RGB
-from lightning_cnnviz.samples.batches import describe
 from lightning_cnnviz.samples.datasets import Normalization, as_floats, is_normalization
+from lightning_cnnviz.samples.forms import describe
 
 
 def checked_images(images: Tensor) -> Tensor:

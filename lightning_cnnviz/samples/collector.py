@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from lightning_cnnviz.arguments import integer
-from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, Form, read_batch
+from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, read_batch
 from lightning_cnnviz.samples.checks import own_copy
 from lightning_cnnviz.samples.fixed import FixedSamples
+from lightning_cnnviz.samples.forms import Form
 from lightning_cnnviz.samples.origin import Origin
 from lightning_cnnviz.samples.truth import read_truth, split
 
@@ -145,7 +146,6 @@ class SampleCollector:
         truth = read_truth([candidate.label for candidate in labelled], len(labelled)) if labelled else None
         return FixedSamples(
             torch.stack([candidate.image for candidate in labelled or self._candidates]),
-            None if truth is None else truth.labels,
             class_names=class_names,
             mean=mean,
             std=std,

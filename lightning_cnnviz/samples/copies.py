@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.samples.batches import Form
 from lightning_cnnviz.samples.datasets import Normalization, find_class_names, find_normalization
+from lightning_cnnviz.samples.forms import Form
 from lightning_cnnviz.samples.pictures import normalized
 from lightning_cnnviz.samples.shown import ShownSamples
 from lightning_cnnviz.samples.truth import Truth

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from lightning_cnnviz.arguments import all_indices, flag, function, integer, shown, text
 from lightning_cnnviz.keys import optional_key, required_key
-from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, describe
+from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
 from lightning_cnnviz.samples.copies import CopiedSamples
+from lightning_cnnviz.samples.forms import describe
 from lightning_cnnviz.samples.origin import AS_THE_MODEL_SEES, Origin, RawBatch
 from lightning_cnnviz.samples.perturbations import Corner, Mark, Patch, Perturbation
 from lightning_cnnviz.samples.pictures import shows_all_of
@@ -124,7 +125,6 @@ class FixedSamples(CopiedSamples):
         images, truth, origin = read_items(dataset, indices, image_key, label_key)
         samples = cls(
             images,
-            None if truth is None else truth.labels,
             class_names=class_names,
             mean=mean,
             std=std,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, Form
+from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY
+from lightning_cnnviz.samples.forms import Form
 
 AS_THE_MODEL_SEES = "The samples are shown as the model sees them, not as in their files"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.samples.batches import Form
+from lightning_cnnviz.samples.forms import Form
 from lightning_cnnviz.samples.origin import Origin
 from lightning_cnnviz.samples.truth import Truth
 

@@ -131,15 +131,17 @@ def read_truth(labels: object, count: int) -> Truth | None:
 def labels_and_truth(labels: Tensor | None, truth: Truth | None, count: int) -> tuple[Tensor | None, Truth | None]:
     """Labels of one class for each image as they are, and of what else is given in their place what it says.
 
-    A single yes or no of each image is class 1 or class 0.
+    Without labels they are those of the truth; a single yes or no of each image is class 1 or class 0.
     """
     if isinstance(labels, Tensor) and labels.ndim > 1 and len(labels) == count:
         found = read_truth(labels, count)
         if found is None:
             return labels, truth
         labels, truth = found.labels, found if truth is None else truth
-    if labels is None and truth is not None and isinstance(truth.values, Tensor) and truth.kind == "multi_hot":
-        labels = truth.values[:, 0].long() if truth.values.shape[1] == 1 else None
+    if labels is None and truth is not None:
+        labels = truth.labels
+        if truth.kind == "multi_hot" and isinstance(truth.values, Tensor) and truth.values.shape[1] == 1:
+            labels = truth.values[:, 0].long()
     return labels, truth
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from lightning_cnnviz import Drift, DriftCallback, FixedSamples
 from lightning_cnnviz.drift.alarms import Alarm
 from lightning_cnnviz.samples import Mark
-from tests.drift.test_drift import look, samples, small_cnn
+from tests.helpers.drift import look, samples, small_cnn
 from tests.helpers.training import events, fit, sha
 from tests.test_compare import rows_tell
 

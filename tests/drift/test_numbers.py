@@ -1,3 +1,5 @@
+"""The distances between features, maps and places, against formulas written out here."""
+
 from __future__ import annotations
 
 import math
@@ -7,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.drift.health import dead_channels, duplicate_filters, saturation
 from lightning_cnnviz.drift.numbers import (
     centres,
     feature_drift,
@@ -18,11 +19,7 @@ from lightning_cnnviz.drift.numbers import (
     similarity_profile,
     u_centred,
 )
-from lightning_cnnviz.drift.shortcuts import attention_in_region, border_share, centre_spread, entropy
-
-
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+from tests.helpers.drift import normal
 
 
 def drift(first: Tensor, second: Tensor) -> float:
@@ -197,75 +194,3 @@ def test_pooling_averages_and_leaves_small_maps_alone() -> None:
     maps = torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]])
     assert pooled(maps, 1).flatten().tolist() == [4.0]
     assert torch.equal(pooled(maps, 7), maps)
-
-
-class TestHealth:
-    def test_a_channel_that_never_changes_is_dead(self) -> None:
-        activations = torch.zeros(3, 4, 2, 2)
-        activations[:, 1] = 0.7
-        activations[2, 2, 1, 1] = 1e-4
-        activations[:, 3] = torch.arange(3.0)[:, None, None]
-        assert dead_channels(activations) == 0.5
-
-    def test_a_broken_channel_is_dead(self) -> None:
-        activations = torch.rand(3, 2, 2, 2)
-        activations[1, 0] = math.nan
-        assert dead_channels(activations) == 0.5
-
-    def test_copies_are_duplicates_and_opposites_are_not(self) -> None:
-        kernel = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(0))
-        other = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(1))
-        assert duplicate_filters(torch.stack([kernel, other, 2 * kernel, -kernel, 0.5 * kernel])) == pytest.approx(0.4)
-        assert duplicate_filters(torch.zeros(3, 1, 3, 3)) == 0
-
-    def test_saturation_counts_both_ends_of_the_range(self) -> None:
-        assert saturation(torch.tensor([0.0, 0.005, 0.5, 0.995, 1.0])) == pytest.approx(0.8)
-        assert saturation(torch.tensor([2.0, 2.0])) == 1
-        assert saturation(torch.tensor([0.0, 0.5, 1.0, math.nan])) == pytest.approx(0.75)
-
-
-class TestShortcuts:
-    def test_an_even_map(self) -> None:
-        maps = torch.full((2, 7, 7), 0.3)
-        assert border_share(maps) == pytest.approx(24 / 49)
-        assert entropy(maps) == pytest.approx(1)
-        assert centre_spread(maps) == pytest.approx(0, abs=1e-7)
-
-    def test_a_single_pixel(self) -> None:
-        maps = torch.zeros(1, 7, 7)
-        maps[0, 3, 3] = 5
-        assert (border_share(maps), entropy(maps)) == (0, 0)
-        maps = maps.roll(3, dims=1)
-        assert border_share(maps) == 1
-
-    def test_the_border_is_an_eighth_of_the_side(self) -> None:
-        maps = torch.zeros(2, 16, 16)
-        maps[0, 1, 8] = maps[1, 2, 8] = 1
-        assert border_share(maps) == 0.5
-
-    def test_spread_of_two_places(self) -> None:
-        maps = torch.zeros(2, 3, 4)
-        maps[0, 0, 0] = maps[1, 2, 0] = 1
-        assert centre_spread(maps) == pytest.approx(1 / math.hypot(2, 3))
-        maps[1, 2] = torch.tensor([0.0, 0.0, 0.0, 1.0])
-        assert centre_spread(maps) == pytest.approx(0.5)
-
-    def test_each_map_counts_the_same_and_blank_ones_do_not(self) -> None:
-        maps = torch.zeros(3, 5, 5)
-        maps[0, 0, 0], maps[1, 2, 2] = 100, 1
-        assert border_share(maps) == 0.5
-        assert border_share(torch.zeros(2, 5, 5)) == entropy(torch.zeros(2, 5, 5)) == 0
-
-    def test_attention_in_region_by_hand(self) -> None:
-        maps = torch.tensor([[[1.0, 2.0], [3.0, 2.0]]] * 3)
-        maps[2] = 0
-        regions = torch.zeros(3, 4, 4, dtype=torch.bool)
-        regions[0, :2, :2] = True  # the whole of the first pixel of the map
-        regions[0, 2:, :1] = True  # half of the third
-        found = attention_in_region(maps, regions)
-        assert found[0].item() == pytest.approx((1 + 1.5) / 8)
-        assert found[1:].isnan().all()  # no region, no attention
-
-    def test_attention_of_maps_finer_than_their_region(self) -> None:
-        maps = torch.tensor([[[1.0, 2.0], [3.0, 2.0]]])
-        assert attention_in_region(maps, torch.ones(1, 1, 1, dtype=torch.bool)).item() == 1

@@ -9,7 +9,7 @@ import torch
 from lightning_cnnviz import Timeline
 from lightning_cnnviz.drift.timeline import Look, thinned
 from lightning_cnnviz.render import Caption, FilmStrip, Frame, HeatTable, Images, Row
-from tests.drift.test_drift import look, samples, small_cnn, through_file
+from tests.helpers.drift import look, samples, small_cnn, through_file
 
 
 def frame(position: int, drift: float = 0.0) -> Look:

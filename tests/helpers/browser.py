@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,11 @@ def tensorboard(
     environment: Mapping[str, str] | None = None,
     ready: str = "data/plugin/images/tags",
     port: int | None = None,
+    python: Sequence[str] = (sys.executable,),
 ) -> Iterator[str]:
     """Serves a directory of event files; gives the address of a page, once there is something on it."""
     port = free_port() if port is None else port
-    command = [sys.executable, "-m", "tensorboard.main", f"--logdir={directory}", f"--port={port}", "--host=127.0.0.1"]
+    command = [*python, "-m", "tensorboard.main", f"--logdir={directory}", f"--port={port}", "--host=127.0.0.1"]
     server = subprocess.Popen(
         [*command, *(options or ("--samples_per_plugin", "images=1000", "--load_fast=false"))],
         stdout=subprocess.DEVNULL,

@@ -9,11 +9,26 @@ from typing import Any
 import numpy as np
 from selenium.webdriver.common.by import By
 
+VIEWS = ("samples", "film", "layers", "filters", "answers", "notes", "pictures")
+
 _PIXELS = """
 const canvas = [...document.querySelectorAll('canvas')].find((one) => one.ariaLabel.startsWith(arguments[0]));
 if (canvas.matches('.waiting')) return null; // out of sight: it is painted a moment later
 const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
 return [canvas.height, canvas.width, [...data]];
+"""
+
+_PRESS = """
+const done = arguments[arguments.length - 1], main = document.querySelector('main'), times = [];
+(async () => {
+  for (const key of arguments[0]) {
+    const before = main.dataset.painted, started = performance.now();
+    document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+    while (main.dataset.painted === before) await new Promise((next) => setTimeout(next));
+    times.push(performance.now() - started);
+  }
+  done(times);
+})();
 """
 
 
@@ -38,6 +53,12 @@ def act(driver: Any, action: Callable[[], object]) -> None:
     before = driver.execute_script("return document.querySelector('main').dataset.painted")
     action()
     painted(driver, before)
+
+
+def press(driver: Any, *keys: str) -> list[float]:
+    """Presses keys, each as soon as the page shows what the one before did; how long each took, in milliseconds."""
+    took: list[float] = driver.execute_async_script(_PRESS, keys)
+    return took
 
 
 def pixels(driver: Any, label: str) -> np.ndarray:
@@ -78,7 +99,7 @@ def until(condition: Callable[[], Any], timeout: float = 120.0) -> Any:
 
 def linked(driver: Any, part: str) -> bool:
     """Whether the address holds something, as it does a moment after it was chosen."""
-    until(lambda: part in driver.current_url, timeout=10.0)
+    until(lambda: part in driver.current_url)
     return True
 
 

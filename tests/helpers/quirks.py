@@ -246,20 +246,5 @@ class Hooked(nn.Module):
 
 
 QUIRKS: dict[str, Callable[[], nn.Module]] = {
-    quirk.__name__: quirk
-    for quirk in (
-        Counts,
-        Queue,
-        MomentumTwin,
-        Quantized,
-        Normed,
-        Stochastic,
-        OwnGenerators,
-        MadeLate,
-        Holders,
-        Writes,
-        Renormed,
-        Measured,
-        Hooked,
-    )
+    quirk.__name__: quirk for quirk in nn.Module.__subclasses__() if quirk.__module__ == __name__
 }

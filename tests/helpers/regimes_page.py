@@ -82,6 +82,7 @@ def page() -> str:
             _list_of("training/test_regimes_compile.py"),
             _AWKWARD,
             _list_of("model/test_awkward_modules.py"),
+            _list_of("model/test_awkward_outputs.py"),
             _MORE,
             _list_of("training/test_leaks.py"),
             _list_of("training/test_regimes.py", leave_out="test_same_bits"),

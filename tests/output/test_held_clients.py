@@ -50,8 +50,12 @@ def trained(folder: Path, behaves: Callable[[], object]) -> tuple[Any, list[str]
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-class TestMLflow:
-    def test_that_hangs(self, tmp_path: Path) -> None:
+class TestMLflowThatHangs:
+    @pytest.fixture(autouse=True)
+    def _patient(self) -> None:
+        """The training waits as long as it does for users: five seconds for the queue, ten at the end."""
+
+    def test_costs_its_pictures_and_one_warning(self, tmp_path: Path) -> None:
         released = threading.Event()
         try:
             _, [warning] = trained(tmp_path, lambda: released.wait(600))
@@ -59,6 +63,10 @@ class TestMLflow:
             released.set()
         assert warning.startswith("pictures or numbers are left out, because MLFlowSink did not take them in time")
 
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+class TestMLflow:
     def test_that_raises(self, tmp_path: Path) -> None:
         def raises() -> None:
             raise ConnectionError("no route to host")

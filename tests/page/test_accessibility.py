@@ -11,10 +11,8 @@ from lightning_cnnviz.output.record import Finished, Group, Maps, Record, encode
 from lightning_cnnviz.output.record_setup import Setup
 from lightning_cnnviz.page.report import RunRecord, report
 from tests.helpers.browser import chromium, needs_chromium
-from tests.helpers.page import show
+from tests.helpers.page import VIEWS, show
 from tests.helpers.records import run_record
-
-VIEWS = ("samples", "film", "layers", "filters", "answers", "notes", "pictures")
 
 
 def _masks_and_a_picture() -> RunRecord:

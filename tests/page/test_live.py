@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,13 +19,12 @@ from lightning_cnnviz.output.record_events import RecordEvents
 from lightning_cnnviz.page.report import RunRecord, report
 from tests.helpers.browser import chromium, enter_frame, free_port, needs_chromium, tensorboard
 from tests.helpers.page import clean, linked, now, painted, show, until
-from tests.helpers.plugin import with_plugin
+from tests.helpers.plugin import READY, answer_of, with_plugin
 from tests.helpers.records import encoded_looks, record, run_record, write_run
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 
 LOOKS = list(encoded_looks(5))
-READY = "data/plugin/cnnviz/runs"
 
 
 @contextmanager
@@ -38,8 +35,7 @@ def _served(directory: Path, fast: str = "true") -> Iterator[tuple[Any, str, Cal
     served = tensorboard(directory / "logs", *options, page="cnnviz", environment=environment, ready=READY)
 
     def counts() -> list[int]:
-        with urllib.request.urlopen(address.partition("?")[0] + READY) as answer:
-            return [run["looks"] for run in json.load(answer)]
+        return [run["looks"] for run in answer_of(address.partition("?")[0] + READY)]
 
     with served as address, chromium(directory / "profile", 1200, 900) as driver:
         yield driver, address, counts

@@ -14,12 +14,10 @@ from lightning_cnnviz.output.record import Finished, Group, Maps, Record, encode
 from lightning_cnnviz.output.record_setup import Setup
 from lightning_cnnviz.page.report import RunRecord, report
 from tests.helpers.browser import needs_chromium
-from tests.helpers.page import act, clean, linked, move_over, show, until, with_opacity
+from tests.helpers.page import VIEWS, act, clean, linked, move_over, show, until, with_opacity
 from tests.helpers.records import run_record
 
 pytestmark = [pytest.mark.slow, needs_chromium]
-
-VIEWS = ("samples", "film", "layers", "filters", "answers", "notes", "pictures")
 
 
 def _page(directory: Path, *runs: RunRecord) -> str:
@@ -97,7 +95,7 @@ def test_answers_that_are_no_classes_are_mistakes_where_somebody_can_say_so(brow
     show(browser, _page(tmp_path, _run(setup, captions=judged)), view="answers")
     assert "1 of 3 samples right (33%) at epoch 0" in _text(browser)
     mistakes = browser.find_elements(By.CSS_SELECTOR, ".mistakes li")
-    assert [mistake.text for mistake in mistakes] == ["✗ a, b\ntrue a", "✗ c\ntrue a"]
+    assert [mistake.text for mistake in mistakes] == ["✗ a, b\ntrue a\nsample 0", "✗ c\ntrue a\nsample 2"]
     act(browser, mistakes[1].find_element(By.TAG_NAME, "button").click)
     assert linked(browser, "sample=2")
     unjudged = [(line, None) for line in lines]
@@ -181,6 +179,5 @@ def test_of_a_long_run_the_chosen_epoch_is_in_sight(browser: Any, tmp_path: Path
                 "const [box, cell] = ['main .wide', 'main thead [aria-current]']"
                 ".map((selector) => document.querySelector(selector).getBoundingClientRect());"
                 "return cell.left > box.left && cell.right <= box.right + 1"
-            ),
-            timeout=10.0,
+            )
         )

@@ -1,16 +1,19 @@
+"""Images and labels are found in batches of any structure."""
+
 from __future__ import annotations
 
 from collections import UserDict, defaultdict, namedtuple
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 import torch
 
 from lightning_cnnviz.samples import read_batch, unpack
 
 IMAGES = torch.rand(3, 1, 2, 2)
+
 LABELS = torch.tensor([2, 0, 1])
+
 Pair = namedtuple("Pair", ["picture", "kind"])
 
 
@@ -47,66 +50,6 @@ def test_finds_images_and_labels(batch, keys):
     images, labels = unpack(batch, **keys)
     assert images is IMAGES
     assert labels.tolist() == [2, 0, 1]
-
-
-@pytest.mark.parametrize("batch", [IMAGES, [IMAGES], (IMAGES,), {"image": IMAGES}, {"image": IMAGES, "box": LABELS}])
-def test_missing_labels_are_none(batch):
-    images, labels = unpack(batch)
-    assert images is IMAGES
-    assert labels is None
-
-
-def test_label_key_none_means_no_labels():
-    assert unpack((IMAGES, LABELS), label_key=None)[1] is None
-
-
-@pytest.mark.parametrize(
-    "labels",
-    [
-        LABELS.int(),
-        LABELS.byte(),
-        LABELS.to(torch.uint16),
-        LABELS.unsqueeze(1),
-        torch.eye(3)[LABELS],
-        torch.eye(3, dtype=torch.long)[LABELS],
-        torch.eye(3, dtype=torch.bool)[LABELS],
-        torch.eye(5)[LABELS],
-        [2, 0, 1],
-        (torch.tensor(2), torch.tensor(0), torch.tensor(1)),
-        np.array([2, 0, 1]),
-    ],
-)
-def test_labels_become_class_indices(labels):
-    found = unpack((IMAGES, labels))[1]
-    assert found.dtype == torch.int64
-    assert found.tolist() == [2, 0, 1]
-
-
-@pytest.mark.parametrize(
-    "labels",
-    [
-        torch.tensor([[1, 1, 0], [0, 1, 0], [0, 0, 1]]),  # several labels per image
-        torch.tensor([[0.5, 0.5], [1.0, 0.0], [0.0, 1.0]]),  # mixed images
-        torch.zeros(3, 4),  # boxes
-        torch.zeros(3, 2, 2, dtype=torch.long),  # dense masks
-        torch.tensor([0.5, 1.0, 2.0]),  # a regression
-        torch.tensor([True, False, True]),
-        torch.tensor([0, 1]),  # not one per image
-        torch.tensor(1),
-        torch.tensor([0, -100, 1]),  # to be ignored by the loss
-        ["cat", "dog", "cat"],
-        [{"boxes": torch.zeros(0, 4)}] * 3,
-        {"boxes": torch.zeros(3, 4)},
-        None,
-    ],
-)
-def test_labels_that_are_not_one_class_per_image_are_none(labels):
-    assert unpack((IMAGES, labels))[1] is None
-
-
-def test_labels_of_a_square_batch_are_not_taken_for_one_hot_by_column():
-    # Columns sum to one here, rows do not.
-    assert unpack((IMAGES, torch.tensor([[1, 1, 1], [0, 0, 0], [0, 0, 0]])))[1] is None
 
 
 @pytest.mark.parametrize(
@@ -165,7 +108,9 @@ class Sample:
 
 
 Reversed = namedtuple("Reversed", ["label", "image"])
+
 PATHS = ["a.png", "b.png", "c.png"]
+
 INDEX = torch.tensor([6, 7, 8])
 
 
@@ -243,45 +188,7 @@ def test_masks_and_several_labels_are_found_under_any_name(batch, kind):
     assert (truth and truth.kind) == kind
 
 
-def test_bytes_become_floats_of_the_same_values():
-    pixels = torch.arange(48, dtype=torch.uint8).view(1, 3, 4, 4)
-    found = read_batch((pixels, torch.tensor([1])))
-    assert found.images.dtype == torch.float32
-    assert torch.equal(found.images, pixels.float())
-    assert torch.equal(found.form.restore(found.images), pixels)
-    assert found.form.restore(found.images).dtype == torch.uint8
-
-
-def test_channels_come_first():
-    pixels = torch.rand(2, 12, 10, 3)
-    found = read_batch((pixels, torch.tensor([1, 0])))
-    assert torch.equal(found.images, pixels.permute(0, 3, 1, 2))
-    assert torch.equal(found.form.restore(found.images), pixels)
-    assert torch.equal(read_batch((pixels.numpy(),)).images, found.images)
-
-
-def test_the_first_of_several_frames():
-    frames = torch.rand(2, 5, 3, 8, 8)
-    found = read_batch((frames, torch.tensor([1, 0])))
-    assert torch.equal(found.images, frames[:, 0])
-    assert found.form.restore(found.images).shape == frames.shape
-    last = frames.permute(0, 1, 3, 4, 2)
-    assert torch.equal(read_batch((last,)).images, frames[:, 0])
-
-
 def test_keys_that_do_not_exist_are_not_made():
     batch = defaultdict(list, image=IMAGES)
     assert unpack(batch)[1] is None
     assert list(batch) == ["image"]
-
-
-def test_a_list_of_images_of_one_size_is_a_batch() -> None:
-    """As detectors take them, beside a list of boxes."""
-    images = list(torch.rand(3, 3, 6, 8))
-    boxes = [{"boxes": torch.tensor([[0.0, 0, 2, 3]]), "labels": torch.tensor([1])}] * 3
-    batch = read_batch((images, boxes))
-    assert torch.equal(batch.images, torch.stack(images))
-    assert batch.truth is not None
-    assert batch.truth.kind == "boxes"
-    with pytest.raises(ValueError, match="image_key=0 gave list of length 2"):
-        read_batch(([images[0], torch.rand(3, 8, 8)], boxes[:2]))

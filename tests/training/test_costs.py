@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback
 
 from lightning_cnnviz import CNNVisualizer, FeatureMaps, GradCAM, Predictions, PrototypeCallback
-from lightning_cnnviz.model.evidence import Request
+from lightning_cnnviz.model.evidence import Evidence, Request
+from lightning_cnnviz.output.artifacts import Artifact
+from lightning_cnnviz.training import session
 from lightning_cnnviz.training.costs import Costs
 from tests.helpers.training import SmallCNN, events, fit, image_steps, loader, trainer
 
@@ -78,17 +83,40 @@ def test_every_look_is_logged_with_its_cost(tmp_path: Path) -> None:
     assert [sum(values) for values in zip(*stages, strict=True)] == pytest.approx([scalar.value for scalar in seconds])
 
 
+class Batches(Callback):
+    """Each batch takes a second, each drawing of the predictions a tenth, and nothing else takes any time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = self.clock = Clock()
+        monkeypatch.setattr(session, "Costs", lambda: Costs(clock))
+
+        class Slow(Predictions):
+            def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+                clock.now += 0.1
+                return super().draw(evidence)
+
+        self.view = Slow()
+
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        self.clock.now += 1
+
+
 @pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*LeafSpec")
-def test_a_budget_leaves_out_looks_but_never_the_first_and_the_last(tmp_path: Path) -> None:
-    callback = CNNVisualizer([Predictions(), FeatureMaps("stem"), GradCAM()], max_overhead=1e-6)
-    with pytest.warns(UserWarning, match="CNNVisualizer: max_overhead=1e-06: leaves out") as said:
-        trainer(tmp_path, [callback], max_epochs=5).fit(SmallCNN(), loader(), loader())
+def test_a_budget_leaves_out_looks_but_never_the_first_and_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = Batches(monkeypatch)
+    callback = CNNVisualizer([batches.view, FeatureMaps("stem"), GradCAM()], max_overhead=0.013)
+    with pytest.warns(UserWarning, match="CNNVisualizer: max_overhead=0.013: leaves out") as said:
+        trainer(tmp_path, [callback, batches], max_epochs=5).fit(SmallCNN(), loader(), loader())
     assert len([warning for warning in said if "max_overhead" in str(warning.message)]) == 1
-    assert image_steps(tmp_path) == dict.fromkeys(("predictions", "feature_maps/stem", "grad_cam/body"), [0, 5, 29])
+    # Three looks cost 0.3 seconds: more than 1.3 % of the 12 and the 18 of two and three epochs, less than of 24.
+    assert image_steps(tmp_path) == dict.fromkeys(("predictions", "feature_maps/stem", "grad_cam/body"), [0, 5, 23, 29])
 
 
-def test_a_generous_budget_changes_nothing(tmp_path: Path) -> None:
-    fit(tmp_path, [CNNVisualizer([Predictions()], max_overhead=1.0)], max_epochs=3)
+def test_a_generous_budget_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = Batches(monkeypatch)
+    fit(tmp_path, [CNNVisualizer([batches.view], max_overhead=0.5), batches], max_epochs=3)
     assert image_steps(tmp_path)["predictions"] == [0, 5, 11, 17]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -86,25 +87,34 @@ def test_short_work_shows_nothing(
 
 
 class SlowWork(LongWork):
-    """Work whose first step takes longer than a bar waits, and whose second work is short again."""
+    """Work whose second step comes after longer than a bar waits, and whose second work is short again."""
+
+    def __init__(self, clock: SimpleNamespace) -> None:
+        super().__init__()
+        self.clock = clock
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         bar = ProgressBar(trainer.progress_bar_callback)
         bar.update("Slow", 1, 4)
-        time.sleep(1.05)
+        self.clock.now += 1.0
         bar.update("Slow", 2, 4)
         time.sleep(_REDRAWN_S)
         bar.update("Slow", 3, 4)
         bar.close()
         bar.update("Quick", 1, 3)
+        self.clock.now += 0.9
+        bar.update("Quick", 2, 3)
         bar.close()
         bar.close()
 
 
 def test_the_bar_appears_after_a_second_and_closing_starts_anew(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit(tmp_path, [TQDMProgressBar(), SlowWork()], max_epochs=1, enable_progress_bar=True, num_sanity_val_steps=0)
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(progress, "time", clock)
+    callbacks = [TQDMProgressBar(), SlowWork(clock)]
+    fit(tmp_path, callbacks, max_epochs=1, enable_progress_bar=True, num_sanity_val_steps=0)
     out = capsys.readouterr().out
     assert "Slow" in out
     assert "3/4" in out

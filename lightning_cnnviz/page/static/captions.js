@@ -40,15 +40,16 @@ export function sampleTitle(run, set, sample) {
   return `Sample ${sample}${label === undefined ? "" : `, true ${className(setup, label)}`}`;
 }
 
-/** The picture of a sample with its caption. */
+/** The picture of a sample with its caption, and its number, by which alarms name it. */
 export function sampleFigure(run, look, set, sample) {
-  return captioned(run.sets[set]?.setup.urls[sample], `Sample ${sample}`, answerOf(run, look, set, sample));
+  return captioned(run.sets[set]?.setup.urls[sample], answerOf(run, look, set, sample), `sample ${sample}`);
 }
 
-/** A picture with an answer below it. */
-export function captioned(picture, name, answer) {
-  const image = picture ? element("img", { src: picture, alt: name, className: "pixels" }) : element("span", { className: "note" }, name);
-  return element("figure", { className: "cell sample" }, element("div", { className: "frame" }, image), element("figcaption", {}, captionLines(answer)));
+/** A picture with an answer below it, and what else it is called. */
+export function captioned(picture, answer, name = "") {
+  const frame = picture ? element("div", { className: "frame" }, element("img", { src: picture, alt: "", className: "pixels" })) : null;
+  const note = name ? element("span", { className: "note" }, name) : null;
+  return element("figure", { className: "cell sample" }, frame, element("figcaption", {}, captionLines(answer), note));
 }
 
 /** The name of a run above what is shown of it, to be seen where it stands beside others; with its epoch where that is

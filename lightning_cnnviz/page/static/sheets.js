@@ -21,7 +21,7 @@ export async function ownSheet(view, run, tag) {
   const rows = await Promise.all(urls.map(async (url, row) => {
     const cells = await Promise.all(columns.map(({ item, name, map }) => figure(view, run, item.tag, row, name, { place: look.place, caption: item.labels[row]?.[map] ?? "" })));
     const answer = look.groups[group].captions[row];
-    return element("tr", {}, element("th", { scope: "row" }, captioned(url, answer.lines[0] ?? `Row ${row}`, answer)), cells.map((cell) => element("td", {}, cell)));
+    return element("tr", {}, element("th", { scope: "row" }, captioned(url, answer, answer.lines.length ? "" : `row ${row}`)), cells.map((cell) => element("td", {}, cell)));
   }));
   const head = element("tr", {}, look.groups[group].heading ? element("th", { scope: "col" }, look.groups[group].heading) : element("td", {}), columns.map(({ name }) => element("th", { scope: "col" }, name)));
   const table = element("table", { className: "sheet" }, element("thead", {}, head), element("tbody", {}, rows));

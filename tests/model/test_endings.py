@@ -1,0 +1,55 @@
+"""What a model does last to its scores, read off the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from lightning_cnnviz.model.endings import ending_of
+from lightning_cnnviz.model.recognition import Known, read
+
+TWO = Known(2)
+
+ENDINGS: dict[str, Callable[[Tensor], Tensor]] = {
+    "logits": lambda x: x,
+    "softmax": lambda x: x.softmax(dim=1),
+    "log_softmax": lambda x: x.log_softmax(dim=-1),
+    "sigmoid": lambda x: x.sigmoid(),
+}
+
+
+@pytest.mark.parametrize("reshaped", [False, True])
+@pytest.mark.parametrize("name", ENDINGS)
+def test_the_graph_tells_what_was_done_last(name: str, reshaped: bool) -> None:
+    scores = torch.nn.functional.linear(torch.randn(2, 4), torch.randn(3, 4, requires_grad=True))
+    output = ENDINGS[name](scores)
+    assert ending_of(output[:, :, None].squeeze(2).clone() if reshaped else output) == name
+
+
+def test_what_the_graph_does_not_tell() -> None:
+    scores = torch.randn(2, 3, requires_grad=True)
+    assert ending_of(scores.softmax(dim=0)) is None  # over the samples
+    assert ending_of(scores.relu()) is None
+    assert ending_of(scores.detach()) is None
+
+
+def test_two_softmaxes_averaged_are_probabilities() -> None:
+    scores = torch.randn(2, 3, requires_grad=True)
+    assert read((scores.softmax(1) + scores.flip(1).softmax(1)) / 2, TWO).ending == "softmax"
+
+
+def test_means_of_probabilities_are_probabilities() -> None:
+    scores = torch.tensor([[0.0, 1.0, 3.0], [2.0, 0.0, -1.0]], requires_grad=True)
+    both = (scores.softmax(dim=1) + (2 * scores).softmax(dim=1)) / 2
+    assert read(both, TWO).ending == "softmax"
+    assert torch.equal(read(both, TWO).probabilities(both), both)
+    single = torch.stack([scores[:, :1].sigmoid(), (scores[:, :1] + 3).sigmoid()]).mean(dim=0)
+    assert read(single, TWO).ending == "sigmoid"
+    assert read(single, TWO).probabilities(single)[:, 1].tolist() == single[:, 0].tolist()
+    for output in (scores.softmax(1) + scores.softmax(1), 3 + scores.sigmoid(), (scores + scores.mul(2)) / 2):
+        assert read(output, TWO).ending == "logits"  # no row sums to one, some exceed one
+    assert ending_of(torch.cat([1 - single, single], dim=1)) is None  # by its numbers a softmax
+    assert read(torch.cat([1 - single, single], dim=1), TWO).ending == "softmax"

@@ -1,0 +1,46 @@
+"""Images of other forms than (N, C, H, W) floating point."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lightning_cnnviz.samples import read_batch
+
+
+def test_bytes_become_floats_of_the_same_values():
+    pixels = torch.arange(48, dtype=torch.uint8).view(1, 3, 4, 4)
+    found = read_batch((pixels, torch.tensor([1])))
+    assert found.images.dtype == torch.float32
+    assert torch.equal(found.images, pixels.float())
+    assert torch.equal(found.form.restore(found.images), pixels)
+    assert found.form.restore(found.images).dtype == torch.uint8
+
+
+def test_channels_come_first():
+    pixels = torch.rand(2, 12, 10, 3)
+    found = read_batch((pixels, torch.tensor([1, 0])))
+    assert torch.equal(found.images, pixels.permute(0, 3, 1, 2))
+    assert torch.equal(found.form.restore(found.images), pixels)
+    assert torch.equal(read_batch((pixels.numpy(),)).images, found.images)
+
+
+def test_the_first_of_several_frames():
+    frames = torch.rand(2, 5, 3, 8, 8)
+    found = read_batch((frames, torch.tensor([1, 0])))
+    assert torch.equal(found.images, frames[:, 0])
+    assert found.form.restore(found.images).shape == frames.shape
+    last = frames.permute(0, 1, 3, 4, 2)
+    assert torch.equal(read_batch((last,)).images, frames[:, 0])
+
+
+def test_a_list_of_images_of_one_size_is_a_batch() -> None:
+    """As detectors take them, beside a list of boxes."""
+    images = list(torch.rand(3, 3, 6, 8))
+    boxes = [{"boxes": torch.tensor([[0.0, 0, 2, 3]]), "labels": torch.tensor([1])}] * 3
+    batch = read_batch((images, boxes))
+    assert torch.equal(batch.images, torch.stack(images))
+    assert batch.truth is not None
+    assert batch.truth.kind == "boxes"
+    with pytest.raises(ValueError, match="image_key=0 gave list of length 2"):
+        read_batch(([images[0], torch.rand(3, 8, 8)], boxes[:2]))

@@ -20,7 +20,6 @@ from lightning_cnnviz.render.maps import draw_maps
 from lightning_cnnviz.render.text import (
     DARK,
     format_number,
-    line_block,
     line_height,
     text_block,
     text_width,
@@ -76,12 +75,13 @@ class HeatTable:
         names = min(longest, max(_LEAST_FOR_NAMES, WIDTH - len(self.columns) * _SMALLEST_CELL))
         width = min(_LARGEST_CELL, (WIDTH - names) // len(self.columns))
         size = text_size(names + len(self.columns) * width)
-        height = max(min(width, 64), size * 5 // 4)
+        named = label_blocks(self.rows, names - GAP, size, DARK, across=0)
+        height = max(min(width, 64), size * 5 // 4, named[0].shape[0])
         written, inside = self._written(size, width - 4)
         lines: list[list[Block]] = [[Mosaic((1, names)), _headings(self.columns, width, size)]]
-        for name, colors, texts in zip(self.rows, self._colors(), written, strict=True):
+        for name, colors, texts in zip(named, self._colors(), written, strict=True):
             cells = [_cell(color, text, height, width, inside) for color, text in zip(colors, texts, strict=True)]
-            lines.append([padded(line_block(name, names - GAP, size, DARK), height, names, across=0), *cells])
+            lines.append([padded(name, height, names, across=0), *cells])
         return stacked([beside(line) for line in lines])
 
     def _written(self, largest: int, room: int) -> tuple[list[list[str]], int | None]:

@@ -121,6 +121,14 @@ def test_no_kind_of_picture_makes_slits_of_flat_samples(shape: Lying) -> None:
         assert picture.shape[1] <= 1000, name
 
 
+@pytest.mark.parametrize(("shape", "at_least"), [((512, 16), 12), ((200, 50), 48)])
+def test_tall_samples_beside_bars_are_no_slits(shape: Lying, at_least: int) -> None:
+    drawn = BarSheet((Row(flat(GREEN, *shape), None, 0),), ((Bar("bee", 0.5, "50%"),) * 2,)).draw()
+    [(_, _, height, width)] = green_cells(drawn)
+    assert width >= at_least
+    assert height <= 400
+
+
 def test_rows_beyond_the_height_of_a_picture_are_left_out() -> None:
     row = Row(flat(GREEN), Caption(("bee",)), 0)
     frame = Frame("epoch 0", Images((flat((10, 10, 10)),) * 99), (("says bee", "98%"),) * 99, (True,) * 99)

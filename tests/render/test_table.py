@@ -69,3 +69,15 @@ def test_numbers_that_could_not_be_read_are_left_out() -> None:
     table = HeatTable(np.full((1, 16), 0.12345), ("a",), ("",) * 16, (0.0, 1.0))
     assert table._written(32, 30)[1] is None
     assert table.draw().shape[1] <= 1000
+
+
+def test_names_of_rows_that_begin_alike_are_told_apart_on_two_lines() -> None:
+    names = tuple(
+        f"{index} the greater {bird} of the northern Atlas  7%" for index, bird in enumerate(("owl", "woodpecker"))
+    )
+    long, short = (HeatTable(np.ones((2, 12)), of, ("",) * 12, (0.0, 1.0)).draw() for of in (names, ("a", "b")))
+    assert long.shape[0] > short.shape[0] + 16
+    assert long.shape[1] <= 1000
+    ink = (long[:, : 16 + 400] < 100).all(axis=2).any(axis=1)
+    lines = np.split(np.flatnonzero(ink), np.flatnonzero(np.diff(np.flatnonzero(ink)) > 1) + 1)
+    assert len([line for line in lines if 8 < len(line) < 40]) >= 4

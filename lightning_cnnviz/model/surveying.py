@@ -11,14 +11,16 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.guard.process_state import seed
 from lightning_cnnviz.model.disturbance import EDGES, changed_rows, disturbed
+from lightning_cnnviz.model.embeddings import holds_metric_loss
 from lightning_cnnviz.model.entry import refused
 from lightning_cnnviz.model.hooks import hooked, image_like, replaced
 from lightning_cnnviz.model.isolation import placement
+from lightning_cnnviz.model.known import Known
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import named_layers
 from lightning_cnnviz.model.outputs import Hints, at, select_output, with_channel
 from lightning_cnnviz.model.readings import OutputKind, Reading
-from lightning_cnnviz.model.recognition import Known, read
+from lightning_cnnviz.model.recognition import read
 from lightning_cnnviz.model.survey import Survey
 from lightning_cnnviz.samples import FixedSamples, Truth
 
@@ -78,6 +80,7 @@ def survey(
             None if samples.truth is None else samples.truth.highest,
             samples.class_names,
             samples.origin.form.unlabelled,
+            holds_metric_loss(modules, first.watch.called),
         )
         reading = read(output, known, selected.path)
         remarks += [selected.remark, *reading.remarks]
@@ -159,6 +162,8 @@ def _is_coupled(first: _FirstCall, explained: Tensor | None, reading: Reading) -
 
 def _kind_of_truth(truth: Truth | None, output: Tensor) -> str | None:
     """What the data say of each image, see :attr:`Known.truth`."""
+    if truth is not None and truth.kind == "multi_hot" and isinstance(truth.values, Tensor):
+        return "classes" if truth.values.shape[1] == 1 else truth.kind  # a single yes or no
     if truth is None or truth.kind != "pictures" or not isinstance(truth.values, Tensor):
         return None if truth is None else truth.kind
     several = output.ndim == 4 and output.shape[1] == truth.values.shape[1] > 1

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 def test_class_means_are_those_of_the_training_images(tmp_path: Path) -> None:
-    callback = PrototypeCallback()
+    callback = PrototypeCallback(steps=2)
     fit(tmp_path, [callback], max_epochs=2)
     images, labels = stripes(24).tensors
     view = callback.views[0]

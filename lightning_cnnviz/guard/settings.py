@@ -74,6 +74,7 @@ def settings() -> Iterator[Switch]:
                 lambda hooks=hooks: [*hooks.items()],  # type: ignore[misc]
                 lambda items, hooks=hooks: _refill(hooks, items),  # type: ignore[misc]
             )
+    yield Switch("whether torch's hooks on all backward passes are full ones", _full_hooks, _set_full_hooks)
     dynamo = sys.modules.get("torch._dynamo.eval_frame")  # importing it takes a second
     if dynamo is not None:
         yield Switch("how torch compiles", lambda: dynamo._stance, dynamo._set_stance)
@@ -150,6 +151,14 @@ def _set_warning_filters(value: tuple[Any, ...]) -> None:
     filters[:] = entries
     warnings.filters, warnings.showwarning = filters, show
     warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _full_hooks() -> bool | None:
+    return _module._global_is_full_backward_hook
+
+
+def _set_full_hooks(value: bool | None) -> None:
+    _module._global_is_full_backward_hook = value
 
 
 def _refill(hooks: dict[Any, Any], items: Sequence[tuple[Any, Any]]) -> None:

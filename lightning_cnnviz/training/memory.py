@@ -154,7 +154,7 @@ def saved(callback: CNNVisualizer, session: Session | None) -> dict[str, Any]:
     state: dict[str, Any] = {"monitored": dict(callback.monitored)}
     if session is not None:
         state["steps"] = session.steps.state_dict()
-    _try(callback, "the samples", lambda: state.update(samples=callback.sampling.state_dict()))
+    _try(callback, {"the samples": lambda: state.update(samples=callback.sampling.state_dict())})
     state["checksums"] = {part: checksum(kept) for part, kept in state.items()}
     state["memory"] = callback.memory.state_dict()
     return state
@@ -169,19 +169,29 @@ def restore(callback: CNNVisualizer, session: Session | None, state: Mapping[str
             check_intact(state[part], known.get(part))
         return state[part]
 
-    _try(callback, "the samples", lambda: callback.sampling.load_state_dict(intact("samples")))
-    _try(callback, "what the views remember", lambda: callback.memory.load_state_dict(state["memory"]))
-    _try(callback, "monitored numbers", lambda: callback.monitored.update(_numbers(intact("monitored"))))
+    parts = {
+        "the samples": lambda: callback.sampling.load_state_dict(intact("samples")),
+        "what the views remember": lambda: callback.memory.load_state_dict(state["memory"]),
+        "monitored numbers": lambda: callback.monitored.update(_numbers(intact("monitored"))),
+    }
+    if session is not None:
+        parts["the last step"] = lambda: session.steps.load_state_dict(intact("steps"))
+    _try(callback, parts)
     if session is not None:
         callback.sampling.tell(session)
-        _try(callback, "the last step", lambda: session.steps.load_state_dict(intact("steps")))
 
 
-def _try(callback: CNNVisualizer, what: str, action: Callable[[], None]) -> None:
-    try:
-        action()
-    except Exception as error:
-        warn(f"{type(callback).__name__}: {what} cannot be kept in or taken from a checkpoint: {described(error)}")
+def _try(callback: CNNVisualizer, parts: Mapping[str, Callable[[], None]]) -> None:
+    """Each of them, whatever the others do; what fails is said in one line."""
+    failed: dict[str, Exception] = {}
+    for what, action in parts.items():
+        try:
+            action()
+        except Exception as error:
+            failed[what] = error
+    if failed:
+        why = described(next(iter(failed.values())))
+        warn(f"{type(callback).__name__}: {', '.join(failed)} cannot be kept in or taken from a checkpoint: {why}")
 
 
 def _numbers(state: Mapping[str, Any]) -> dict[str, float]:

@@ -87,6 +87,23 @@ CHANGES: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         lambda: module.register_module_forward_hook(lambda *_: None),
         lambda: [*module._global_forward_hooks],
     ),
+    "hooks on the backward pass of all modules": (
+        lambda: module.register_module_full_backward_hook(lambda *_: None),
+        lambda: ([*module._global_backward_hooks], module._global_is_full_backward_hook),
+    ),
+    "anomaly mode's search for what is no number": (
+        lambda: torch.set_anomaly_enabled(False, False),
+        torch.is_anomaly_check_nan_enabled,
+    ),
+    "autocast's dtype on CUDA": (
+        lambda: torch.set_autocast_dtype("cuda", torch.bfloat16),
+        lambda: torch.get_autocast_dtype("cuda"),
+    ),
+    "gradients in several threads": (
+        lambda: torch._C._set_multithreading_enabled(False),
+        torch._C._is_multithreading_enabled,
+    ),
+    "forward gradients": (lambda: torch._C._set_fwd_grad_enabled(False), torch._C._is_fwd_grad_enabled),
     "anomaly mode": (lambda: torch.autograd.set_detect_anomaly(True), torch.is_anomaly_enabled),
     "autocast": (
         lambda: enter_for_good(torch.autocast("cpu", torch.bfloat16)),
@@ -148,3 +165,54 @@ def test_weights_that_autocast_left_open_has_cast_are_cast_anew() -> None:
         found = layer(images)
 
     assert torch.equal(found, (images @ layer.weight.T.bfloat16().float() + layer.bias).bfloat16())
+
+
+FLAGS = (
+    *("cudnn_enabled", "cudnn_benchmark", "cudnn_deterministic", "cudnn_allow_tf32", "cublas_allow_tf32"),
+    *("mkldnn_enabled", "mkldnn_deterministic", "nnpack_enabled", "flash_sdp_enabled"),
+    *("mem_efficient_sdp_enabled", "math_sdp_enabled", "cudnn_sdp_enabled", "math_sdp_allow_fp16_bf16_reduction"),
+    "deterministic_fill_uninitialized_memory",
+)
+"""Switches of torch's kernels, by the names under which they are read."""
+
+
+@pytest.mark.parametrize("flag", [flag for flag in FLAGS if hasattr(torch._C, f"_get_{flag}")])
+def test_each_switch_of_the_kernels_comes_back(flag: str) -> None:
+    read = getattr(torch._C, f"_get_{flag}")
+    setter = (
+        f"_set_{flag}" if hasattr(torch._C, f"_set_{flag}") else f"_set_sdp_use_{flag.removesuffix('_sdp_enabled')}"
+    )
+    before = read()
+    with process_state_preserved():
+        getattr(torch._C, setter)(not before)
+        assert read() != before
+    assert read() == before
+
+
+def test_a_warning_that_was_given_inside_is_given_again_outside() -> None:
+    # Python remembers where it has warned until the filters change.
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        for inside in (True, False):
+            with process_state_preserved():
+                if inside:
+                    warnings.simplefilter("ignore", BytesWarning)
+                    warn_once()
+            if not inside:
+                warn_once()
+    assert len(told) == 2
+
+
+def warn_once() -> None:
+    warnings.warn("once for each place", UserWarning, stacklevel=1)
+
+
+@pytest.mark.slow
+def test_how_torch_compiles_comes_back() -> None:
+    import torch._dynamo.eval_frame as dynamo
+
+    before = dynamo._stance
+    with process_state_preserved():
+        torch.compiler.set_stance("force_eager")
+        assert dynamo._stance != before
+    assert dynamo._stance == before

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from lightning_cnnviz import CNNVisualizer, GradCAM, Timeline
+from lightning_cnnviz import CNNVisualizer, DriftCallback, GradCAM, Timeline
 from lightning_cnnviz.training.integrity import check_intact, checksum
-from tests.helpers.training import SmallCNN, fit, image_steps, loader, resuming, trainer
+from tests.helpers.training import SmallCNN, fit, image_steps, loader, resuming, sha, trainer
 
 STATE = {
     "maps": {"a": torch.arange(6.0).reshape(2, 3), "b": torch.zeros(2, 0)},
@@ -143,3 +144,16 @@ def test_what_an_older_version_left_and_no_view_can_draw_begins_anew_at_once(che
     assert said.startswith("GradCAM starts afresh, it cannot go on from its state in the checkpoint: TypeError: ")
     steps = image_steps(tmp_path)
     assert len(steps["grad_cam/body"]) == len(steps["timeline/grad_cam"]) == 2
+
+
+@pytest.mark.slow
+def test_callbacks_may_come_and_go_between_a_run_and_its_resume(checkpoint: Path, tmp_path: Path) -> None:
+    others = [CNNVisualizer([Timeline()], 4, tag_prefix="new/"), CNNVisualizer(samples=4), DriftCallback()]
+    weights = []
+    for number, callbacks in enumerate(([], [others[0]], others)):
+        run, model = trainer(tmp_path / str(number), [*callbacks], max_epochs=4), SmallCNN()
+        seed_everything(1, verbose=False)
+        run.fit(model, loader(shuffle=True), loader(), **resuming(checkpoint, weights_only=True))
+        assert run.global_step == 24
+        weights.append(sha(model))
+    assert len({*weights}) == 1

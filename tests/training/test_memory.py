@@ -231,6 +231,16 @@ def test_a_part_that_is_damaged_costs_no_other(lost: str) -> None:
     assert resumed.monitored == ({} if lost == "monitored" else {"a": 1.0})
 
 
+@pytest.mark.parametrize("state", [{}, {"epoch": 3}, {"memory": None, "samples": 5, "monitored": [], "steps": {}}])
+def test_a_state_of_which_nothing_is_known_begins_anew_with_one_line(state: dict[str, Any]) -> None:
+    callback = CNNVisualizer([Remembers()], 2)
+    with pytest.warns(UserWarning, match="CNNVisualizer: the samples, what the views remember, monitored num") as told:
+        restore(callback, None, state)
+    assert len(told) == 1
+    assert callback.samples is None
+    assert callback.monitored == {}
+
+
 def test_samples_that_cannot_be_saved_cost_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     callback = CNNVisualizer([Remembers()], 2)
     callback.sampling.source.samples = object()  # type: ignore[assignment]

@@ -371,6 +371,7 @@ FORWARDS: dict[str, Callable[[Writes, Tensor], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("write", FORWARDS)
 def test_training_has_the_same_bits_whatever_its_forward_writes(write: str, tmp_path: Path) -> None:

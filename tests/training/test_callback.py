@@ -89,15 +89,8 @@ def _fail(model: Any) -> None:
     raise RuntimeError("broken on purpose")
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        pytest.param({}, id="plain"),
-        pytest.param(
-            {"accumulate_grad_batches": 4, "val_check_interval": 3}, id="accumulating", marks=pytest.mark.slow
-        ),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{}, {"accumulate_grad_batches": 4, "val_check_interval": 3}])
 @pytest.mark.parametrize("failing", [None, "draw", "procedure"])
 def test_training_gives_the_same_bits(tmp_path: Path, options: dict[str, Any], failing: str | None) -> None:
     alone = fit(tmp_path / "alone", [], **options)
@@ -110,7 +103,7 @@ def test_training_gives_the_same_bits(tmp_path: Path, options: dict[str, Any], f
 
 
 def test_every_tag_is_drawn_untrained_and_after_every_epoch(tmp_path: Path) -> None:
-    fit(tmp_path, [CNNVisualizer(), PrototypeCallback()])
+    fit(tmp_path, [CNNVisualizer(), PrototypeCallback(steps=2)])
     validation = [scalar.step for scalar in events(tmp_path).Scalars("val_loss")]
     steps = image_steps(tmp_path)
     assert steps.pop("prototypes") == validation
@@ -166,9 +159,9 @@ def test_untrained_look_is_not_repeated_on_resume(tmp_path: Path) -> None:
 
 def test_prototypes_resume_where_they_were(tmp_path: Path) -> None:
     checkpoint = ModelCheckpoint(tmp_path, save_last=True)
-    first = PrototypeCallback()
+    first = PrototypeCallback(steps=2)
     fit(tmp_path / "first", [first, checkpoint], enable_checkpointing=True, max_epochs=1)
-    second = PrototypeCallback()
+    second = PrototypeCallback(steps=2)
     resumed = trainer(tmp_path / "second", [second], max_epochs=2)
     resumed.fit(SmallCNN(), loader(shuffle=True), loader(), ckpt_path=tmp_path / "last.ckpt")
     assert image_steps(tmp_path / "second")["prototypes"] == [11]
@@ -177,7 +170,7 @@ def test_prototypes_resume_where_they_were(tmp_path: Path) -> None:
 
 
 def test_class_means_are_those_of_the_training_images(tmp_path: Path) -> None:
-    callback = PrototypeCallback()
+    callback = PrototypeCallback(steps=2)
     fit(tmp_path, [callback], max_epochs=2)
     images, labels = stripes(24).tensors
     view = callback.views[0]
@@ -360,7 +353,7 @@ def test_on_error_raise_raises(tmp_path: Path) -> None:
 
 
 def test_state_is_made_of_tensors_and_primitives(tmp_path: Path) -> None:
-    callbacks = [CNNVisualizer(), PrototypeCallback()]
+    callbacks = [CNNVisualizer(), PrototypeCallback(steps=2)]
     fit(tmp_path, callbacks, max_epochs=1)
     torch.save([callback.state_dict() for callback in callbacks], tmp_path / "state")
     assert len(torch.load(tmp_path / "state", weights_only=True)) == 2

@@ -244,8 +244,8 @@ def test_what_a_slow_sink_left_out_is_said_once_and_counted_at_the_end(
                 wait_for_the_writers(trainer)
 
     callbacks = [CNNVisualizer([Filters()], sinks=[stuck]), ReleasedInTheEnd()]
-    weights, [warning] = trained(tmp_path, *callbacks, max_epochs=12)
-    assert weights == without_us(tmp_path, max_epochs=12)
+    weights, [warning] = trained(tmp_path, *callbacks, max_epochs=12, limit_train_batches=1)
+    assert weights == without_us(tmp_path, max_epochs=12, limit_train_batches=1)
     assert warning.startswith(
         "pictures or numbers are left out, because Stuck did not take them in time. Unless it hangs, draw fewer"
     )

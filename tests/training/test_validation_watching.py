@@ -205,6 +205,7 @@ def test_a_compiled_child_is_heard_without_another_compilation(tmp_path: Path) -
     assert [len(seen) for seen in watch.seen] == [6, 6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_place", [False, True])
 def test_what_only_the_compiler_sees_is_given_up_and_said(in_place: bool, tmp_path: Path) -> None:
     class Unheard(SmallCNN):

@@ -30,7 +30,7 @@ def measure(rounds: int, tiny: bool) -> Report:
     }
     bars, timings = [], {}
     for what, (look, (few, many)) in races.items():
-        found = interleaved({f"{count} {what}": look(count).draw for count in (few, many)}, rounds)
+        found = interleaved({f"{count} {what}": look(count).pictures for count in (few, many)}, rounds)
         timings[what] = found
         growth = found.ratio(f"{many} {what}", f"{few} {what}")
         bars.append(Bar(f"{few} → {many} {what}: growth of the time", growth, many / few))

@@ -52,7 +52,7 @@ def _race(model: nn.Module, stages: list[str], images: Tensor, rounds: int) -> T
     contestants = {
         FLOOR: lambda: forward_and_backward(model, images),
         MAPS: lambda: _maps(look.evidence(), stages),
-        DRAWN: lambda: _pictures(look),
+        DRAWN: look.pictures,
     }
     return interleaved({**contestants, **fastest}, rounds).total(PEERS, list(fastest))
 
@@ -70,7 +70,7 @@ class Look:
         self, model: nn.Module, images: Tensor | FixedSamples, views: list[View], shown: int | None = None
     ) -> None:
         is_complete = isinstance(images, FixedSamples)
-        self.samples = images if is_complete else FixedSamples(images, torch.arange(len(images)))
+        self.samples = images if is_complete else FixedSamples(images, torch.arange(len(images)) % 10)
         self.views = views
         self._shown = shown
         self._probe = Probe(model)
@@ -90,6 +90,12 @@ class Look:
         )
         return [artifact for _, artifacts in drawn for artifact in artifacts]
 
+    def pictures(self) -> None:
+        """Everything, and the pixels of every picture, which a training leaves to the writer's thread."""
+        for artifact in self.draw():
+            if isinstance(artifact, Picture):
+                assert artifact.image.size
+
 
 def _maps(evidence: Evidence, stages: list[str]) -> None:
     """What the peers compute: numbers, no pictures."""
@@ -99,13 +105,6 @@ def _maps(evidence: Evidence, stages: list[str]) -> None:
         activations.cpu()
     evidence.image_gradient().cpu()
     evidence.probabilities.topk(5)
-
-
-def _pictures(look: Look) -> None:
-    """Maps, and the pixels of every picture, which a training leaves to the writer's thread."""
-    for artifact in look.draw():
-        if isinstance(artifact, Picture):
-            assert artifact.image.size
 
 
 def _fail(view: View, error: Exception) -> None:

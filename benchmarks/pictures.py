@@ -17,7 +17,8 @@ from benchmarks.timing import interleaved
 from lightning_cnnviz.output.artifacts import Picture
 from lightning_cnnviz.output.tensorboard import TensorBoardSink
 from lightning_cnnviz.output.writer import BackgroundWriter
-from lightning_cnnviz.render import draw_maps, tiles
+from lightning_cnnviz.render.figures import Tiles
+from lightning_cnnviz.render.map_columns import Maps
 
 OURS, HELD = "lightning_cnnviz", "lightning_cnnviz, the training thread held"
 SUBPLOTS, GRID = "matplotlib subplots and add_figure", "make_grid and add_image"
@@ -66,10 +67,10 @@ class _Ours:
 
     def submit(self, maps: Tensor) -> None:
         self._step += 1
-        drawn = draw_maps(maps.numpy())
-        labels = [f"ch {channel}" for channel in range(len(maps))]
-        picture = tiles(drawn.cells, labels=labels, title="Feature maps", footer="each map scaled by itself")
-        self._writer.submit(Picture("feature_maps/ours", picture), self._step)
+        labels = tuple(f"ch {channel}" for channel in range(len(maps)))
+        cells = Maps(maps[None].numpy(), labels)
+        figure = Tiles(cells, labels, "Feature maps", cells.scale_note())
+        self._writer.submit(Picture("feature_maps/ours", figure), self._step)
 
     def flush(self) -> None:
         self._writer.flush()

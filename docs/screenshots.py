@@ -1,21 +1,19 @@
-"""Photograph the page and TensorBoard as README and docs show them.
+"""Photograph the page as README and docs show it.
 
     python docs/screenshots.py
 
-Trains the MNIST example and one run of planted drift, opens both in a headless Chromium and writes page.png,
-tensorboard.jpg and the three steps of the walk in docs/page.md; about three minutes on one core, nothing to download.
+Trains the MNIST example and one run of planted drift, opens both in a headless Chromium and writes page.png and
+the three steps of the walk in docs/page.md to docs/images; about three minutes on one core, nothing to download.
 Needs the extra `test` and Debian's chromium and chromium-driver.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from PIL import Image
 from selenium.webdriver.common.by import By
@@ -26,14 +24,11 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "examples")]
 import mnist  # noqa: E402 - beside this folder
 import planted_drift  # noqa: E402
 
-from tests.helpers.browser import chromium, read_pictures, tensorboard  # noqa: E402
+from tests.helpers.browser import chromium  # noqa: E402
 from tests.helpers.page import act, linked, show, until  # noqa: E402
-from tests.helpers.plugin import answer_of, with_plugin  # noqa: E402
 
 IMAGES = PROJECT / "docs" / "images"
-COLORS, QUALITY = 256, 85
-LOGS = "lightning_logs"
-STEPS = 784  # of the last look of the example
+COLORS = 256
 
 
 _IS_COMPLETE = """
@@ -53,14 +48,11 @@ def window(driver: Any, width: int, height: int) -> None:
 
 
 def store(driver: Any, name: str, height: int | None = None) -> None:
-    """The window, or its upper part: as PNG with few colors, or as JPEG."""
+    """The window, or its upper part, with few colors."""
     until(lambda: driver.execute_script(_IS_COMPLETE))
     picture = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
     picture = picture.crop((0, 0, picture.width, min(picture.height, height or picture.height)))
-    if name.endswith(".png"):
-        picture.quantize(COLORS).save(IMAGES / name, optimize=True)
-    else:
-        picture.save(IMAGES / name, quality=QUALITY)
+    picture.quantize(COLORS).save(IMAGES / name, optimize=True)
 
 
 def first_picture(driver: Any, report: Path) -> None:
@@ -82,39 +74,17 @@ def walk(driver: Any, report: Path) -> None:
     store(driver, "walk_3.png", height=390)
 
 
-def images_page(driver: Any, logs: str, entry: Path) -> None:
-    """TensorBoard's own page, once it has read the last look."""
-    window(driver, 1540, 1107)
-    with tensorboard(Path(logs), environment=with_plugin(entry)) as address:
-        data = f"{address.partition('?')[0]}data/plugin/"
-
-        def last_steps() -> set[int]:
-            shown = [
-                answer_of(f"{data}images/images?{urlencode({'run': run, 'tag': tag, 'sample': 0})}")
-                for run, tags in answer_of(f"{data}images/tags").items()
-                for tag in tags
-            ]
-            return {steps[-1]["step"] for steps in shown}
-
-        until(lambda: last_steps() == {STEPS})
-        driver.get(address)
-        read_pictures(driver, wanted=6)
-        store(driver, "tensorboard.jpg")
-
-
 def main() -> None:
     """Trains, opens and stores."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        os.chdir(folder)  # TensorBoard shows the directory as it is given
-        mnist.main(["--log-dir", LOGS])
+        mnist.main(["--log-dir", str(folder / "digits")])
         planted_drift.train(0, "swapped labels", folder / "drift")
-        (digits,) = (folder / LOGS).rglob("report.html")
+        (digits,) = (folder / "digits").rglob("report.html")
         (swapped,) = (folder / "drift").rglob("report.html")
         with chromium(folder / "profile") as driver:
             first_picture(driver, digits)
             walk(driver, swapped)
-            images_page(driver, LOGS, folder / "entry")
 
 
 if __name__ == "__main__":

@@ -173,7 +173,8 @@ def explain(
         output_key: where the scores are if the model returns a tuple, a mapping or an object, ``"a.b"`` in nested ones;
             None: found by the number of classes, a common name such as ``"logits"``, else the first tensor.
         output: what the scores are: ``"logits"`` or ``"probabilities"`` of classes of which one is true,
-            ``"multilabel"`` for independent ones, ``"regression"`` for values; ``"auto"``: what model and samples tell.
+            ``"multilabel"`` for independent ones, ``"regression"`` for values, ``"embedding"`` for places whose
+            distances alone mean something; ``"auto"``: what model and samples tell.
         forward: what to call if not the model itself: the name of a module of it, or a function of the images (N, C, H,
             W), or of the model and the images.
         font: the path of a font file for scripts that the installed fonts lack; None: what is installed.

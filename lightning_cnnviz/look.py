@@ -173,7 +173,10 @@ def check_classes(
     if layout.reading.meaning == "classes" and samples.labels is not None:
         most = int(samples.labels.max())
         if most >= layout.classes:
-            raise ValueError(f"samples have labels up to {most}, the model has {layout.classes} classes")
+            raise ValueError(
+                f"samples have labels up to {most}, the model has {layout.classes} classes: labels count from 0; where "
+                "the output is no scores of classes, output='embedding' or another kind says what it is"
+            )
     if callable(target) or (isinstance(target, str) and target == "predicted") or not layout.reading.width:
         return
     try:

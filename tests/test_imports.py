@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ ALLOWED = {
 THIRD_PARTY = {"methods": {"torch"}, "render": {"numpy", "PIL", "cv2", "matplotlib"}}
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """All modules that a file imports, also inside functions and for type checking."""
     found: set[str] = set()
@@ -78,11 +80,19 @@ def test_only_the_model_room_hooks_or_calls_models() -> None:
     assert not [path.name for path in MODULES if ".backward(" in path.read_text()]
 
 
-def test_importing_does_no_work_and_a_public_name_is_loaded_when_it_is_used() -> None:
+def test_importing_does_no_work() -> None:
     code = (
         "import sys, threading, lightning_cnnviz, lightning_cnnviz.page\n"
         "assert threading.active_count() == 1, threading.enumerate()\n"
         "assert not {'torch', 'numpy', 'lightning', 'matplotlib'} & sys.modules.keys(), sys.modules.keys()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+def test_a_public_name_is_loaded_when_it_is_used() -> None:
+    code = (
+        "import sys, lightning_cnnviz\n"
         "assert callable(lightning_cnnviz.compare) and callable(lightning_cnnviz.explain)\n"
         "import lightning_cnnviz.explain, lightning_cnnviz.compare\n"
         "assert 'torchvision' not in sys.modules, 'it costs a second'\n"

@@ -21,9 +21,10 @@ def dead_channels(activations: Tensor) -> float:
     >>> dead_channels(torch.tensor([[[[0.0, 0.0]], [[0.0, 1.0]]]]))
     0.5
     """
-    values = activations.detach().float().transpose(0, 1).flatten(1)
-    spread = values.amax(dim=1) - values.amin(dim=1)
-    alive = spread > _FLAT * values.abs().amax(dim=1)
+    values = activations.detach().float()
+    all_but_channels = [dim for dim in range(values.ndim) if dim != 1]
+    low, high = values.amin(all_but_channels), values.amax(all_but_channels)
+    alive = high - low > _FLAT * torch.maximum(low.abs(), high.abs())
     return float((~alive).float().mean())
 
 
@@ -51,13 +52,15 @@ def saturation(activations: Tensor) -> float:
     0.5
     """
     values = activations.detach().float()
-    finite = values[values.isfinite()]
-    if finite.numel() == 0:
-        return 1.0
-    low, high = finite.min(), finite.max()
+    low, high = values.aminmax()
+    if not (high - low).isfinite():
+        finite = values[values.isfinite()]  # slow, hence not taken of every layer
+        if finite.numel() == 0:
+            return 1.0
+        low, high = finite.aminmax()
     margin = _AT_THE_END * (high - low)
-    inside = (values > low + margin) & (values < high - margin)
-    return float((~inside).float().mean())
+    inside = (values > low + margin).logical_and_(values < high - margin)
+    return 1 - int(inside.count_nonzero()) / values.numel()
 
 
 OF_ACTIVATIONS: Mapping[str, Callable[[Tensor], float]] = {"dead_channels": dead_channels, "saturation": saturation}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ class Regularizers:
 
     Attributes:
         jitter: most pixels by which the image is shifted, in a circle and at random, before each step.
+        rotation: most degrees by which it is turned, at random, before each step.
+        zoom: the image is enlarged or shrunk at random before each step, by a factor of at most 1 more than this.
         blur: standard deviation in pixels of the Gaussian that smooths the image after each step.
         total_variation: factor of the descent on half the squared differences between neighbouring pixels.
         decorrelated: begin at, and step along, noise with the spectrum and the colors of photographs instead of white
@@ -30,6 +33,8 @@ class Regularizers:
     """
 
     jitter: int = 0
+    rotation: float = 0.0
+    zoom: float = 0.0
     blur: float = 0.0
     total_variation: float = 0.0
     decorrelated: bool = False
@@ -87,7 +92,7 @@ def maximize_activations(
 
     Source: Erhan et al., "Visualizing higher-layer features of a deep network", 2009; the regularisers: Mahendran and
     Vedaldi, 2015 (total variation), Yosinski et al., 2015 (blur), Olah et al., "Feature visualization", 2017 (jitter,
-    decorrelation).
+    rotation, zoom, decorrelation).
     """
     generator = torch.Generator().manual_seed(_SEED)  # of its own
     noise = torch.randn(shape, generator=generator, dtype=torch.float64).to(channels.device, dtype)
@@ -101,17 +106,73 @@ def maximize_activations(
         at_start = reached(images)
     moved = torch.zeros_like(channels, dtype=torch.bool)
     for step in range(steps):
-        shift = torch.randint(-regularizers.jitter, regularizers.jitter + 1, (2,), generator=generator).tolist()
-        images = images.detach().requires_grad_()
-        gradient = redirected_gradient(reached(images.roll(shift, dims=(2, 3))), images)
+        move = _Move.at_random(regularizers, generator)
+        shown = move.applied(images).requires_grad_()
+        gradient = redirected_gradient(reached(shown), shown)
         moved |= gradient.flatten(1).any(dim=1)
-        images = _stepped(images.detach(), gradient, rate, regularizers)
+        images = _stepped(images, move.undone(gradient), rate, regularizers)
         if on_step is not None:
             on_step(step + 1, steps)
     with torch.no_grad():
         activations = reached(images)
     order = activations.nan_to_num(nan=-torch.inf).argsort(descending=True, stable=True)
-    return Maximized(images.detach()[order], channels[order], activations[order], at_start[order], moved[order])
+    return Maximized(images[order], channels[order], activations[order], at_start[order], moved[order])
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """How images are moved before a step: what they show should not depend on where single pixels lie.
+
+    Attributes:
+        shift: pixels down and to the right.
+        angle: in degrees.
+        factor: of their enlargement.
+    """
+
+    shift: tuple[int, int]
+    angle: float = 0.0
+    factor: float = 1.0
+
+    @classmethod
+    def at_random(cls, regularizers: Regularizers, generator: torch.Generator) -> _Move:
+        most = regularizers.jitter
+        down, right = torch.randint(-most, most + 1, (2,), generator=generator).tolist()
+        if not (regularizers.rotation or regularizers.zoom):
+            return cls((down, right))
+        turn, growth = (2 * torch.rand(2, generator=generator, dtype=torch.float64) - 1).tolist()
+        return cls((down, right), regularizers.rotation * turn, (1 + regularizers.zoom) ** growth)
+
+    def applied(self, images: Tensor) -> Tensor:
+        """The images (K, C, H, W) moved, a new tensor."""
+        return turned(images.roll(self.shift, dims=(2, 3)), self.angle, self.factor)
+
+    def undone(self, gradient: Tensor) -> Tensor:
+        """A gradient with respect to moved images, carried back to where they were.
+
+        By the inverse move, which is the transposed one but for a factor and the interpolation: the backward pass of an
+        interpolation adds in no fixed order on a GPU, and is refused where algorithms must be deterministic.
+        """
+        return turned(gradient, -self.angle, 1 / self.factor).roll([-pixels for pixels in self.shift], dims=(2, 3))
+
+
+def turned(images: Tensor, angle: float, factor: float) -> Tensor:
+    """The images (K, C, H, W) turned about their middle, counterclockwise, and enlarged, bilinearly.
+
+    What lies beyond their edges is mirrored.
+
+    Args:
+        images: of any size.
+        angle: in degrees.
+        factor: above 1 enlarges, below it shrinks.
+    """
+    if angle == 0 and factor == 1:
+        return images
+    height, width = images.shape[-2:]
+    cos, sin = math.cos(math.radians(angle)) / factor, math.sin(math.radians(angle)) / factor
+    matrix = images.new_tensor([[[cos, -sin * height / width, 0], [sin * width / height, cos, 0]]])
+    planes = images.flatten(0, 1)[None]  # which all have one grid
+    grid = F.affine_grid(matrix, list(planes.shape), align_corners=False)
+    return F.grid_sample(planes, grid, padding_mode="reflection", align_corners=False).view_as(images)
 
 
 def _stepped(images: Tensor, gradient: Tensor, rate: float, regularizers: Regularizers) -> Tensor:

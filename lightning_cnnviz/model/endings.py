@@ -13,6 +13,7 @@ _ENDINGS: dict[str, Ending] = {
     "SoftmaxBackward": "softmax",
     "LogSoftmaxBackward": "log_softmax",
     "SigmoidBackward": "sigmoid",
+    "HardsigmoidBackward": "sigmoid",
 }
 _LINEAR = ("AddmmBackward", "MmBackward", "BmmBackward", "ConvolutionBackward", "NativeLayerNorm", "LinearBackward")
 _RESHAPING = (
@@ -20,6 +21,7 @@ _RESHAPING = (
     *("Alias", "ToCopy", "Upsample", "Expand", "Unbind", "Split", "Mean", "AdaptiveAvgPool2D", "AvgPool2D"),
 )
 _COMBINING = ("Add", "Mul", "Div", "Sum", "Stack", "Cat", "Clamp", "Amax", "Max", "Amin", "Min")
+_PROBABILITIES = ("prob", "confidence", "pred_score")  # the last is anomalib's
 _CLEAR = 1e-3  # what a probability must be away from 0 and 1 to tell something
 
 
@@ -46,7 +48,15 @@ def _ending_of(node: Any, dimensions: int) -> Ending | None:
             across = dim in (1, 2**64 - 1, -1) or dimensions == 1
             across = across or (dimensions == 4 and dim == 2**64 - 3)
             return ending if across else None
-    return "logits" if name.startswith(_LINEAR) else None
+    return "sigmoid" if _is_cut_to_probabilities(node) else "logits" if name.startswith(_LINEAR) else None
+
+
+def _is_cut_to_probabilities(node: Any) -> bool:
+    """Whether it cuts numbers off at 0 and 1."""
+    if node is None or not node.name().startswith(("ClampBackward1", "HardtanhBackward")):
+        return False
+    suffix = "" if node.name().startswith("Clamp") else "_val"
+    return (getattr(node, f"_saved_min{suffix}"), getattr(node, f"_saved_max{suffix}")) == (0, 1)
 
 
 def _last_nodes(node: Any) -> tuple[list[Any], bool]:
@@ -55,6 +65,9 @@ def _last_nodes(node: Any) -> tuple[list[Any], bool]:
     while waiting:
         node = waiting.pop()
         name = "" if node is None else node.name()
+        if _is_cut_to_probabilities(node):
+            found.append(node)
+            continue
         combines = any(name.startswith(f"{kind}Backward") for kind in _COMBINING)
         passes = name.startswith("Upsample") or any(name.startswith(f"{kind}Backward") for kind in _RESHAPING)
         if node is None or not (combines or passes):
@@ -63,6 +76,15 @@ def _last_nodes(node: Any) -> tuple[list[Any], bool]:
         combined = combined or combines
         waiting += [before for before, _ in node.next_functions if before is not None]
     return found, combined
+
+
+def ending_by_name(output: Tensor, name: object) -> Ending | None:
+    """What the name of an output tells, if the numbers may be so: ``"probs"``, ``"pred_score"``."""
+    if not any(word in str(name).lower() for word in _PROBABILITIES):
+        return None
+    if not bool(((output >= 0) & (output <= 1)).all()):
+        return None
+    return "softmax" if ending_by_numbers(output) == "softmax" else "sigmoid"
 
 
 def ending_by_numbers(output: Tensor) -> Ending:

@@ -64,5 +64,5 @@ def _content(samples: FixedSamples) -> object:
     images: Any = samples.images[:SAMPLES].detach().cpu().contiguous().float().numpy()
     labels = None if samples.labels is None else tuple(samples.labels.tolist())
     truth = None if samples.truth is None else (samples.truth.kind, samples.truth.highest)
-    said = labels, truth, samples.class_names, samples.origin.form.unlabelled
+    said = labels, truth, samples.class_names, samples.origin.form, samples.origin.form.unlabelled
     return samples.images.shape, hashlib.blake2b(images.tobytes()).digest(), said

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from lightning_cnnviz.fields import check_fields
+from lightning_cnnviz.model.handing import AS_THEY_ARE, Handing
 from lightning_cnnviz.model.layer import Head, Layer
 from lightning_cnnviz.model.layer_words import convolutions_by_word, maps_by_word, that_matter
 from lightning_cnnviz.model.names import (
@@ -52,6 +53,7 @@ class Layout:
         trainable: how many of them are trained.
         head: how class scores are read off the last maps, None if in any other way than by averaging them.
         entry: the module that is called with the images, "" for the model itself.
+        handing: how it is handed the images.
         coupled: whether the score of one sample depends on the others beside it.
         remarks: what the reader should know of how the model was called and read.
         written_out: why layers cannot be watched, if they cannot.
@@ -65,6 +67,7 @@ class Layout:
     trainable: int = 0
     head: Head | None = None
     entry: str = ""
+    handing: Handing = AS_THEY_ARE
     coupled: bool = False
     remarks: tuple[str, ...] = ()
     written_out: str = ""

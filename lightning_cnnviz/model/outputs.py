@@ -85,6 +85,10 @@ def select_output(output: Any, key: int | str | None = None, hints: Hints | None
     candidates = [(path, tensor) for path, tensor in entries(output) if tensor.ndim > 0]
     if isinstance(output, Sequence) and output and all(isinstance(entry, Mapping) for entry in output):
         candidates = []  # one mapping for each image, as detectors return them
+    if _are_features(candidates, hints):
+        raise ValueError(
+            f"the model returns maps of features, not scores: {describe(output)}; output_key names one that is scores"
+        )
     if not candidates:
         raise ValueError(f"the model's output holds no class scores: {describe(output)}; name them with output_key")
     grades = _grades(candidates, hints)
@@ -177,6 +181,15 @@ def _grades(candidates: list[tuple[Path, Tensor]], hints: Hints | None) -> Seque
     return grades
 
 
+def _are_features(candidates: list[tuple[Path, Tensor]], hints: Hints | None) -> bool:
+    """Whether there is nothing but maps of several widths, as backbones return them, and nothing asks for masks."""
+    if hints is None or hints.truth in _OF_PLACES or len(candidates) < 2:
+        return False
+    is_image = any(tensor.shape[1:] == hints.image_shape for _, tensor in candidates)
+    of_places = all(tensor.ndim == 4 and tensor.shape[2] * tensor.shape[3] > 1 for _, tensor in candidates)
+    return of_places and not is_image and len({tensor.shape[1] for _, tensor in candidates}) > 1
+
+
 def _codes(candidates: list[tuple[Path, Tensor]]) -> set[int]:
     """Which tensors others are computed from by further weights: scores from features, an image from a code."""
     tensors = [tensor for _, tensor in candidates[:_MOST_COMPARED]]
@@ -203,6 +216,12 @@ def _guessed(candidates: list[tuple[Path, Tensor]], grades: Sequence[Any], best:
     rivals = [
         path for (path, _), grade in zip(candidates, grades, strict=True) if certain(grade) == certain(grades[best])
     ]
+    if len(rivals) < 2:
+        return None
+    codes = _codes(candidates)
+    if candidates[best][1].ndim == 2:  # maps from which the scores are computed are none
+        features = [path for index, (path, tensor) in enumerate(candidates) if index in codes and tensor.ndim == 4]
+        rivals = [path for path in rivals if path not in features]
     if len(rivals) < 2:
         return None
     names = [".".join(map(str, path)) for path in rivals]

@@ -23,6 +23,7 @@ class Called:
         disturbed: what it put out when an edge of the first image was changed, edge by edge.
         taken_disturbed: what it was given then.
         dismissed: whether the score was found not to depend on it.
+        finished: how many calls of any module had finished before it did.
     """
 
     tensor: Tensor
@@ -31,6 +32,7 @@ class Called:
     disturbed: list[Tensor] = field(default_factory=list)
     taken_disturbed: list[Tensor | None] = field(default_factory=list)
     dismissed: bool = False
+    finished: int = 0
 
 
 @dataclass(frozen=True)

@@ -194,8 +194,8 @@ class Probe:
         return self.entry(layout)(images.clone())
 
     def entry(self, layout: Layout) -> Callable[[Tensor], Any]:
-        """What is called with the images."""
-        return self._entries.get(layout.entry) or next(iter(self._entries.values()))
+        """What is called with the images (N, C, H, W)."""
+        return layout.handing.before(self._entries.get(layout.entry) or next(iter(self._entries.values())))
 
     def scores_in(self, output: Any, layout: Layout) -> Tensor | None:
         """The tensor of scores in what the model returned, None if it has none."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_cnnviz.model.outputs import Path
 
-OutputKind: TypeAlias = Literal["auto", "logits", "probabilities", "multilabel", "regression"]
+OutputKind: TypeAlias = Literal["auto", "logits", "probabilities", "multilabel", "regression", "embedding"]
 """What a user may say of the output."""
 
 Meaning: TypeAlias = Literal["classes", "labels", "values", "masks", "reconstruction", "embedding", "nothing"]

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from torch import Tensor
 
-from lightning_cnnviz.model.endings import ending_by_numbers, ending_of
+from lightning_cnnviz.model.embeddings import is_embedding, may_be_embedding
+from lightning_cnnviz.model.endings import ending_by_name, ending_by_numbers, ending_of
+from lightning_cnnviz.model.known import Known
 from lightning_cnnviz.model.outputs import Path
 from lightning_cnnviz.model.readings import Ending, Meaning, OutputKind, Reading
 
 ADVICE = "return scores before that for maps that do not fade where the model is sure"
-_NARROWEST_EMBEDDING, _NARROWEST_WITHOUT_LABELS, _NARROWEST_UNIT_VECTORS, _UNIT = 32, 16, 8, 1e-3
 _BACKGROUNDS = ("background", "bg", "void", "none", "unlabeled", "unlabelled", "0", "__background__")
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of an output beside its numbers.
-
-    Attributes:
-        samples: N.
-        image_shape: (C, H, W) of what the model was given.
-        kind: what the user says of it.
-        ending: what the model did last to it, where something tells better than its own graph.
-        truth: what the data say of each image: ``"classes"``, ``"multi_hot"``, ``"values"``, ``"masks"`` and so on;
-            ``"label_masks"`` are several masks of yes or no.
-        highest: the highest class, where what the data say may be classes.
-        names: of the classes.
-        unlabelled: whether the samples are from a batch of a kind that trains without labels.
-    """
-
-    samples: int
-    image_shape: tuple[int, ...] = ()
-    kind: OutputKind = "auto"
-    ending: Ending | None = None
-    truth: str | None = None
-    highest: int | None = None
-    names: tuple[str, ...] | None = None
-    unlabelled: bool = False
 
 
 def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
@@ -47,10 +22,11 @@ def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
     if reason:
         return Reading("nothing", path=path, reason=reason)
     width = 1 if output.ndim == 1 else output.shape[1]
-    ending = _said(known.kind, width) or ending_of(output) or known.ending or ending_by_numbers(output)
+    named = ending_by_name(output, path[-1]) if path else None
+    ending = _said(known.kind, width) or named or ending_of(output) or known.ending or ending_by_numbers(output)
     if ending == "sigmoid" and ending_by_numbers(output) == "softmax":
         ending = "softmax"  # a probability beside what is missing to one
-    meaning = _meaning(output, known, ending)
+    meaning = "embedding" if known.kind == "embedding" else _meaning(output, known, ending)
     if meaning == "labels" and ending in ("softmax", "log_softmax"):
         ending = "logits"
     single = width == 1 and meaning in ("classes", "masks")
@@ -66,7 +42,7 @@ def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
         skips_first=not overlapping and (known.names is None or known.names[0].lower() in _BACKGROUNDS),
         overlapping=overlapping,
     )
-    remark = _remark(reading, known)
+    remark = None if known.kind == "embedding" else _remark(reading, known)
     return replace(reading, remarks=() if remark is None else (remark,))
 
 
@@ -106,7 +82,7 @@ def _meaning(output: Tensor, known: Known, ending: Ending) -> Meaning:
         return "classes"
     if width > 1 and (known.truth == "multi_hot" or ending == "sigmoid"):
         return "labels"
-    return "embedding" if _is_embedding(output, width, ending, known) else "classes"
+    return "embedding" if is_embedding(output, width, ending, known) else "classes"
 
 
 def _are_values(width: int, ending: Ending, known: Known) -> bool:
@@ -140,20 +116,6 @@ def _is_picture(output: Tensor, known: Known) -> bool:
     )
 
 
-def _is_embedding(output: Tensor, width: int, ending: Ending, known: Known) -> bool:
-    if width == 1 or ending != "logits" or output.ndim != 2:
-        return False
-    lengths = output.detach().float().norm(dim=1)
-    if width >= _NARROWEST_UNIT_VECTORS and bool(((lengths - 1).abs() < _UNIT).all()):
-        return True
-    # A head of a thousand classes for ten is a pretrained one; widths of embeddings are round in the other way.
-    if width % 8 or width == 1000 or known.truth not in (None, "classes"):
-        return False
-    if known.names is not None:
-        return width >= max(_NARROWEST_EMBEDDING, 4 * len(known.names))
-    return known.unlabelled and width >= _NARROWEST_WITHOUT_LABELS
-
-
 def _remark(reading: Reading, known: Known) -> str | None:
     if reading.meaning == "values" and known.truth == "classes" and known.kind == "auto":
         return (
@@ -163,12 +125,23 @@ def _remark(reading: Reading, known: Known) -> str | None:
         return "the labels are numbers for each place: so the output is read, which has no classes"
     if reading.meaning == "masks" and known.truth != "masks":
         return _remark_on_masks(reading)
-    if reading.meaning == "classes" and reading.single:
+    if reading.meaning == "classes":
+        return _remark_on_classes(reading, known)
+    return _REMARKS.get((reading.meaning, reading.ending)) or _REMARKS.get((reading.meaning, ""))
+
+
+def _remark_on_classes(reading: Reading, known: Known) -> str | None:
+    if reading.single:
         if reading.ending == "sigmoid":
             return f"one score per sample: read as the probability of class 1; {ADVICE}"
         other = "; output='regression' reads it as a value" if known.kind == "auto" else ""
         return f"one score per sample: read as the logit of class 1 against class 0{other}"
-    return _REMARKS.get((reading.meaning, reading.ending)) or _REMARKS.get((reading.meaning, ""))
+    if known.kind == "auto" and may_be_embedding(reading, known):
+        return (
+            f"the output is {reading.width} wide, the labels go up to {known.highest}: read as scores of classes; "
+            "output='embedding' reads it as an embedding, output='logits' leaves out this remark"
+        )
+    return _REMARKS.get((reading.meaning, reading.ending))
 
 
 def _remark_on_masks(reading: Reading) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -14,7 +14,7 @@ from lightning_cnnviz.model.layer import Layer
 from lightning_cnnviz.model.layer_words import ATTENTION
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import is_convolution, kernel_of, written_out
-from lightning_cnnviz.model.placing import Placing
+from lightning_cnnviz.model.placing import Called, Placing
 from lightning_cnnviz.model.readings import Ending, Reading
 from lightning_cnnviz.model.tokens import find_grid
 from lightning_cnnviz.model.watching import Watch
@@ -88,27 +88,27 @@ class Survey(Watch):
         weighted = {name for name in self._watched if self._has_weights(name)}
         begun = sorted((self._watched[name] for name in weighted), key=lambda watched: watched.began)
         placing = Placing([watched.calls for watched in begun], len(self._images))
-        layers = []
+        judged: list[tuple[int, Layer]] = []
         for name, watched in self._watched.items():
             module, last = self._modules[name], watched.calls[-1]
             verdict = calls_of(name, watched.calls, graph, placing, name in weighted)
             kernel = kernel_of(module) if is_convolution(module) else None
             is_conv = kernel is not None and last.tensor.ndim == 4 and last.tensor.shape[1] in kernel.shape[:2]
-            layers.append(
-                Layer(
-                    name,
-                    type(module).__name__,
-                    verdict.shape,
-                    is_convolution=is_conv or (isinstance(module, nn.Conv2d) and last.tensor.ndim == 4),
-                    repeats_child=watched.repeats_child,
-                    calls=verdict.calls,
-                    matters=verdict.matters,
-                    constant=verdict.constant,
-                    unusable=verdict.unusable,
-                    started=watched.began,
-                )
+            layer = Layer(
+                name,
+                type(module).__name__,
+                verdict.shape,
+                is_convolution=is_conv or (isinstance(module, nn.Conv2d) and last.tensor.ndim == 4),
+                repeats_child=watched.repeats_child,
+                calls=verdict.calls,
+                matters=verdict.matters,
+                constant=verdict.constant,
+                unusable=verdict.unusable,
+                started=watched.began,
             )
-        return tuple(layers)
+            judged.append((watched.calls[_last_that_matters(watched.calls, graph)].finished, layer))
+        # A later call may be of a branch that the score does not depend on.
+        return tuple(layer for _, layer in sorted(judged, key=lambda pair: pair[0]))
 
     def _arranged(self, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
         """The layers with what is known of channels that come last.
@@ -172,6 +172,12 @@ class Survey(Watch):
             trainable = _count(own, trainable=True)
             result.append(replace(layer, kernel=kernel, parameters=_count(own), trainable=trainable))
         return tuple(result)
+
+
+def _last_that_matters(calls: Sequence[Called], graph: Graph) -> int:
+    """The last call on which the score depends, as far as that can be told."""
+    matter = [number for number, call in enumerate(calls) if graph.matters(call.node)]
+    return matter[-1] if matter else len(calls) - 1
 
 
 def _with_output(layers: tuple[Layer, ...], modules: Mapping[str, nn.Module]) -> tuple[Layer, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import torch
@@ -11,16 +12,20 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.guard.process_state import seed
 from lightning_cnnviz.model.disturbance import EDGES, changed_rows, disturbed
+from lightning_cnnviz.model.embeddings import holds_metric_loss
 from lightning_cnnviz.model.entry import refused
+from lightning_cnnviz.model.handing import Handing, for_bytes, ways
 from lightning_cnnviz.model.hooks import hooked, image_like, replaced
 from lightning_cnnviz.model.isolation import placement
+from lightning_cnnviz.model.known import Known
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import named_layers
 from lightning_cnnviz.model.outputs import Hints, at, select_output, with_channel
 from lightning_cnnviz.model.readings import OutputKind, Reading
-from lightning_cnnviz.model.recognition import Known, read
+from lightning_cnnviz.model.recognition import read
 from lightning_cnnviz.model.survey import Survey
 from lightning_cnnviz.samples import FixedSamples, Truth
+from lightning_cnnviz.samples.forms import Form
 
 SAMPLES = 3  # the same number as parts of a sample or channels is rare, and a BatchNorm refuses a single value
 _SEED = 0
@@ -45,6 +50,7 @@ class _FirstCall:
     output: Any
     watch: Survey
     remark: str | None
+    handing: Handing
 
 
 def survey(
@@ -65,7 +71,7 @@ def survey(
     modules = named_layers(model)
     first = _call(model, modules, entries, samples)
     hints = _hints(first, samples)
-    remarks = [first.remark]
+    remarks = [first.remark, first.handing.remark]
     try:
         selected = select_output(first.output, key, hints)
         output = with_channel(selected.tensor, tuple(first.images.shape[1:]))
@@ -78,6 +84,7 @@ def survey(
             None if samples.truth is None else samples.truth.highest,
             samples.class_names,
             samples.origin.form.unlabelled,
+            holds_metric_loss(modules, first.watch.called),
         )
         reading = read(output, known, selected.path)
         remarks += [selected.remark, *reading.remarks]
@@ -95,7 +102,8 @@ def survey(
     remarks += [_COUPLED if layout.coupled else None]
     if reading.meaning == "nothing":
         remarks.append(_NO_OUTPUT + reading.reason)
-    return replace(layout, entry=first.name, remarks=tuple(remark for remark in remarks if remark))
+    told = tuple(remark for remark in remarks if remark)
+    return replace(layout, entry=first.name, handing=first.handing, remarks=told)
 
 
 def placed(images: Tensor, model: nn.Module) -> Tensor:
@@ -110,23 +118,44 @@ def _call(
 ) -> _FirstCall:
     few = [index % len(samples) for index in range(SAMPLES)]
     everything = list(range(len(samples)))
+    form = samples.origin.form
+    if form.views is not None and any(isinstance(module, nn.Conv3d) for module in modules.values()):
+        raise ValueError("the model takes volumes or videos, which cannot be drawn, only images")
     failure, what_failed = None, None
-    for name, entry in entries.items():
-        for chosen, with_gradients in ((few, True), (few, False), (everything, False)):
-            images = placed(samples.images[chosen], model).requires_grad_(with_gradients)
-            watch = Survey(modules, images)
-            seed(_SEED)
-            try:
-                with hooked(modules, watch.record, watch.record_input), torch.set_grad_enabled(with_gradients):
-                    output = entry(images.clone())
-            except Exception as error:
-                failure, what_failed = failure or error, what_failed or refused(model, images, error)
-                continue
-            remark = None
-            if failure is not None and name:
-                remark = f"{what_failed}. Looked at is {name!r}, its only part with convolutions"
-            return _FirstCall(name, entry, images, output, watch, remark)
+    attempts = [(name, way) for name in entries for way in ways(form)]
+    for (name, way), (chosen, with_gradients) in product(attempts, ((few, True), (few, False), (everything, False))):
+        images = placed(samples.images[chosen], model).requires_grad_(with_gradients)
+        entry, watch = way.before(entries[name]), Survey(modules, images)
+        seed(_SEED)
+        try:
+            with hooked(modules, watch.record, watch.record_input), torch.set_grad_enabled(with_gradients):
+                output = entry(images.clone())
+        except Exception as error:
+            failure, what_failed = failure or error, what_failed or refused(model, way(images), error)
+            continue
+        remark = None
+        if failure is not None and name:
+            remark = f"{what_failed}. Looked at is {name!r}, its only part with convolutions"
+        return _for_bytes(_FirstCall(name, entry, images, output, watch, remark, way), modules, entries[name], form)
     raise ValueError(what_failed) from failure
+
+
+def _for_bytes(first: _FirstCall, modules: Mapping[str, nn.Module], entry: Entry, form: Form) -> _FirstCall:
+    """The first call, made again where the model takes images of integers in another way than those."""
+
+    def call(handed: Tensor) -> Any:
+        seed(_SEED)
+        return entry(handed)
+
+    with torch.no_grad():
+        handing = for_bytes(first.handing, form, first.images.detach(), first.output, call)
+    if handing == first.handing:
+        return first
+    seed(_SEED)
+    watch, own = Survey(modules, first.images), handing.before(entry)
+    with hooked(modules, watch.record, watch.record_input), torch.set_grad_enabled(first.images.requires_grad):
+        output = own(first.images.clone())
+    return replace(first, entry=own, output=output, watch=watch, handing=handing)
 
 
 def _hints(first: _FirstCall, samples: FixedSamples) -> Hints:
@@ -159,6 +188,8 @@ def _is_coupled(first: _FirstCall, explained: Tensor | None, reading: Reading) -
 
 def _kind_of_truth(truth: Truth | None, output: Tensor) -> str | None:
     """What the data say of each image, see :attr:`Known.truth`."""
+    if truth is not None and truth.kind == "multi_hot" and isinstance(truth.values, Tensor):
+        return "classes" if truth.values.shape[1] == 1 else truth.kind  # a single yes or no
     if truth is None or truth.kind != "pictures" or not isinstance(truth.values, Tensor):
         return None if truth is None else truth.kind
     several = output.ndim == 4 and output.shape[1] == truth.values.shape[1] > 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +39,11 @@ class _Taking:
         self._began.setdefault(name, len(self._began))
         self._taken.setdefault(name, []).append(None if tensor is None else tensor.detach())
 
+    @property
+    def called(self) -> Set[str]:
+        """The names of the modules that began."""
+        return self._began.keys()
+
     def began(self, name: str) -> int:
         """How many modules had begun before this one did."""
         return self._began.get(name, len(self._began))
@@ -64,6 +69,7 @@ class Watch:
         self._unusable: dict[str, str] = {}
         self._channels_last: set[tuple[int, ...]] = set()
         self._taking = _Taking()
+        self._finished = 0
         self._previous: tuple[str, Tensor] | None = None
         self._heads = HeadFinder(modules)
 
@@ -84,13 +90,19 @@ class Watch:
             self._channels_last.add(shape)
         watched = self._watched.pop(name, None) or Watched([], self._taking.began(name))
         taken = self._taking.of_call(name, len(watched.calls))
-        watched.calls.append(Called(tensor, node_of(tensor), taken))
+        watched.calls.append(Called(tensor, node_of(tensor), taken, finished=self._finished))
+        self._finished += 1
         watched.repeats_child = repeats
         self._watched[name] = watched
 
     def record_input(self, name: str, arguments: Any) -> None:
         """Notes what a call of a module begins with."""
         self._taking.record(name, arguments)
+
+    @property
+    def called(self) -> Set[str]:
+        """The names of the modules that were called."""
+        return self._taking.called
 
     def disturbed(self) -> AbstractContextManager[None]:
         """Notes the same calls in a further pass, with one edge of one image changed."""

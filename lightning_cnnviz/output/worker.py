@@ -17,6 +17,10 @@ Order: TypeAlias = tuple[Artifact, int] | Event | None
 """Write this; flush and say so; or flush and end."""
 
 
+MOST_PATIENCE = 6
+"""How many times the patience with a sink that hangs one that is only slow is waited for."""
+
+
 class WriterError(RuntimeError):
     """A sink could not write something, a picture not be drawn, or no writer thread be started.
 
@@ -151,10 +155,18 @@ class SinkWorker:
         if thread is not None:
             thread.order_end(deadline=0.0)
 
-    def stop(self, deadline: float) -> tuple[bool, int]:
-        """Waits for the end; returns whether it came in time, and how many artifacts were still waiting."""
+    def stop(self, asked: float, patience_s: float) -> tuple[bool, int]:
+        """Waits for the end as long as the sink goes on; see `BackgroundWriter.close`.
+
+        Args:
+            asked: when it was asked to end.
+            patience_s: seconds without a step forward after which it is given up.
+
+        Returns:
+            Whether the end came, and how many artifacts were still waiting.
+        """
         thread, self._thread = self._own_thread(), None
-        return (True, 0) if thread is None else thread.join_until(deadline)
+        return (True, 0) if thread is None else thread.join_patiently(asked, patience_s)
 
     def _running_thread(self) -> _Thread:
         thread = self._own_thread()
@@ -179,6 +191,7 @@ class _Thread(Thread):
         self.queue: Queue[Order] = Queue(max_pending)
         self._sink = sink
         self._ending = False
+        self._went_on = 0.0
 
     def run(self) -> None:
         while (order := self.queue.get()) is not None:
@@ -187,6 +200,7 @@ class _Thread(Thread):
                 order.set()
             else:
                 self._sink.write(*order)
+            self._went_on = time.monotonic()
         self._sink.finish()
 
     def order(self, order: Order, deadline: float) -> bool:
@@ -199,9 +213,14 @@ class _Thread(Thread):
     def order_end(self, deadline: float) -> None:
         self._ending = self._ending or self.order(None, deadline)
 
-    def join_until(self, deadline: float) -> tuple[bool, int]:
-        self.order_end(deadline)
-        self.join(left(deadline))
+    def join_patiently(self, asked: float, patience_s: float) -> tuple[bool, int]:
+        latest = asked + MOST_PATIENCE * patience_s
+        while self.is_alive():
+            deadline = min(max(asked, self._went_on) + patience_s, latest)
+            if not left(deadline):
+                break
+            self.order_end(deadline)
+            self.join(left(deadline))
         lost = self._discard()
         self.queue.put(None)  # for a thread that is still held up in its sink
         return not self.is_alive(), lost

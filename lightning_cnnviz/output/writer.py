@@ -21,7 +21,7 @@ class BackgroundWriter:
     Training never fails or hangs because of it. What a sink cannot write is left out and its error kept for
     `take_errors`; its other artifacts and the other sinks go on. The threads start with the first `submit` and end with
     `close`, after which another `submit` starts new ones. Everything still queued when the interpreter exits is
-    written, for at most five seconds. Submit from one thread.
+    written, as by `close`. Submit from one thread.
 
     Args:
         sinks: where everything is written that they take.
@@ -95,17 +95,18 @@ class BackgroundWriter:
         """Flushes and ends the threads; calling it again does nothing.
 
         Args:
-            timeout: the longest wait in seconds; what is not written by then is dropped.
+            timeout: the longest wait in seconds for a sink that gets nothing done. One that is slow, as on a machine
+                with much else to do, is waited for six times as long in all. What is not written by then is dropped.
 
         Returns:
             Whether it was done in time.
         """
-        deadline = time.monotonic() + timeout
+        asked = time.monotonic()
         atexit.unregister(self._close_at_exit)
         self._open = False
         for worker in self._workers:
             worker.request_end()
-        ended = [worker.stop(deadline) for worker in self._workers]
+        ended = [worker.stop(asked, timeout) for worker in self._workers]
         self.dropped += sum(lost for _, lost in ended)
         self.slow.update(worker.sink.name for worker, (done, _) in zip(self._workers, ended, strict=True) if not done)
         return all(in_time for in_time, _ in ended)

@@ -23,7 +23,7 @@ from lightning_cnnviz.render.geometry import (
 )
 from lightning_cnnviz.render.text import using_font
 
-_BESIDE, _LOWEST = 200, 36  # pixels that a sample beside bars is wide, and is high at least
+_BESIDE, _TALLEST, _LOWEST = 200, 400, 36  # pixels that a sample beside bars is wide, high, and both at least
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,8 @@ class BarSheet:
         if width_at_least(sample, _LOWEST) <= _BESIDE:
             room = WIDTH - _BESIDE - 2 * GAP
             needed = bars_height(bars, room, size, among)
-            height = max(needed, min(_BESIDE * sample.shape[0] // sample.shape[1], _BESIDE))
+            aspect = sample.shape[0] / sample.shape[1]
+            height = max(needed, round(min(_BESIDE * aspect, max(_BESIDE, min(_LOWEST * aspect, _TALLEST)))))
             chart = bar_chart(bars, width=room, height=needed, size=size, among=among)
             return beside([cell_block(sample, height, _BESIDE, smooth=smooth), chart], 2 * GAP)
         chart = bar_chart(bars, width=WIDTH, height=bars_height(bars, WIDTH, size, among), size=size, among=among)

@@ -108,12 +108,17 @@ def _mark(correct: bool | None, size: int) -> Block:
 
 
 def label_blocks(
-    texts: Sequence[str], width: int, size: int, color: Color, *, most: int = 2, down: float = 0
+    texts: Sequence[str], width: int, size: int, color: Color, *, most: int = 2, down: float = 0, across: float = 0.5
 ) -> list[Block]:
     """A text for each cell of a width, all of one height, in at most so many lines before it loses its middle."""
     written = [in_lines(text, width, size, most) for text in texts]
     height = max(map(len, written), default=1) * line_height(size)
     return [
-        padded(stacked([padded(text_block(line, size, color), 0, width) for line in lines]), height, width, down=down)
+        padded(
+            stacked([padded(text_block(line, size, color), 0, width, across=across) for line in lines]),
+            height,
+            width,
+            down=down,
+        )
         for lines in written
     ]

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from lightning_cnnviz.render.bars import ColorBar, horizontal_bar
-from lightning_cnnviz.render.blocks import Block, Mosaic, fitted, padded, painted, stacked
+from lightning_cnnviz.render.blocks import Block, Mosaic, filled, fitted, padded, painted, stacked
 from lightning_cnnviz.render.text import DARK, MUTED, Color, line_block, wrapped
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ PIXEL_ART = 64
 """Up to this width samples are enlarged pixel by pixel."""
 
 _TALLEST_CELL, _TALLEST_STRIP = 1.5, 640  # times its width, and in pixels
+_EDGE, _LINE = 190, 3  # grey, and pixels: in a card one of them is left
+_NEARLY_WHITE, _MUCH = 244, 0.15  # of the pixels along the edges
 _NARROWEST_BODY = 480  # a title needs room
 _CARD, _LEGIBLE = 350, 11  # pixels: a card in TensorBoard, and the smallest type to be read there
 _SMALLEST_TYPE = 18
@@ -76,8 +78,30 @@ def box_height(picture: RGB, width: int) -> int:
 
 
 def cell_block(picture: RGB, height: int, width: int, *, smooth: bool) -> Block:
-    """A picture in the middle of a cell."""
-    return padded(fitted(picture, height, width, smooth=smooth), height, width)
+    """A picture in the middle of a cell, with a thin line around it where it would fade into the paper."""
+    block = fitted(picture, height, width, smooth=smooth)
+    return padded(edged(block) if _is_white_at_edges(picture) else block, height, width)
+
+
+def edged(block: Block) -> Block:
+    """A picture whose outermost pixels are grey."""
+    height, width = block.shape[:2]
+    line = _LINE if min(height, width) >= NARROWEST_CELL // 2 else 1
+    across, down = filled(line, width, _EDGE), filled(height, line, _EDGE)
+    places = [(block, 0, 0), (across, 0, 0), (across, height - line, 0), (down, 0, 0), (down, 0, width - line)]
+    return Mosaic((height, width), places)
+
+
+def _is_white_at_edges(picture: RGB) -> bool:
+    bottom, right, green = picture.shape[0] - 1, picture.shape[1] - 1, picture.item
+    # Few pixels tell of nearly all of the hundreds of cells in a look: viridis has no such green.
+    corners = max(green(0, 0, 1), green(0, right, 1), green(bottom, 0, 1), green(bottom, right, 1))
+    upper, left = green(0, right // 2, 1), green(bottom // 2, 0, 1)
+    if max(corners, upper, left, green(bottom, right // 2, 1), green(bottom // 2, right, 1)) < _NEARLY_WHITE:
+        return False
+    edges = (picture[0], picture[-1], picture[:, 0], picture[:, -1])
+    white = sum(int((edge.min(axis=1) >= _NEARLY_WHITE).sum()) for edge in edges)
+    return white > _MUCH * sum(len(edge) for edge in edges)
 
 
 def balanced_columns(count: int, aspect: float) -> int:

@@ -20,7 +20,6 @@ from lightning_cnnviz.render.maps import draw_maps
 from lightning_cnnviz.render.text import (
     DARK,
     format_number,
-    line_block,
     line_height,
     text_block,
     text_width,
@@ -30,6 +29,7 @@ from lightning_cnnviz.render.text import (
 
 _SMALLEST_CELL, _LARGEST_CELL = 46, 128
 _LEAST_FOR_NAMES = 240
+_SMALLEST_INSIDE = 15  # size of type in a cell, smaller than elsewhere: the color says the same
 _LUMA, _DARK_CELL = np.array([0.299, 0.587, 0.114]), 140
 
 
@@ -75,14 +75,23 @@ class HeatTable:
         names = min(longest, max(_LEAST_FOR_NAMES, WIDTH - len(self.columns) * _SMALLEST_CELL))
         width = min(_LARGEST_CELL, (WIDTH - names) // len(self.columns))
         size = text_size(names + len(self.columns) * width)
-        height = max(min(width, 64), size * 5 // 4)
-        written = [[_number(value) for value in row] for row in self.values.tolist()]
-        inside = _largest(range(size, 9, -1), list(chain(*written)), width - 4)
+        named = label_blocks(self.rows, names - GAP, size, DARK, across=0)
+        height = max(min(width, 64), size * 5 // 4, named[0].shape[0])
+        written, inside = self._written(size, width - 4)
         lines: list[list[Block]] = [[Mosaic((1, names)), _headings(self.columns, width, size)]]
-        for name, colors, texts in zip(self.rows, self._colors(), written, strict=True):
+        for name, colors, texts in zip(named, self._colors(), written, strict=True):
             cells = [_cell(color, text, height, width, inside) for color, text in zip(colors, texts, strict=True)]
-            lines.append([padded(line_block(name, names - GAP, size, DARK), height, names, across=0), *cells])
+            lines.append([padded(name, height, names, across=0), *cells])
         return stacked([beside(line) for line in lines])
+
+    def _written(self, largest: int, room: int) -> tuple[list[list[str]], int | None]:
+        """What stands in the cells, ``12k`` for 12,345 where that takes too much room, and the size of its type."""
+        for number in (_number, _short):
+            written = [[number(value) for value in row] for row in self.values.tolist()]
+            size = _largest(range(largest, _SMALLEST_INSIDE - 1, -1), list(chain(*written)), room)
+            if size is not None:
+                break
+        return written, size
 
     def _colors(self) -> NDArray[np.uint8]:
         """(R, C, 3)."""
@@ -115,6 +124,13 @@ def _number(value: float) -> str:
     if not math.isfinite(value):
         return ""
     return f"{value:.0f}" if value.is_integer() else format_number(round(value, 3))
+
+
+def _short(value: float) -> str:
+    for unit, letter in ((1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:.1f}{letter}" if value < 9.95 * unit else f"{value / unit:.0f}{letter}"
+    return _number(value)
 
 
 def _cell(color: NDArray[np.uint8], text: str, height: int, width: int, size: int | None) -> RGB:

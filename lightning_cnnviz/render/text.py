@@ -35,7 +35,7 @@ _TOGETHER = (
     r"(?<![(\[{「『（【《〈])(?![)\]},.;:!?%、。，．！？：；」』）】》〉…])"  # a bracket stays with what is in it
 )
 _BREAKS = re.compile(
-    rf"(?<=\S)(?=[^\S{_NO_BREAK}])|(?<=[^\W\d]-)(?=[^\W\d])"
+    rf"(?<=\S)(?=[^\S{_NO_BREAK}])(?! 0$)|(?<=[^\W\d]-)(?=[^\W\d])"  # "all 0" stays together
     rf"|(?:(?<=[{_WIDE}])(?=\S)|(?<=\S)(?=[{_WIDE}])){_TOGETHER}"
 )
 _RIGHT_TO_LEFT = re.compile(
@@ -43,7 +43,7 @@ _RIGHT_TO_LEFT = re.compile(
 )
 _LEFT_TO_RIGHT = "\u200e"
 _FEWEST_LETTERS = 3  # before a hyphen, and after it
-_SYLLABLES = {"untrained": 2}  # where our own word is broken, which stands above narrow columns
+_SYLLABLES = {"untrained": 2, "positive": 4, "negative": 4}  # where our own words above narrow columns are broken
 _EMOJI_ASCENT = 0.95  # of the size, above the baseline
 _font: ContextVar[str | None] = ContextVar("font", default=None)
 

@@ -67,6 +67,7 @@ def unpack(
         ValueError: if a key is not in the batch, or there are no images.
 
     Example:
+        >>> import torch
         >>> images, labels = unpack({"image": torch.zeros(2, 3, 8, 8), "label": torch.tensor([[0, 1], [1, 0]])})
         >>> labels
         tensor([1, 0])

@@ -55,7 +55,8 @@ def as_images(found: object, image_key: int | str) -> tuple[Tensor, Form]:
         )
     views = None
     if images.ndim == 5:
-        if images.shape[2] not in (*_FEW, 2) and images.shape[-1] not in _FEW:
+        clips = images.shape[1] == 3 and images.shape[2] in (2, 4)  # three channels of so many frames
+        if clips or (images.shape[2] not in (*_FEW, 2) and images.shape[-1] not in _FEW):
             raise ValueError(f"image_key={image_key!r} gave {describe(found)}: volumes cannot be drawn, only images")
         views, images = images.shape[1], images[:, 0]
     channels_last = images.shape[-1] in _FEW and min(images.shape[1:3]) > max(_FEW)

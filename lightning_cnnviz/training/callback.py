@@ -47,7 +47,8 @@ class CNNVisualizer(Callback):
         label_key: where the labels are; None if there are none.
         output_key: where the class scores are in what the model returns; None: the tensor itself, or a common name.
         output: what the scores are: ``"logits"`` or ``"probabilities"`` of classes of which one is true,
-            ``"multilabel"`` for independent ones, ``"regression"`` for values; ``"auto"``: what model and data tell.
+            ``"multilabel"`` for independent ones, ``"regression"`` for values, ``"embedding"`` for places whose
+            distances alone mean something; ``"auto"``: what model and data tell.
         forward: what to call if not the model itself: the name of a module of it, or a function of the images (N, C, H,
             W), or of the model and the images.
         mean: what the images were normalised with, by channel; None: found in the dataset's transforms.

@@ -24,6 +24,7 @@ from lightning_cnnviz.views.common import most_varied, picture_of, to_numpy, wit
 CLIPPED_FROM = 0.995  # the share of an image's pixels that are drawn unclipped
 STABLE_SMOOTHING = 0.25  # what descent on squared differences may take away in a step before it overshoots
 _SMALLEST_PHOTOGRAPH, _JITTERED = 64, 28
+_ROTATED, _ZOOMED = 10.0, 0.1  # of photographs
 _STEPS = {False: 20, True: 40}
 
 
@@ -34,8 +35,8 @@ class ActivationMaximization(View):
     channel that has learnt nothing or that nothing excites. Mid-grey is the mean of the samples.
 
     When it misleads: each picture shows only one of the many things that a channel may respond to, and on a network
-    that was trained without regularisation the strongest image looks like noise to people: ``decorrelated``, ``jitter``
-    and ``total_variation`` trade activation for legibility.
+    that was trained without regularisation the strongest image looks like noise to people: ``decorrelated``,
+    ``jitter``, ``rotation``, ``zoom`` and ``total_variation`` trade activation for legibility.
 
     Tags and arrays: ``activation_max/<layer>``, (K, C, H, W) in the model's input space, the strongest first.
 
@@ -48,6 +49,9 @@ class ActivationMaximization(View):
         rate: root mean square of a step, in standard deviations of the samples.
         jitter: most pixels by which the image is shifted at random before each step; None: 0, or a 28th of the
             side of photographs.
+        rotation: most degrees by which the image is turned at random before each step; None: 0, or 10 for photographs.
+        zoom: the share by which the image is enlarged or shrunk at random before each step, at most; None: 0, or 0.1
+            for photographs.
         blur: standard deviation in pixels of a Gaussian that smooths the image after each step.
         total_variation: factor of the descent on the squared differences of neighbouring pixels.
         decorrelated: begin at noise with the spectrum and colors of photographs, and take steps along them;
@@ -72,6 +76,8 @@ class ActivationMaximization(View):
         steps: int | None = None,
         rate: float = 0.1,
         jitter: int | None = None,
+        rotation: float | None = None,
+        zoom: float | None = None,
         blur: float = 0.0,
         total_variation: float = 0.0,
         decorrelated: bool | None = None,
@@ -82,6 +88,8 @@ class ActivationMaximization(View):
         one_of("scale", scale, ("each", "shared"))
         self.rate = number("rate", rate, above=0)
         self.jitter = None if jitter is None else integer("jitter", jitter, least=0)
+        self.rotation = None if rotation is None else number("rotation", rotation, least=0, most=180)
+        self.zoom = None if zoom is None else number("zoom", zoom, least=0, most=1)
         self.blur = number("blur", blur, least=0)
         self.total_variation = number("total_variation", total_variation, least=0)
         if rate * total_variation > STABLE_SMOOTHING:
@@ -133,10 +141,12 @@ class ActivationMaximization(View):
         large = _is_photograph(images)
         jitter = min(images.shape[2:]) // _JITTERED if large else 0
         return Regularizers(
-            jitter if self.jitter is None else self.jitter,
-            self.blur,
-            self.total_variation,
-            large if self.decorrelated is None else self.decorrelated,
+            jitter=jitter if self.jitter is None else self.jitter,
+            rotation=(_ROTATED if large else 0.0) if self.rotation is None else self.rotation,
+            zoom=(_ZOOMED if large else 0.0) if self.zoom is None else self.zoom,
+            blur=self.blur,
+            total_variation=self.total_variation,
+            decorrelated=large if self.decorrelated is None else self.decorrelated,
         )
 
     def _chosen(self, layer: Layer, model: Model) -> list[int]:

@@ -17,7 +17,8 @@ def test_a_ratio_is_the_median_of_the_ratios_within_a_round() -> None:
     assert timings.total("both", ["ours", "theirs"]).seconds["both"] == [5, 8, 30]
 
 
-def test_contestants_take_turns_and_being_first() -> None:
+def test_contestants_take_turns_and_being_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.timing.gc.collect", lambda: None)  # takes long in a process of thousands of tests
     turns: list[str] = []
     timings = interleaved(
         {"a": lambda: turns.append("a"), "b": lambda: turns.append("b")}, 2, between=lambda: turns.append("|")

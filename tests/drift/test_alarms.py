@@ -162,6 +162,7 @@ class TestReport:
         assert list(found.notes) == ["drift_moved_most", "alarms"]
         assert not found.pictures
 
+    @pytest.mark.slow
     def test_in_training_it_is_said_once_and_written(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:

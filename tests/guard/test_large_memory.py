@@ -90,7 +90,10 @@ def scripted(tensor: Tensor) -> Tensor:
     return tensor.add_(1.0)
 
 
-@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+@pytest.mark.parametrize(
+    "write",
+    [pytest.param(write, id=name, marks=[pytest.mark.slow] * (name == "compiled")) for name, write in WRITES.items()],
+)
 def test_whatever_is_written_in_a_later_look_is_put_back(write: Callable[[Tensor], object], copied: list[int]) -> None:
     model = Linear()
     look(model)

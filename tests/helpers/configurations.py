@@ -137,6 +137,8 @@ VIEWS: dict[str, list[dict[str, Any]]] = {
             "steps": 5,
             "rate": 0.5,
             "jitter": 2,
+            "rotation": 5,
+            "zoom": 0.2,
             "blur": 0.5,
             "total_variation": 0.1,
             "decorrelated": True,

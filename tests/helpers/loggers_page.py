@@ -42,8 +42,8 @@ that would lead out of a folder. The end of a tag that is too long, such as 200 
 digits made of all of it. Loggers of one and the same run, as two `WandbLogger`s of a process are, are written to once.
 
 Each sink has a thread of its own. A client that raises costs what it was given and one warning. One that is slow or
-hangs fills a queue of 64 artifacts; the training waits for it five seconds in all, and ten at the end of the run, and
-then goes on without it, with one warning that names it.
+hangs fills a queue of 64 artifacts; the training waits for it five seconds in all, and at the end of the run ten, or
+up to a minute while it goes on, and then goes on without it, with one warning that names it.
 
 ## Through TensorBoard
 

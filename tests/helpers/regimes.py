@@ -100,7 +100,7 @@ REGIMES = [
     ),
     Regime("no_sanity_check", "`num_sanity_val_steps=0`", {"num_sanity_val_steps": 0}, looks=2),
     Regime("gradient_clipping", "`gradient_clip_val`", {"gradient_clip_val": 0.1}),
-    Regime("two_optimizers", "manual optimisation with two optimizers", model=models.TwoOptimizers, fast=True),
+    Regime("two_optimizers", "manual optimisation with two optimizers", model=models.TwoOptimizers),
     Regime(
         "optimizer_in_backward",
         "optimizers that step in `register_post_accumulate_grad_hook`",
@@ -125,7 +125,6 @@ REGIMES = [
         {"enable_checkpointing": True, "max_epochs": 3},
         models.LogsInForward,
         after=lambda directory: checkpoints(directory, "confidence"),
-        fast=True,
     ),
     Regime("measures_in_forward", "a torchmetrics metric updated inside `forward`", model=models.MeasuresInForward),
     Regime("backward_hooks", "the user's own full backward hooks", model=models.BackwardHooks),
@@ -162,7 +161,6 @@ REGIMES = [
         "averaging_after",
         "`WeightAveraging` after the visualizer: averaged weights are drawn",
         after=lambda directory: [averaging()],
-        fast=True,
     ),
     Regime(
         "stochastic_weight_averaging",

@@ -15,6 +15,7 @@ from lightning_cnnviz.methods.activation_maximization import (
     laplacian,
     maximize_activations,
     rms_normalized,
+    turned,
 )
 
 PATTERNS = torch.tensor([[[[1.0, 2.0], [0.0, 2.0]]], [[[0.0, 0.0], [-1.0, 1.0]]]], dtype=torch.float64)
@@ -114,9 +115,37 @@ def test_jitter_is_undone_in_the_gradient() -> None:
     assert places <= {(i, j) for i in (0, 1, 7) for j in (0, 1, 7)}
 
 
+def test_an_image_is_turned_counterclockwise_and_enlarged_about_its_middle() -> None:
+    image = torch.zeros(2, 3, 9, 13, dtype=torch.float64)
+    image[..., 4, 8] = 1  # two pixels to the right of the middle
+    assert turned(image, 0, 1) is image
+    quarter = turned(image, 90, 1)
+    assert torch.allclose(quarter[..., 2, 6], torch.ones(2, 3, dtype=torch.float64))
+    assert quarter[..., :9, 2:11].sum().item() == pytest.approx(6), "nothing but that point"
+    larger = turned(image, 0, 2)
+    assert (larger[0, 0] == larger.max()).nonzero().tolist() == [[4, 10]]
+    assert torch.allclose(turned(turned(image, 90, 1), -90, 1)[..., 4, 8], image[..., 4, 8])
+
+
+def test_turning_and_zooming_are_undone_in_the_gradient() -> None:
+    """A channel that answers to one place of the image draws around that place, however the image is turned."""
+
+    def place(images: Tensor) -> Tensor:
+        return images[:, :1, 24:25, 24:25]
+
+    options = Regularizers(rotation=15, zoom=0.2)
+    found = maximise(place, (0,), shape=(1, 32, 32), steps=200, regularizers=options)
+    drawn = found.images[0, 0] - noise((1, 32, 32))[0]
+    rows, columns = torch.meshgrid(*[torch.arange(32, dtype=torch.float64)] * 2, indexing="ij")
+    weights = drawn.clamp(min=0) / drawn.clamp(min=0).sum()
+    assert (weights * rows).sum().item() == pytest.approx(24, abs=0.6)
+    assert (weights * columns).sum().item() == pytest.approx(24, abs=0.6)
+    assert (drawn > 0).sum() > 20, "not one pixel alone"
+
+
 def test_the_same_seed_gives_the_same_images_and_no_other_generator_is_used() -> None:
     state = torch.get_rng_state()
-    options = Regularizers(jitter=1, decorrelated=True)
+    options = Regularizers(jitter=1, rotation=5, zoom=0.1, decorrelated=True)
     assert torch.equal(maximise(regularizers=options).images, maximise(regularizers=options).images)
     still = Regularizers(decorrelated=True)
     assert not torch.equal(maximise(regularizers=options).images, maximise(regularizers=still).images)

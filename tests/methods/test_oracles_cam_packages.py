@@ -139,6 +139,7 @@ class _Scaled(nn.Module):
 IMAGES = torch.ones(1, 1, 1, 2)
 
 
+@pytest.mark.slow
 def test_torchcam_forgets_the_denominator_of_grad_cam_plus_plus() -> None:
     # Activations 1, 3 and 2, 1; gradients 1, 2 and 1, -1. By equation 19: shares 1/(2+4) and 4/(8+32), so channel 0
     # weighs 1/6 + 2/10 = 11/30; share 1/(2+3), so channel 1 weighs 1/5. torchcam divides a copy that it drops, and
@@ -152,6 +153,7 @@ def test_torchcam_forgets_the_denominator_of_grad_cam_plus_plus() -> None:
     torch.testing.assert_close(ours, correct, rtol=1e-5, atol=0)
 
 
+@pytest.mark.slow
 def test_pytorch_grad_cam_plus_plus_fades_with_small_gradients() -> None:
     import pytorch_grad_cam
 
@@ -164,6 +166,7 @@ def test_pytorch_grad_cam_plus_plus_fades_with_small_gradients() -> None:
     assert float(weights[0, 0]) == pytest.approx(2 / 3 * 1e-3, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_others_add_a_constant_to_the_sum_of_activations_in_xgrad_cam() -> None:
     import pytorch_grad_cam
 
@@ -177,6 +180,7 @@ def test_others_add_a_constant_to_the_sum_of_activations_in_xgrad_cam() -> None:
     assert float(weights[0, 0]) == pytest.approx(2.5)
 
 
+@pytest.mark.slow
 def test_a_function_in_place_after_the_layer_changes_what_others_kept() -> None:
     # Activations -2, 1 and 1, 2 before the ReLU, weights 0, 1 and 1, 0 behind it. Gradients with respect to the
     # layer's output: 0, 1 and 1, 0. Channel weights 1/2 and 1/2: the map is (-2 + 1)/2 = -1/2, cut off, and 3/2.

@@ -14,6 +14,7 @@ from torchvision.ops import SqueezeExcitation
 from lightning_cnnviz.model.layers import Layout, check_names, clean_name, named_layers
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.samples import FixedSamples
+from tests.helpers.model_shapes import Net
 
 
 @lru_cache
@@ -165,3 +166,13 @@ def test_layers_know_their_shape_and_whether_they_repeat_a_child() -> None:
     assert layout["fc"].spatial is None
     assert layout.classes == 4
     assert layout.position("conv1") < layout.position("layer1") < layout.position("fc")
+
+
+def test_the_last_layer_is_no_earlier_one_that_a_branch_calls_again() -> None:
+    def with_discarded_branch(net: Net, images: Tensor) -> Tensor:
+        scores = net.scores(images)
+        net.early(images).mean()  # as an auxiliary head does
+        return scores
+
+    torch.manual_seed(0)
+    assert _of(Net(with_discarded_branch), 3, 16, 16).maps("last") == ("late",)

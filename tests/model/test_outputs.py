@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torchvision
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_cnnviz.model.outputs import Hints, select_output
 
@@ -132,3 +132,20 @@ def test_a_guess_is_told_with_the_way_to_choose() -> None:
 def test_a_detector_returns_no_scores() -> None:
     with pytest.raises(ValueError, match="holds no class scores: list of"):
         select_output([{"boxes": torch.zeros(1, 4), "scores": torch.zeros(1)}] * 2, hints=Hints(2))
+
+
+def test_a_backbone_returns_no_scores() -> None:
+    maps = [torch.zeros(2, 8, 4, 4), torch.zeros(2, 16, 2, 2)]
+    with pytest.raises(ValueError, match="returns maps of features, not scores"):
+        select_output(maps, hints=Hints(2, (3, 8, 8), labels=3, truth="classes"))
+    # Maps of one width in several sizes may be those of deep supervision.
+    assert select_output([maps[0], maps[0][:, :, ::2, ::2]], hints=Hints(2, (3, 8, 8))).path == (0,)
+    assert select_output(maps, hints=Hints(2, (3, 8, 8), truth="masks")).path == (0,)
+
+
+def test_maps_from_which_the_scores_are_computed_are_no_other_scores() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(128, 3))
+    early = net[:2](torch.rand(2, 3, 8, 8))
+    late = net[2](early)
+    found = select_output((net[3:](late), [early, late]), hints=Hints(2, (3, 8, 8), labels=3, truth="classes"))
+    assert (found.path, found.remark) == ((0,), None)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lightning_cnnviz.model.recognition import Known, read
+from lightning_cnnviz.model.known import Known
+from lightning_cnnviz.model.recognition import read
 
 TWO = Known(2)
 

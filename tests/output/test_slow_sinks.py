@@ -9,6 +9,7 @@ from queue import Queue
 import pytest
 
 from lightning_cnnviz.output import worker
+from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.output.writer import BackgroundWriter
 from tests.helpers.sinks import RecordingSink, scalar, writer_threads
 
@@ -110,3 +111,34 @@ def test_flush_and_close_give_up_in_time(held_sink: RecordingSink) -> None:
     abandoned.join(300)
     assert not abandoned.is_alive()
     assert held_sink.written == [("a", 0)]
+
+
+@pytest.mark.slow
+def test_a_sink_that_goes_on_is_waited_for_longer_than_one_that_hangs(held_sink: RecordingSink) -> None:
+    """As on a machine with much else to do, where the last look of a run would be lost."""
+
+    class Slow(RecordingSink):
+        def write(self, artifact: Artifact, step: int) -> None:
+            time.sleep(0.3)
+            super().write(artifact, step)
+
+    slow = Slow()
+    writer = BackgroundWriter([held_sink, slow])
+    for step in range(15):  # 4.5 s
+        writer.submit(scalar(step, "a"), step)
+    assert not writer.close(timeout=2.5)
+    assert slow.written == [("a", step) for step in range(15)]
+    assert (held_sink.written, writer.dropped, writer.slow) == ([], 14, {"RecordingSink"})
+
+
+def test_no_sink_is_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "MOST_PATIENCE", 1)
+    goes_on = RecordingSink()
+    writer = BackgroundWriter([goes_on], max_pending=2, max_wait_s=0.1)
+    goes_on.open.clear()
+    for step in range(3):
+        writer.submit(scalar(step, "a"), step)
+    asked = time.monotonic() - 1.0
+    writer._workers[0]._thread._went_on = asked + 0.9  # type: ignore[union-attr]
+    assert writer._workers[0].stop(asked, 0.5)[0] is False  # half a second since it was asked is long over
+    goes_on.open.set()

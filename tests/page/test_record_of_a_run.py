@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from lightning_cnnviz import CNNVisualizer, DriftCallback
@@ -23,6 +24,7 @@ def _events(directory: Path) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_record_of_every_look(tmp_path: Path) -> None:
     fit(tmp_path, [CNNVisualizer(samples=4), DriftCallback()])
     (path,) = tmp_path.rglob("report.html")

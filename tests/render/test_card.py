@@ -35,8 +35,9 @@ def test_the_sample_and_its_maps_are_where_they_belong() -> None:
     assert green.sum() == 224 * 224
     top, left = np.argwhere(green)[0]
     cell = picture[top + 224 + 8 : top + 224 + 8 + 224, left : left + 224]
-    assert (cell[:, :112] == 0).all()
-    assert (cell[:, 112:] == 255).all()
+    inside = cell[4:-4, 4:-4]  # of the line around what is white
+    assert (inside[:, :108] == 0).all()
+    assert (inside[:, 108:] == 255).all()
     blue = (picture == (30, 120, 190)).all(axis=2)
     assert blue[:, left + 224 :].sum() == blue.sum() > 0, "bars stand at the right of the sample"
 

@@ -8,7 +8,20 @@ import cv2
 import numpy as np
 import pytest
 
-from lightning_cnnviz.render import Bar, BarSheet, Caption, Card, FilmStrip, Frame, Images, Row, Sheet, Tiles, sheet
+from lightning_cnnviz.render import (
+    Bar,
+    BarSheet,
+    Caption,
+    Card,
+    FilmStrip,
+    Frame,
+    Images,
+    Row,
+    Sheet,
+    Tiles,
+    sheet,
+    tiles,
+)
 from lightning_cnnviz.render.geometry import balanced_columns, cell_width
 from lightning_cnnviz.render.text import RIGHT
 from tests.helpers.pictures import Color, flat, has
@@ -108,6 +121,14 @@ def test_no_kind_of_picture_makes_slits_of_flat_samples(shape: Lying) -> None:
         assert picture.shape[1] <= 1000, name
 
 
+@pytest.mark.parametrize(("shape", "at_least"), [((512, 16), 12), ((200, 50), 48)])
+def test_tall_samples_beside_bars_are_no_slits(shape: Lying, at_least: int) -> None:
+    drawn = BarSheet((Row(flat(GREEN, *shape), None, 0),), ((Bar("bee", 0.5, "50%"),) * 2,)).draw()
+    [(_, _, height, width)] = green_cells(drawn)
+    assert width >= at_least
+    assert height <= 400
+
+
 def test_rows_beyond_the_height_of_a_picture_are_left_out() -> None:
     row = Row(flat(GREEN), Caption(("bee",)), 0)
     frame = Frame("epoch 0", Images((flat((10, 10, 10)),) * 99), (("says bee", "98%"),) * 99, (True,) * 99)
@@ -117,3 +138,22 @@ def test_rows_beyond_the_height_of_a_picture_are_left_out() -> None:
         assert drawn.shape[0] <= 8400
         assert 10 < len(green_cells(drawn)) < 99
         assert (drawn[-40:] < 200).any(), "the footer"
+
+
+@pytest.mark.parametrize(
+    ("color", "has_line"), [((255, 255, 255), True), ((247, 247, 247), True), ((230, 230, 230), False)]
+)
+def test_what_would_fade_into_the_paper_has_a_line_around_it(color: Color, has_line: bool) -> None:
+    picture = flat(color, 7, 7)
+    for drawn in (sheet([flat((10, 10, 10))], None, [[picture]]), tiles([picture] * 2)):
+        line = (drawn == 190).all(axis=2)
+        assert bool(line.any()) is has_line
+        card = drawn[:: drawn.shape[0] // 124, :: drawn.shape[1] // 175]
+        assert bool((card == 190).all(axis=2).any()) is has_line, "nor in a card"
+
+
+def test_a_picture_that_is_white_inside_only_has_no_line() -> None:
+    picture = flat((0, 0, 0), 20, 20)
+    picture[3:17, 3:17] = 255
+    picture[0, :5] = 255
+    assert not (tiles([picture]) == 190).all(axis=2).any()

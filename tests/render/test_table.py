@@ -52,3 +52,32 @@ def test_numbers_of_columns_do_not_run_together(count: int, width: int) -> None:
             assert other[1] - one[2] > 8, "pixels between two numbers in one height"
     middles = [(left + right) / 2 for _, left, right in words]
     assert middles == pytest.approx([width * (index + 0.5) for index in range(count)], abs=8)
+
+
+@pytest.mark.parametrize(
+    ("value", "columns", "text"), [(1234.0, 4, "1234"), (12345.0, 4, "12345"), (12345.0, 16, "12k"), (5e6, 16, "5.0M")]
+)
+def test_large_numbers_are_shortened_where_their_cells_are_narrow(value: float, columns: int, text: str) -> None:
+    table = HeatTable(np.full((1, columns), value), ("a",), ("",) * columns, (0.0, 1.0))
+    written, size = table._written(32, {4: 124, 16: 42}[columns])
+    assert written == [[text] * columns]
+    assert size is not None
+    assert size >= 15
+
+
+def test_numbers_that_could_not_be_read_are_left_out() -> None:
+    table = HeatTable(np.full((1, 16), 0.12345), ("a",), ("",) * 16, (0.0, 1.0))
+    assert table._written(32, 30)[1] is None
+    assert table.draw().shape[1] <= 1000
+
+
+def test_names_of_rows_that_begin_alike_are_told_apart_on_two_lines() -> None:
+    names = tuple(
+        f"{index} the greater {bird} of the northern Atlas  7%" for index, bird in enumerate(("owl", "woodpecker"))
+    )
+    long, short = (HeatTable(np.ones((2, 12)), of, ("",) * 12, (0.0, 1.0)).draw() for of in (names, ("a", "b")))
+    assert long.shape[0] > short.shape[0] + 16
+    assert long.shape[1] <= 1000
+    ink = (long[:, : 16 + 400] < 100).all(axis=2).any(axis=1)
+    lines = np.split(np.flatnonzero(ink), np.flatnonzero(np.diff(np.flatnonzero(ink)) > 1) + 1)
+    assert len([line for line in lines if 8 < len(line) < 40]) >= 4

@@ -95,6 +95,7 @@ def test_lines_break_after_hyphens_and_between_wide_characters_too() -> None:
     width = text_width("black-and-", 20) + 1
     assert wrapped("black-and-white", width, 20) == ["black-and-", "white"]
     assert wrapped("1e-05 x", text_width("1e-05", 20) + 1, 20) == ["1e-05", "x"], "no break within a number"
+    assert wrapped("true 1 26% · all 0", text_width("true 1 26% · all", 20) + 1, 20) == ["true 1 26% ·", "all 0"]
     assert wrapped("猫科动物", text_width("猫科", 20) + 1, 20) == ["猫科", "动物"]
 
 

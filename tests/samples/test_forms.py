@@ -44,3 +44,10 @@ def test_a_list_of_images_of_one_size_is_a_batch() -> None:
     assert batch.truth.kind == "boxes"
     with pytest.raises(ValueError, match="image_key=0 gave list of length 2"):
         read_batch(([images[0], torch.rand(3, 8, 8)], boxes[:2]))
+
+
+def test_clips_of_three_channels_and_few_frames_are_no_views() -> None:
+    for frames in (2, 4, 8):
+        with pytest.raises(ValueError, match="volumes cannot be drawn"):
+            read_batch((torch.rand(2, 3, frames, 8, 8),))
+    assert read_batch((torch.rand(2, 4, 3, 8, 8),)).form.views == 4

@@ -8,7 +8,7 @@ import pytest
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 
-from lightning_cnnviz import CNNVisualizer, FeatureMaps, GradCAM, Predictions, PrototypeCallback
+from lightning_cnnviz import CNNVisualizer, Filters, Predictions, PrototypeCallback
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.training import session
@@ -72,7 +72,7 @@ def test_a_view_that_was_left_out_keeps_its_last_cost() -> None:
 
 
 def test_every_look_is_logged_with_its_cost(tmp_path: Path) -> None:
-    fit(tmp_path, [CNNVisualizer(), PrototypeCallback()])
+    fit(tmp_path, [CNNVisualizer([Predictions(), Filters()]), PrototypeCallback(steps=2)])
     scalars = events(tmp_path)
     seconds, overhead = scalars.Scalars("cnnviz/seconds"), scalars.Scalars("cnnviz/overhead")
     assert [scalar.step for scalar in seconds] == [scalar.step for scalar in overhead] == [0, 5, 11]
@@ -106,12 +106,12 @@ def test_a_budget_leaves_out_looks_but_never_the_first_and_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = Batches(monkeypatch)
-    callback = CNNVisualizer([batches.view, FeatureMaps("stem"), GradCAM()], max_overhead=0.013)
+    callback = CNNVisualizer([batches.view, Filters()], max_overhead=0.013)
     with pytest.warns(UserWarning, match="CNNVisualizer: max_overhead=0.013: leaves out") as said:
         trainer(tmp_path, [callback, batches], max_epochs=5).fit(SmallCNN(), loader(), loader())
     assert len([warning for warning in said if "max_overhead" in str(warning.message)]) == 1
     # Three looks cost 0.3 seconds: more than 1.3 % of the 12 and the 18 of two and three epochs, less than of 24.
-    assert image_steps(tmp_path) == dict.fromkeys(("predictions", "feature_maps/stem", "grad_cam/body"), [0, 5, 23, 29])
+    assert image_steps(tmp_path) == dict.fromkeys(("predictions", "filters/stem.0"), [0, 5, 23, 29])
 
 
 def test_a_generous_budget_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

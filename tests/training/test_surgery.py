@@ -79,9 +79,16 @@ def rename(model: SmallCNN) -> None:
 @pytest.mark.parametrize(
     ("act", "expected"),
     [
-        pytest.param(lambda model: setattr(model, "head", nn.Linear(6, 7)), (LAYERS, 6, 7), id="more classes"),
+        pytest.param(
+            lambda model: setattr(model, "head", nn.Linear(6, 7)),
+            (LAYERS, 6, 7),
+            id="more classes",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(prune, (LAYERS, 4, 3), id="fewer channels"),
-        pytest.param(rename, ([name.replace("body", "trunk") for name in LAYERS], 6, 3), id="other names"),
+        pytest.param(
+            rename, ([name.replace("body", "trunk") for name in LAYERS], 6, 3), id="other names", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_what_became_of_the_layers_is_seen_and_no_view_lost(

@@ -91,7 +91,7 @@ def test_the_model_is_left_as_it_was_and_looks_repeat() -> None:
     before, state = sha(model), torch.get_rng_state()
     given = FixedSamples(torch.randn(4, 1, 8, 8))
     torch.set_rng_state(state)
-    view = ActivationMaximization(jitter=1, blur=0.5, total_variation=1.0, decorrelated=True)
+    view = ActivationMaximization(jitter=1, rotation=10, zoom=0.2, blur=0.5, total_variation=1.0, decorrelated=True)
     first, second = (explain(model, given, [view]).arrays["activation_max/body"] for _ in range(2))
     assert torch.equal(first, second)
     assert sha(model) == before
@@ -102,15 +102,19 @@ def test_the_model_is_left_as_it_was_and_looks_repeat() -> None:
 
 @pytest.mark.parametrize(
     ("channels", "side", "expected"),
-    [(3, 224, (40, 8, True)), (3, 64, (40, 2, True)), (3, 63, (20, 0, False)), (1, 224, (20, 0, False))],
+    [
+        (3, 224, (40, Regularizers(jitter=8, rotation=10, zoom=0.1, decorrelated=True))),
+        (3, 64, (40, Regularizers(jitter=2, rotation=10, zoom=0.1, decorrelated=True))),
+        (3, 63, (20, Regularizers())),
+        (1, 224, (20, Regularizers())),
+    ],
 )
 def test_photographs_are_begun_and_moved_so_that_people_can_read_them(
-    channels: int, side: int, expected: tuple[int, int, bool]
+    channels: int, side: int, expected: tuple[int, Regularizers]
 ) -> None:
     images, view = torch.zeros(1, channels, side, side), ActivationMaximization()
-    chosen = view._regularizers(images)
-    assert (view._steps(images), chosen.jitter, chosen.decorrelated) == expected
-    given = ActivationMaximization(steps=3, jitter=0, decorrelated=False)
+    assert (view._steps(images), view._regularizers(images)) == expected
+    given = ActivationMaximization(steps=3, jitter=0, rotation=0, zoom=0, decorrelated=False)
     assert (given._steps(images), given._regularizers(images)) == (3, Regularizers())
 
 
@@ -129,6 +133,8 @@ def test_photograph_sized_color_images() -> None:
         ({"rate": 0.0}, "rate must be above 0, got 0.0"),
         ({"blur": -1.0}, "blur must be at least 0, got -1.0"),
         ({"jitter": -1}, "jitter must be at least 0, got -1"),
+        ({"rotation": 181}, "rotation must be at least 0 and at most 180, got 181"),
+        ({"zoom": -0.1}, "zoom must be at least 0 and at most 1, got -0.1"),
         ({"total_variation": 3.0}, "total_variation must be at most 0.25/rate = 2.5, got 3.0"),
         ({"scale": "log"}, "scale='log': allowed are 'each', 'shared'"),
     ],

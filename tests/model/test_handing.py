@@ -1,0 +1,76 @@
+"""Images are handed to a model in the form in which its batches hold them, where it takes no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lightning_cnnviz import Explanation, FixedSamples, Predictions, Saliency, explain
+from lightning_cnnviz.samples import read_batch
+from lightning_cnnviz.samples.origin import Origin
+from tests.helpers.model_shapes import Net, logits
+
+PIXELS = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+BYTES = (PIXELS * 255).byte()
+
+
+def looked_at(model: nn.Module, batch: Tensor) -> Explanation:
+    """What is found of a model that was never changed, and its answer to the batch itself."""
+    found = read_batch((batch, torch.tensor([0, 1, 2, 0])))
+    samples = FixedSamples(found.images, found.truth.labels if found.truth else None)
+    return explain(model, samples._with(origin=replace(Origin(), form=found.form)), [Predictions()])
+
+
+def _bytes_only(net: Net, images: Tensor) -> Tensor:
+    return net.scores(images.float() / 255 if images.dtype == torch.uint8 else images)
+
+
+MODELS: dict[str, tuple[Callable[[Net, Tensor], Tensor], Tensor]] = {
+    "channels last": (lambda m, x: m.scores(x.permute(0, 3, 1, 2)), PIXELS.permute(0, 2, 3, 1)),
+    "a place of a dense network, channels last": (lambda m, x: x.flatten(1)[:, :3] * 9, PIXELS.permute(0, 2, 3, 1)),
+    "channels last before forward": (logits, PIXELS.permute(0, 2, 3, 1)),
+    "all frames": (
+        lambda m, x: m.scores(x.flatten(0, 1)).view(*x.shape[:2], -1).mean(1),
+        PIXELS[:, None].repeat(1, 5, 1, 1, 1),
+    ),
+    "bytes": (lambda m, x: m.scores(x.float() / 255), BYTES),
+    "bytes divided, floats not": (_bytes_only, BYTES),
+    "nothing but bytes": (lambda m, x: m.scores((x >> 1).float()), BYTES),
+    "bytes in another way": (lambda m, x: m.scores(x / 7 if x.dtype == torch.uint8 else x / 9), BYTES),
+    "bytes, channels last": (lambda m, x: _bytes_only(m, x.permute(0, 3, 1, 2)), BYTES.permute(0, 2, 3, 1)),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_explained_is_the_answer_to_the_batch(name: str) -> None:
+    answer, batch = MODELS[name]
+    torch.manual_seed(0)
+    net = Net(answer)
+    given = batch.permute(0, 3, 1, 2) if name.endswith("before forward") else batch
+    found = looked_at(net, batch)
+    with torch.no_grad():
+        torch.testing.assert_close(found.arrays["predictions"], net(given).softmax(dim=1))
+
+
+def test_one_view_that_stands_for_several_is_told() -> None:
+    answer, batch = MODELS["all frames"]
+    assert any("takes 5 views or frames" in remark for remark in looked_at(Net(answer), batch).remarks)
+
+
+def test_gradients_reach_images_that_the_model_would_take_as_bytes() -> None:
+    torch.manual_seed(0)
+    net = Net(_bytes_only)
+    found = read_batch((BYTES,))
+    samples = FixedSamples(found.images)._with(origin=replace(Origin(), form=found.form))
+    of_bytes = explain(net, samples, [Saliency()], target=1).arrays["saliency/gradient"]
+    of_shares = explain(net, FixedSamples(found.images / 255), [Saliency()], target=1).arrays["saliency/gradient"]
+    torch.testing.assert_close(of_bytes * 255, of_shares)
+
+
+def test_a_model_of_volumes_is_refused() -> None:
+    with pytest.raises(ValueError, match="takes volumes or videos, which cannot be drawn"):
+        looked_at(nn.Sequential(nn.Conv3d(5, 2, 3)), MODELS["all frames"][1])

@@ -2,54 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
 import array
 import functools
-import io
 import random
-import sys
-import threading
 import types
-import weakref
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from queue import Queue
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-MUTABLE = (dict, list, set, deque, bytearray, array.array)
+from lightning_cnnviz.guard.attributes import attributes, slots
+from lightning_cnnviz.guard.left_alone import ATOMS, MUTABLE, is_a_librarys, is_looked_into
+
 _PLAIN = (dict, OrderedDict, list, set)
 GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 
 _MOST = 200_000
 """How many values are looked at; what lies deeper than that is not seen."""
-
-_DATASET_ENTRIES, _DATASET_BYTES = 10_000, 2**28
-"""What has a length and items is a dataset if it holds more than this, and else, say, a memory bank."""
-
-_ATOMS = (type(None), bool, int, float, complex, str, bytes, range, type(Ellipsis), types.ModuleType)
-_TORCHS_ATOMS = (torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format)
-_LEFT_ALONE = frozenset({*_ATOMS, *_TORCHS_ATOMS, types.BuiltinFunctionType, weakref.ref, types.CodeType})
-_LOOKED_INTO = ("torch.nn", "torch.optim", "torch.amp", "torch.cuda.amp", "builtins", "abc", "typing", "collections")
-_ROOTS_LEFT_ALONE = {
-    *sys.stdlib_module_names,
-    *(
-        "torch",
-        "numpy",
-        "lightning",
-        "pytorch_lightning",
-        "lightning_fabric",
-        "lightning_utilities",
-        "lightning_cnnviz",
-    ),
-}
-_ALIVE = (threading.Thread, type(threading.Lock()), type(threading.RLock()), Queue, io.IOBase)
-"""An object that holds one of these is written to by others as well, who would lose what they wrote meanwhile."""
 
 
 @dataclass
@@ -133,7 +107,7 @@ class _Walk:
             self._queue(queue, where, _members(value))
         elif isinstance(value, (types.FunctionType, types.MethodType, functools.partial)):
             self._function(where, value, queue)
-        elif _is_looked_into(value):
+        elif is_looked_into(value):
             if saved:
                 self.found.objects.append((where, value))
             self._queue(queue, where, attributes(value))
@@ -143,7 +117,7 @@ class _Walk:
         self.found.modules[name] = module
         self.found.containers.append((name, vars(module)))
         for attribute, value in vars(module).items():
-            if type(value) in _LEFT_ALONE:
+            if type(value) in ATOMS:
                 continue
             place = f"{name}.{attribute}".lstrip(".")
             if type(value) in _PLAIN and not value:  # such as most of a module's dictionaries of hooks
@@ -173,38 +147,14 @@ class _Walk:
 
     def _class(self, where: str, cls: type) -> None:
         for owner in cls.__mro__:
-            if owner not in self._classes and not _is_a_librarys(owner):
+            if owner not in self._classes and not is_a_librarys(owner):
                 self._classes.add(owner)
                 values = (value for value in vars(owner).values() if not isinstance(value, types.FunctionType))
                 self._queue(self._outside, where, values)
 
     @staticmethod
     def _queue(queue: deque[tuple[str, Any]], where: str, values: Iterable[Any]) -> None:
-        queue.extend([(where, value) for value in values if type(value) not in _LEFT_ALONE])
-
-
-def attributes(value: Any) -> Iterator[Any]:
-    """The values of an object's attributes, those in slots included."""
-    yield from getattr(value, "__dict__", {}).values()
-    for name in slots(value):
-        if hasattr(value, name):
-            yield getattr(value, name)
-
-
-def slots(value: Any) -> tuple[str, ...]:
-    """The names of an object's slots."""
-    cls: Any = type(value)
-    return _slots_of(cls)
-
-
-@functools.cache
-def _slots_of(cls: Any) -> tuple[str, ...]:
-    found: list[str] = []
-    for owner in cls.__mro__:
-        names = vars(owner).get("__slots__", ())
-        names = (names,) if isinstance(names, str) else names
-        found += [name for name in names if isinstance(vars(owner).get(name), types.MemberDescriptorType)]
-    return tuple(found)
+        queue.extend([(where, value) for value in values if type(value) not in ATOMS])
 
 
 def _members(container: Any) -> Iterable[Any]:
@@ -222,35 +172,3 @@ def _closure(function: types.FunctionType) -> Iterator[Any]:
     yield from function.__defaults__ or ()
     yield from (function.__kwdefaults__ or {}).values()
     yield from vars(function).values()
-
-
-def _is_looked_into(value: Any) -> bool:
-    cls: Any = type(value)
-    if isinstance(value, type) or _is_left_alone(cls):
-        return False
-    held = [*attributes(value)]
-    if hasattr(cls, "__next__") and any(hasattr(type(one), "__next__") for one in held):
-        return False  # what it wraps could not be put back with it
-    if hasattr(cls, "__getitem__") and hasattr(cls, "__len__") and any(map(_is_large, held)):
-        return False
-    return not any(isinstance(one, _ALIVE) for one in held)
-
-
-def _is_large(value: Any) -> bool:
-    if isinstance(value, (Tensor, np.ndarray)):
-        return value.nbytes > _DATASET_BYTES
-    return isinstance(value, (*MUTABLE, tuple)) and len(value) > _DATASET_ENTRIES
-
-
-@functools.cache
-def _is_left_alone(cls: Any) -> bool:
-    if issubclass(cls, (types.SimpleNamespace, argparse.Namespace)):
-        return False
-    owners: list[Any] = [*cls.__mro__[:-1]]
-    return any(map(_is_a_librarys, owners))
-
-
-@functools.cache
-def _is_a_librarys(cls: Any) -> bool:
-    name = cls.__module__
-    return name.partition(".")[0] in _ROOTS_LEFT_ALONE and not name.startswith(_LOOKED_INTO)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from operator import is_
 from typing import Any
 
-from lightning_cnnviz.guard.reachable import Reachable, slots
+from lightning_cnnviz.guard.attributes import slots
+from lightning_cnnviz.guard.reachable import Reachable
 from lightning_cnnviz.guard.restoring import Saved
 from lightning_cnnviz.guard.switches import SavedSwitch, generator_switch
 

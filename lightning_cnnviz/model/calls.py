@@ -76,10 +76,7 @@ def _chosen(name: str, calls: list[Called], used: list[int], placing: Placing, h
     if len(used) == 1:
         trace = placing.of_calls(calls)[used[0]]
         turn = UPRIGHT if trace is None else trace.turn(clearly=True)
-        if turn == UPRIGHT:
-            return Calls(total, tuple(used))
-        remark = f"{name} sees turned or mirrored images: what it puts out is turned back"
-        return Calls(total, tuple(used), turns=(turn,), remark=remark)
+        return Calls(total, tuple(used)).lying(name, turn)
     times = f"{name} is called {total} times for one batch"
     if not has_weights:
         return Calls(total, tuple(used[-1:]), remark=f"{times}: shown is the last call")

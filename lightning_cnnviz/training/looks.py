@@ -29,8 +29,8 @@ def look(session: Session, pl_module: LightningModule, *, untrained: bool = Fals
     """Looks at the model once for all callbacks that can share a pass, and writes what was drawn.
 
     Returns:
-        The numbers that Lightning is to log, by tag; they are not written here. While training those of earlier looks
-        are among them, because whoever monitors a number wants it after every validation.
+        The numbers that Lightning is to log, by tag; they are not written here. Those of earlier looks are among them,
+        because whoever monitors a number wants it after every validation. None but while training.
     """
     trainer = session.trainer
     if trainer.state.fn == TrainerFn.FITTING and not untrained:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 import torch
 from lightning.pytorch import LightningModule
@@ -34,7 +34,7 @@ from lightning_cnnviz.views import View
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
 
-_Layers = tuple[tuple[str, type, int, tuple[torch.Size, ...]], ...]
+_Layers = tuple[tuple[str, type, ref[nn.Module], tuple[torch.Size, ...]], ...]
 
 _sessions: WeakValueDictionary[int, Session] = WeakValueDictionary()
 """By the id of the Trainer, which lives as long as its session."""
@@ -71,7 +71,8 @@ class Session:
         self.training = Training()
         self._warned: set[str] = set()
         self._monitoring: dict[int, bool] = {}
-        self._layouts: dict[tuple[object, ...], tuple[_Layers, Layout]] = {}
+        self._layouts: WeakKeyDictionary[FixedSamples, dict[tuple[object, ...], tuple[_Layers, Layout]]]
+        self._layouts = WeakKeyDictionary()
 
     @classmethod
     def of(cls, trainer: Any) -> Session:
@@ -104,15 +105,16 @@ class Session:
 
     def survey(self, model: nn.Module, callback: CNNVisualizer, samples: FixedSamples) -> Layout:
         """The model's layers; found once, and again when it is another model or has other layers."""
-        key, layers = _layout_key(callback, samples), _layers_of(model)
-        known = self._layouts.get(key)
-        if known is None or known[0] != layers:
-            known = self._layouts[key] = (layers, self.probe(model, callback).survey(samples))
-        return known[1]
+        reading, layers = tuple(callback.reading.values()), _layers_of(model)
+        layouts = self._layouts.setdefault(samples, {})
+        if reading not in layouts or layouts[reading][0] != layers:
+            layouts[reading] = (layers, self.probe(model, callback).survey(samples))
+        return layouts[reading][1]
 
     def known_reading(self, callback: CNNVisualizer, model: nn.Module) -> Reading | None:
         """How the model's output is read, None before anybody looked at it with these layers."""
-        known = None if callback.samples is None else self._layouts.get(_layout_key(callback, callback.samples))
+        layouts = {} if callback.samples is None else self._layouts.get(callback.samples, {})
+        known = layouts.get(tuple(callback.reading.values()))
         return None if known is None or known[0] != _layers_of(model) else known[1].reading
 
     def start(self, pl_module: LightningModule) -> None:
@@ -165,14 +167,10 @@ class Session:
         self.outlet.close()
 
 
-def _layout_key(callback: CNNVisualizer, samples: FixedSamples) -> tuple[object, ...]:
-    return id(samples), *callback.reading.values()
-
-
 def _layers_of(model: nn.Module) -> _Layers:
     """What tells whether the layers are those of before: others may have come in their place, or channels gone."""
     return tuple(
-        (name, type(module), id(module), tuple(one.shape for one in module._parameters.values() if _has_shape(one)))
+        (name, type(module), ref(module), tuple(one.shape for one in module._parameters.values() if _has_shape(one)))
         for name, module in model.named_modules()
     )
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
+from lightning.pytorch.trainer.states import TrainerFn
+
 from lightning_cnnviz.look import seen as look_seen
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Artifact, Look, Picture, Scalar, Seen, Style
@@ -55,7 +57,7 @@ class Submission:
                 for artifact in artifacts:
                     placed = self._placed(callback, view, artifact)
                     if isinstance(placed, Scalar) and placed.monitored:
-                        self.monitored[placed.tag] = callback.monitored[placed.tag] = placed.value
+                        self._submit_monitored(callback, placed)
                     elif not (isinstance(placed, Scalar) and placed.detail):
                         session.outlet.submit(placed, self._plan.step, callback.sinks)
                     ours.append((view, placed))
@@ -67,6 +69,14 @@ class Submission:
                 self._seen.setdefault(number, []).append(look_seen(evidence[0], ours, name))
             except Exception as error:  # the pictures are written all the same
                 session.warn_once(f"a look is missing on the page: {described(error)}", about="the record")
+
+    def _submit_monitored(self, callback: CNNVisualizer, scalar: Scalar) -> None:
+        """Leaves a number to Lightning while training; what ``validate()`` and ``test()`` return is the user's own."""
+        callback.monitored[scalar.tag] = scalar.value
+        if self._session.trainer.state.fn == TrainerFn.FITTING:
+            self.monitored[scalar.tag] = scalar.value
+        else:
+            self._session.outlet.submit(dataclasses.replace(scalar, monitored=False), self._plan.step, callback.sinks)
 
     def finish(self) -> None:
         """Hands on the record of the look, and tells which tags were taken."""

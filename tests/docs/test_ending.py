@@ -11,21 +11,21 @@ TESTED_BY = {
     "An argument of a callback's constructor": [
         "tests/properties/test_arguments.py::test_what_is_wrong_is_refused_by_name_where_it_is_given",
         "tests/properties/test_arguments.py::test_with_what_the_callback_takes_it_trains",
-        "tests/training/test_callback.py::test_bad_input_is_refused_before_training",
+        "tests/training/test_refusals.py::test_bad_input_is_refused_before_training",
     ],
     'You can ask for more: `on_error="raise"`': ["tests/training/test_callback.py::test_on_error_raise_raises"],
     "With several processes": [
         "tests/training/test_distributed.py::test_a_pass_that_fails_half_way_on_one_rank_ends_all",
     ],
     "Interrupts, exits and Lightning's own control flow": [
-        "tests/training/test_faults.py::test_an_interrupt_during_a_look_is_one_as_ever",
+        "tests/training/test_interrupts.py::test_an_interrupt_during_a_look_is_one_as_ever",
         "tests/training/test_failures.py::test_what_is_no_failure_passes",
     ],
     "Any other exception": [
         "tests/training/test_failures.py::test_what_fails_in_a_hook_costs_the_callback_and_no_run",
         "tests/training/test_faults.py::test_what_a_view_runs_into_costs_that_view",
         "tests/training/test_faults.py::test_a_sink_that_raises_costs_one_warning_and_no_step",
-        "tests/training/test_faults.py::test_what_ails_the_log_directory_ends_no_run_that_it_would_not_have_ended",
+        "tests/training/test_disk.py::test_what_ails_the_log_directory_ends_no_run_that_it_would_not_have_ended",
         "tests/properties/test_training_bits.py::test_the_same_bits_and_the_same_end",
     ],
 }

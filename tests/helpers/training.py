@@ -21,6 +21,16 @@ from lightning_cnnviz.output.story import without_place
 
 CLASSES, SIZE = 3, 8
 
+DEFAULT_TAGS = {
+    "predictions",
+    "feature_maps/stem",
+    "feature_maps/body",
+    "filters/stem.0",
+    "saliency/gradient",
+    "grad_cam/body",
+}
+"""What the default views draw of `SmallCNN`."""
+
 
 class SmallCNN(LightningModule):
     """Two convolutions with batch normalisation, in-place ReLU and dropout, pooled into a linear layer."""

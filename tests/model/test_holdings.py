@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.model.isolation import isolated
+from tests.helpers.outcomes import plain
 from tests.helpers.quirks import CHANNELS, QUIRKS
-from tests.helpers.random_runs import plain
 
 
 class Named(dict[str, Any]):

@@ -1,5 +1,7 @@
 """Shared by all tests: quiet, repeatable and few threads."""
 
+# ruff: noqa: E402 - what stands before the imports is about them
+
 from __future__ import annotations
 
 import atexit

@@ -139,7 +139,13 @@ class Layout:
             return self
         grids = ((layer, grid_of(layer.shape, size) if layer.channels_last else None) for layer in self.layers)
         return replace(
-            self, layers=tuple(layer if grid is None else replace(layer, grid=grid) for layer, grid in grids)
+            self,
+            layers=tuple(
+                layer
+                if grid is None or (layer.grid is not None and (layer.grid.height, layer.grid.width) == size)
+                else replace(layer, grid=grid)
+                for layer, grid in grids
+            ),
         )
 
     def convolutions(self, spec: LayerSpec) -> tuple[str, ...]:

@@ -165,7 +165,7 @@ class App {
     const wanted = this.#state.epoch === "" ? Infinity : Number(this.#state.epoch);
     const place = axis.reduce((best, at) => (Math.abs(at - wanted) < Math.abs(best - wanted) ? at : best), axis.at(-1) ?? 0);
     const { set, go, play, step } = this;
-    return { runs, axis, place, state: this.#state, set, go, play, step, playing: this.#timers.play !== null, live: this.source.live, names: [...this.#counts.keys()], colormaps: Object.keys(COLORMAPS) };
+    return { runs, axis, place, state: this.#state, set, go, play, step, playing: this.#timers.play !== null, live: this.source.live, names: [...this.#counts.keys()], alarmed: [...this.#counts.values()].filter(({ alarms }) => alarms).map(({ name }) => name), colormaps: Object.keys(COLORMAPS) };
   }
 
   async #render() {

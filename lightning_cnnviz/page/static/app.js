@@ -171,7 +171,8 @@ class App {
   async #render() {
     const turn = ++this.#turn;
     const view = this.#view();
-    const name = view.state.view in VIEWS ? view.state.view : "samples";
+    const picturesOnly = view.runs.every((run) => !run.looks.length && this.#counts.get(run.name).pictures);
+    const name = view.runs.length && picturesOnly ? "pictures" : view.state.view in VIEWS ? view.state.view : "samples";
     const [title, show] = VIEWS[name];
     for (const run of view.runs) run.asked.clear();
     const drawn = view.runs.length ? show(view) : [element("p", {}, "There is no run with our data here yet. Train with CNNVisualizer() and a TensorBoardLogger.")];

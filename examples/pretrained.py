@@ -39,6 +39,7 @@ from lightning_cnnviz import (
 )
 from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.render import draw_maps, draw_rgb_kernels, overlay, resize, tiles
+from lightning_cnnviz.views.saliency import magnitude
 
 # The names of the classes come with torchvision and need no download.
 CLASS_NAMES = models.ResNet50_Weights.IMAGENET1K_V2.meta["categories"]
@@ -124,7 +125,7 @@ def contact_sheet(samples: FixedSamples, explanation: Explanation) -> RGB:
     name, probability = top_five(explanation)[0]
     cells = {
         f"{name}, {probability:.0%}": photograph,
-        "saliency": draw_maps(arrays["saliency/gradient"][0].abs().amax(dim=0).sqrt().numpy(), colormap="hot").cells,
+        "saliency": draw_maps(magnitude(arrays["saliency/gradient"].abs().amax(dim=1))[0][0], colormap="hot").cells,
         "guided backprop": signed(arrays["saliency/guided"]),
     }
     for kind, title in (
@@ -144,9 +145,10 @@ def contact_sheet(samples: FixedSamples, explanation: Explanation) -> RGB:
 
 
 def over(photograph: RGB, maps: Tensor) -> RGB:
-    """The first map, red where it is highest, over the photograph."""
-    enlarged = resize(maps[0].numpy(), (photograph.shape[0], photograph.shape[1]), smooth=True)
-    return overlay(photograph, draw_maps(enlarged, colormap="jet").cells)
+    """The first map, red where it is highest, over the photograph, which stays as it is where the map is low."""
+    enlarged = resize(maps[0].clamp(min=0).numpy(), (photograph.shape[0], photograph.shape[1]), smooth=True)
+    drawn = draw_maps(enlarged, colormap="jet")
+    return overlay(photograph, drawn.cells, 0.7, enlarged / drawn.limits[1].astype(np.float32))
 
 
 def signed(gradients: Tensor) -> RGB:

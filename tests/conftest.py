@@ -1,11 +1,17 @@
 """Shared by all tests: quiet, repeatable and few threads."""
 
+# ruff: noqa: E402 - what stands before the imports is about them
+
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import os
 import random
 
+# Of what is imported and collected nothing is ever garbage: looking for it again and again costs seconds.
+gc.disable()
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
@@ -13,6 +19,12 @@ import pytest
 import torch
 
 from lightning_cnnviz.output.writer import BackgroundWriter
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+    atexit.register(gc.unfreeze)  # extensions complain of what was not freed at the end
 
 
 @pytest.fixture(autouse=True)

@@ -15,13 +15,13 @@ from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Artifact, Picture
 from lightning_cnnviz.render import Caption, Maps, Masks, MaskSheet, Row, Sheet, moment
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View
+from lightning_cnnviz.views.base import ComparesLooks
 from lightning_cnnviz.views.captions import percent, short_answer
 from lightning_cnnviz.views.common import heat_map, to_numpy
 from lightning_cnnviz.views.masks import legend_of, without_background
 
 
-class Flips(View):
+class Flips(ComparesLooks):
     """The samples whose predicted class is another than at the last look, before and after.
 
     How to read it: the map before belongs to the class predicted before, the map after to the one predicted now. If
@@ -56,14 +56,6 @@ class Flips(View):
         self.changed_only = flag("changed_only", changed_only)
         self._before: Snapshot | None = None
         self._epoch: int | None = None
-
-    @property
-    def remembers_samples(self) -> bool:
-        return True
-
-    @property
-    def sees_all_samples(self) -> bool:
-        return True
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)

@@ -124,9 +124,11 @@ def attention_maps(evidence: Evidence, scope: Scope) -> dict[str, Tensor]:
 
 
 def _activation_map(evidence: Evidence, layer: str, variant: Variant) -> Tensor:
-    return evidence.once(
-        (variant, layer), lambda: activation_map(evidence.activation(layer), evidence.gradient(layer), variant)
-    )
+    def on_image() -> Tensor:
+        maps = activation_map(evidence.activation(layer), evidence.gradient(layer), variant)
+        return evidence.layout.on_image(maps)
+
+    return evidence.once((variant, layer), on_image)
 
 
 def _profile(evidence: Evidence, layer: str, samples: int) -> Tensor:

@@ -23,7 +23,7 @@ from lightning_cnnviz.model.readings import Meaning
 from lightning_cnnviz.output.artifacts import Artifact, Picture
 from lightning_cnnviz.render import Caption, FilmStrip, Frame, HeatTable, Row, moment
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.views.base import View
+from lightning_cnnviz.views.base import ComparesLooks
 from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.common import heat_map, to_numpy
 from lightning_cnnviz.views.strips import save_strip
@@ -31,7 +31,7 @@ from lightning_cnnviz.views.strips import save_strip
 _SMALLEST_DRIFT = 0.001  # below it the heat map has one color
 
 
-class Timeline(View):
+class Timeline(ComparesLooks):
     """A film strip of each sample and a heat map of what each layer did, over all looks so far.
 
     How to read it: the strip shows where the model looked for its answer at that time, with a blue line below it if it
@@ -76,14 +76,6 @@ class Timeline(View):
         self._frames: list[Look] = []
         self._before: Snapshot | None = None
         self._drawn: object = None
-
-    @property
-    def remembers_samples(self) -> bool:
-        return True
-
-    @property
-    def sees_all_samples(self) -> bool:
-        return True
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from lightning_cnnviz.model.disturbance import changed_rows
-from lightning_cnnviz.model.graph import Graph
+from lightning_cnnviz.model.graph import Graph, walked
 from lightning_cnnviz.model.layer import ONCE, Calls
 from lightning_cnnviz.model.placing import Called, Placing
 from lightning_cnnviz.model.turns import UPRIGHT, Turn
+
+_CUTS_BOXES = re.compile("roi_?(align|pool)", re.IGNORECASE)
+_OF_BOXES = "puts out maps of boxes in the images, not of the images"
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,18 @@ def calls_of(name: str, calls: list[Called], graph: Graph, placing: Placing, has
         # Windows of the images, side by side in the batch, are no output of one sample.
         return Verdict((), Calls(len(calls), chosen.used), matters, constant)
     count = rows // samples
-    parts = placing.of_parts(calls[chosen.used[0]])
+    parts = _OF_BOXES if _of_boxes(calls[chosen.used[0]]) else placing.of_parts(calls[chosen.used[0]])
     if isinstance(parts, str):
         return Verdict(shape, Calls(len(calls), chosen.used, count), matters, constant, parts)
     remark = f"{name} puts out {count} maps for each sample, side by side in its batch: all are looked at"
     remark = chosen.remark or remark + _back(parts.turns)
     folded = Calls(len(calls), chosen.used, count, parts.interleaved, parts.turns, remark=remark)
     return Verdict(shape, folded, matters, constant)
+
+
+def _of_boxes(call: Called) -> bool:
+    """Whether it is of regions that a detector cut out of its maps, whose number may be a multiple of the samples'."""
+    return call.node is not None and any(_CUTS_BOXES.search(node.name()) for node in walked([call.node]))
 
 
 def _one_by_one(calls: list[Called], samples: int) -> bool:
@@ -76,10 +85,7 @@ def _chosen(name: str, calls: list[Called], used: list[int], placing: Placing, h
     if len(used) == 1:
         trace = placing.of_calls(calls)[used[0]]
         turn = UPRIGHT if trace is None else trace.turn(clearly=True)
-        if turn == UPRIGHT:
-            return Calls(total, tuple(used))
-        remark = f"{name} sees turned or mirrored images: what it puts out is turned back"
-        return Calls(total, tuple(used), turns=(turn,), remark=remark)
+        return Calls(total, tuple(used)).lying(name, turn)
     times = f"{name} is called {total} times for one batch"
     if not has_weights:
         return Calls(total, tuple(used[-1:]), remark=f"{times}: shown is the last call")

@@ -19,7 +19,7 @@ from lightning_cnnviz.model.turns import TURNS, UPRIGHT, Turn
 Edge: TypeAlias = Literal["left", "top"]
 
 EDGES: tuple[Edge, ...] = ("left", "top")
-_WIDTH = 0.25  # of an edge, as a share of the image
+EDGE = 0.25  # the width of one, as a share of the image
 _SEED = 0
 _SIZE = 16  # maps are compared at this height and width
 _BLUR = 3
@@ -32,7 +32,7 @@ _OF_LARGEST, _OF_NUMBERS = 1e-4, 1e-6  # a change beside the largest one, and be
 
 def disturbed(images: Tensor, edge: Edge) -> Tensor:
     """The images (N, C, H, W) with noise on an edge of the first one."""
-    width = max(1, int(_WIDTH * images.shape[3 if edge == "left" else 2]))
+    width = max(1, int(EDGE * images.shape[3 if edge == "left" else 2]))
     changed = images.detach().clone()
     part = changed[:1, :, :, :width] if edge == "left" else changed[:1, :, :width]
     generator = torch.Generator().manual_seed(_SEED)
@@ -60,7 +60,7 @@ def strays(before: Tensor | None, after: Sequence[Tensor | None]) -> bool:
         return False
     change = (changed[0] - before[0]).float().square().sum(0)
     mass = F.adaptive_avg_pool2d(change[None, None], _SIZE)[0, 0]
-    width = int(_WIDTH * _SIZE) + 1
+    width = int(EDGE * _SIZE) + 1
     others = (mass[:, -width:], mass[:width], mass[-width:])
     return any(bool(other.sum() > mass[:, :width].sum()) for other in others)
 
@@ -119,5 +119,5 @@ class Trace:
         return bool((common >= needed).all())
 
     def _hits(self) -> Tensor:
-        width = int(_WIDTH * _SIZE) + 1
+        width = int(EDGE * _SIZE) + 1
         return torch.stack([self.masses[0, :, :width].sum(), self.masses[1, :width].sum()])

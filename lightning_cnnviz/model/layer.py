@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -35,6 +35,15 @@ class Calls:
     turns: tuple[Turn, ...] = ()
     one_by_one: bool = False
     remark: str | None = None
+
+    def lying(self, name: str, turn: Turn) -> Calls:
+        """The same calls of a layer, where there is one image of each sample and it is turned so."""
+        if len(self.used) > 1 or self.parts > 1 or self.one_by_one:
+            return self
+        if turn == UPRIGHT:
+            return replace(self, turns=(), remark=self.remark if self.total > 1 else None)
+        remark = f"{name} sees turned or mirrored images: what it puts out is turned back"
+        return replace(self, turns=(turn,), remark=remark)
 
 
 ONCE = Calls()
@@ -115,6 +124,10 @@ class Layer:
         turns = calls.turns or (UPRIGHT,)
         laid = [turns[number % len(turns)].undone(part) for number, part in enumerate(maps)]
         return laid[0] if len(laid) == 1 else torch.cat(laid, dim=1)
+
+    def lying(self, turn: Turn) -> Layer:
+        """The layer, of whose images it is known how they are turned."""
+        return replace(self, calls=self.calls.lying(self.name, turn))
 
     def _parts(self, maps: Tensor) -> list[Tensor]:
         """Maps (N, K, h, w) of each part of the samples."""

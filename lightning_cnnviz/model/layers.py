@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
+from torch import Tensor
+
 from lightning_cnnviz.fields import check_fields
+from lightning_cnnviz.model.frame import Frame
 from lightning_cnnviz.model.handing import AS_THEY_ARE, Handing
 from lightning_cnnviz.model.layer import Head, Layer
 from lightning_cnnviz.model.layer_words import convolutions_by_word, maps_by_word, that_matter
@@ -54,6 +57,7 @@ class Layout:
         head: how class scores are read off the last maps, None if in any other way than by averaging them.
         entry: the module that is called with the images, "" for the model itself.
         handing: how it is handed the images.
+        frame: the part of the image that its maps cover, None for the whole image.
         coupled: whether the score of one sample depends on the others beside it.
         remarks: what the reader should know of how the model was called and read.
         written_out: why layers cannot be watched, if they cannot.
@@ -68,6 +72,7 @@ class Layout:
     head: Head | None = None
     entry: str = ""
     handing: Handing = AS_THEY_ARE
+    frame: Frame | None = None
     coupled: bool = False
     remarks: tuple[str, ...] = ()
     written_out: str = ""
@@ -124,13 +129,23 @@ class Layout:
         candidates = [layer for layer in self.layers if layer.spatial]
         return self._resolve(spec, candidates, self._maps_by_word, "has no spatial output")
 
+    def on_image(self, maps: Tensor) -> Tensor:
+        """Maps (N, h, w) of a layer as maps of the whole image, where the model crops or pads its images itself."""
+        return maps if self.frame is None else self.frame.on_image(maps)
+
     def reshaped(self, size: tuple[int, int] | None) -> Layout:
         """This layout with tokens read as maps of the given height and width where they fit; None changes nothing."""
         if size is None:
             return self
         grids = ((layer, grid_of(layer.shape, size) if layer.channels_last else None) for layer in self.layers)
         return replace(
-            self, layers=tuple(layer if grid is None else replace(layer, grid=grid) for layer, grid in grids)
+            self,
+            layers=tuple(
+                layer
+                if grid is None or (layer.grid is not None and (layer.grid.height, layer.grid.width) == size)
+                else replace(layer, grid=grid)
+                for layer, grid in grids
+            ),
         )
 
     def convolutions(self, spec: LayerSpec) -> tuple[str, ...]:

@@ -107,9 +107,13 @@ def check_names(model: nn.Module, spec: LayerSpec, argument: str = "layers") -> 
 
 
 def _others(modules: Iterable[nn.Module]) -> str:
-    """What to add where all convolutions are of volumes, videos or sequences."""
+    """What to add where all convolutions are of volumes, videos or sequences, or where there are tokens."""
+    modules = list(modules)
     kinds = sorted({type(module).__name__ for module in modules if isinstance(module, (nn.Conv1d, nn.Conv3d))})
-    return f", only {' and '.join(kinds)}: volumes, videos and sequences cannot be drawn" if kinds else ""
+    if kinds:
+        return f", only {' and '.join(kinds)}: volumes, videos and sequences cannot be drawn"
+    attends = any(isinstance(module, nn.MultiheadAttention | nn.LayerNorm) for module in modules)
+    return ": tokens are maps where a layer is named with reshape=(height, width)" if attends else ""
 
 
 def written_out(model: nn.Module) -> str:

@@ -16,7 +16,7 @@ from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import is_convolution, kernel_of, written_out
 from lightning_cnnviz.model.placing import Called, Placing
 from lightning_cnnviz.model.readings import Ending, Reading
-from lightning_cnnviz.model.tokens import find_grid
+from lightning_cnnviz.model.tokens import TokenGrid, find_grid
 from lightning_cnnviz.model.watching import Watch
 
 
@@ -120,15 +120,29 @@ class Survey(Watch):
         map_sizes = {layer.spatial: None for layer in convolutions if layer.spatial}
         channels_last = self._channels_last - {layer.shape for layer in convolutions}
         height, width = self._images.shape[-2:]
-        grids = {shape: find_grid(shape, (height, width), filter(None, map_sizes)) for shape in channels_last}
+        grids = {
+            shape: self._starting(find_grid(shape, (height, width), filter(None, map_sizes))) for shape in channels_last
+        }
         return tuple(
             replace(layer, channels_last=True, grid=grids[layer.shape]) if layer.shape in grids else layer
             for layer in layers
         )
 
+    def _starting(self, grid: TokenGrid | None) -> TokenGrid | None:
+        """The grid with a class token where it is, told by the first layer that is given such tokens."""
+        if grid is None or not grid.prefix:
+            return grid
+        count = grid.prefix + grid.height * grid.width
+        for watched in sorted(self._watched.values(), key=lambda watched: watched.began):
+            call = watched.calls[0]
+            after = call.taken_disturbed[0] if call.taken_disturbed else None
+            if call.taken is not None and call.taken.ndim == 3 and call.taken.shape[1] == count and after is not None:
+                return grid.starting(call.taken, after) if after.shape == call.taken.shape else grid
+        return grid
+
     def _without_hidden_tokens(self, layers: tuple[Layer, ...], output: Tensor | None) -> tuple[Layer, ...]:
         """Layers whose places a class token hides no longer matter: their gradient is zero but for the token."""
-        tokens = [layer for layer in layers if layer.grid is not None and layer.grid.prefix and layer.matters]
+        tokens = [layer for layer in layers if layer.grid is not None and layer.grid.others and layer.matters]
         if not tokens or output is None:
             return layers
         kept = [self._watched[layer.name].calls[-1].tensor for layer in tokens]
@@ -141,7 +155,7 @@ class Survey(Watch):
             return self._before_last_attention(layers)
         grids = [layer.grid for layer in tokens]
         hidden = {
-            layer.name: gradient is not None and grid is not None and not bool(gradient[:, grid.prefix :].any())
+            layer.name: gradient is not None and grid is not None and not bool(grid.places(gradient).any())
             for layer, gradient, grid in zip(tokens, gradients, grids, strict=True)
         }
         if all(gradient is None or not bool(gradient.any()) for gradient in gradients):  # a head that starts at zero

@@ -14,6 +14,7 @@ from lightning_cnnviz.guard.process_state import seed
 from lightning_cnnviz.model.disturbance import EDGES, changed_rows, disturbed
 from lightning_cnnviz.model.embeddings import holds_metric_loss
 from lightning_cnnviz.model.entry import refused
+from lightning_cnnviz.model.frame import Lie, find_lie, is_in_doubt
 from lightning_cnnviz.model.handing import Handing, for_bytes, ways
 from lightning_cnnviz.model.hooks import hooked, image_like, replaced
 from lightning_cnnviz.model.isolation import placement
@@ -98,12 +99,17 @@ def survey(
         explained, reading = None, Reading("nothing", path=reading.path, reason=_COMPARED)
     if explained is not None:
         _dismiss_undecided(modules, first, explained, reading)
+    lie = _lie(first, modules)
     layout = first.watch.layout(model, reading, explained, coupled)
     remarks += [_COUPLED if layout.coupled else None]
     if reading.meaning == "nothing":
         remarks.append(_NO_OUTPUT + reading.reason)
-    told = tuple(remark for remark in remarks if remark)
-    return replace(layout, entry=first.name, handing=first.handing, remarks=told)
+    layout = replace(layout, entry=first.name, handing=first.handing)
+    if lie is not None:
+        remarks.append(lie.remark)
+        layers = layout.layers if lie.remark else tuple(layer.lying(lie.turn) for layer in layout.layers)
+        layout = replace(layout, layers=layers, frame=lie.frame)
+    return replace(layout, remarks=tuple(remark for remark in remarks if remark))
 
 
 def placed(images: Tensor, model: nn.Module) -> Tensor:
@@ -195,6 +201,18 @@ def _kind_of_truth(truth: Truth | None, output: Tensor) -> str | None:
     several = output.ndim == 4 and output.shape[1] == truth.values.shape[1] > 1
     binary = bool(((truth.values == 0) | (truth.values == 1)).all())
     return "label_masks" if several and binary else truth.kind
+
+
+def _lie(first: _FirstCall, modules: Mapping[str, nn.Module]) -> Lie | None:
+    """How what the layers see lies on the image, None if there is no doubt about it or no way to tell."""
+    found = first.watch.first_weighted()
+    if found is None or not is_in_doubt(found[1], first.images):
+        return None
+    seed(_SEED)
+    try:
+        return find_lie(found[0], modules[found[0]], first.entry, first.images.detach())
+    except Exception:
+        return None  # whatever it is, the first pass went well
 
 
 def _compares_samples(first: _FirstCall, reading: Reading) -> bool:

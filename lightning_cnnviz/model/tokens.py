@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
+
+from lightning_cnnviz.model.disturbance import EDGE
 
 MOST_PREFIX_TOKENS = 16  # class, distillation and register tokens; sixteen registers is the most in use
 
@@ -18,11 +21,13 @@ class TokenGrid:
         height: of the maps.
         width: of the maps.
         prefix: tokens before those of the image, such as a class token.
+        suffix: tokens after them.
     """
 
     height: int
     width: int
     prefix: int = 0
+    suffix: int = 0
 
     def as_maps(self, output: Tensor) -> Tensor:
         """Maps (N, K, h, w) without the prefix tokens.
@@ -33,8 +38,33 @@ class TokenGrid:
         tensor([[[[1., 2.],
                   [3., 4.]]]])
         """
-        places = output.flatten(1, -2)[:, self.prefix :]
+        places = self.places(output.flatten(1, -2))
         return places.transpose(1, 2).reshape(*places.shape[::2], self.height, self.width)
+
+    @property
+    def others(self) -> int:
+        """How many tokens are of no place."""
+        return self.prefix + self.suffix
+
+    def places(self, tokens: Tensor) -> Tensor:
+        """Tokens (N, prefix + h·w + suffix, K) without those of no place."""
+        return tokens[:, self.prefix : self.prefix + self.height * self.width]
+
+    def starting(self, before: Tensor, after: Tensor) -> TokenGrid:
+        """The grid with its other tokens where they are: before those of the image, or after them.
+
+        Args:
+            before: (N, tokens, K) what the first layer is given.
+            after: the same with the left edge of the first image changed.
+        """
+        changed = (after[0] - before[0]).abs().amax(dim=1).nonzero().flatten()
+        others, most = self.others, math.ceil(EDGE * self.width)
+        for start in (others, 0):
+            at = changed - start
+            inside = (at >= 0) & (at < self.height * self.width) & (at % self.width <= most)
+            if len(at) and bool(inside.all()):
+                return replace(self, prefix=start, suffix=others - start)
+        return self
 
 
 def has_channels_last(module: nn.Module, shape: Sequence[int]) -> bool:

@@ -104,6 +104,15 @@ class Watch:
         """The names of the modules that were called."""
         return self._taking.called
 
+    def first_weighted(self) -> tuple[str, Called] | None:
+        """The first layer with weights that was given maps, and its first call."""
+        begun = sorted(self._watched, key=lambda name: self._watched[name].began)
+        for name in begun:
+            call = self._watched[name].calls[0]
+            if call.taken is not None and call.taken.ndim == 4 and _is_leaf(self._modules[name]):
+                return name, call
+        return None
+
     def disturbed(self) -> AbstractContextManager[None]:
         """Notes the same calls in a further pass, with one edge of one image changed."""
         counts: dict[str, int] = {}
@@ -133,3 +142,9 @@ class Watch:
 
     def _has_weights(self, name: str) -> bool:
         return any(True for _ in self._modules[name].parameters())
+
+
+def _is_leaf(module: nn.Module) -> bool:
+    """Whether it has weights, and no module inside it has any; those of a parametrization are its own."""
+    inner = [child for name, child in module.named_children() if name != "parametrizations"]
+    return any(True for _ in module.parameters()) and not any(True for one in inner for _ in one.parameters())

@@ -57,6 +57,8 @@ def files_below(directory: str | os.PathLike[str]) -> dict[str, float]:
     filesystem, root_path = fsspec.core.url_to_fs(os.fspath(directory))
     found = {}
     for path in filesystem.find(root_path):
+        if path.endswith("/"):  # an empty object that stands for a folder, as S3's console and clients leave them
+            continue
         changed = 0.0
         with suppress(NotImplementedError):  # some stores do not say
             changed = filesystem.modified(path).timestamp()

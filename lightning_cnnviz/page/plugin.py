@@ -6,6 +6,7 @@ TensorBoard imports this module at its start, whoever it is started for: it must
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ _PICTURES = {
 }
 """One of these is a part of the tag of each picture that was written before pictures had a place in the story."""
 
+_ALARMS = re.compile(r"(^|/)alarms(/text_summary)?$")
 _BEFORE_THE_PICTURE = 2  # width and height, as text
 
 
@@ -93,16 +95,31 @@ class Plugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def _runs(self, request: wrappers.Request) -> Answer:
         looks = self._sequences(request, PLUGIN, [LOOK_TAG])
         pictures = {run: len(tags) for run, tags in self._our_pictures(request).items()}
+        alarmed = self._alarmed(request)
         newest_last = sorted(
             {*looks, *pictures},
             key=lambda run: max((look.wall_time for look in looks.get(run, {}).get(LOOK_TAG, ())), default=0),
         )
         return as_json(
             [
-                {"name": run, "looks": len(looks.get(run, {}).get(LOOK_TAG, ())), "pictures": pictures.get(run, 0)}
+                {
+                    "name": run,
+                    "looks": len(looks.get(run, {}).get(LOOK_TAG, ())),
+                    "pictures": pictures.get(run, 0),
+                    "alarms": run in alarmed,
+                }
                 for run in newest_last
             ]
         )
+
+    def _alarmed(self, request: wrappers.Request) -> set[str]:
+        """The runs in which something alarmed: it is a text of its own, so that no look need be read for it."""
+        texts = self._data.list_tensors(
+            plugin_util.context(request.environ),
+            experiment_id=plugin_util.experiment_id(request.environ),
+            plugin_name="text",
+        )
+        return {run for run, tags in texts.items() if any(map(_ALARMS.search, tags))}
 
     def _looks(self, request: wrappers.Request) -> Answer:
         run, first, last = request.args["run"], int(request.args["from"]), int(request.args["to"])

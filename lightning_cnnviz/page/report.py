@@ -6,7 +6,9 @@ import base64
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +64,7 @@ def report(runs: Sequence[RunRecord], most_bytes: int = MOST_BYTES) -> bytes:
         {
             "name": run.name,
             "single": run.is_single,
+            "alarms": len(runs) > 1 and any(map(_alarms, run.looks)),  # what is told apart in a list of runs
             "setups": {name: numbers[name] for name in run.setups},
             "looks": [_numbered(look, blobs) for look in thinned(run.looks, left // len(runs))],
         }
@@ -197,6 +200,13 @@ def _in_order(name: str, done: list[str]) -> list[str]:
             _in_order(needed, done)
     done.append(name)
     return done
+
+
+def _alarms(look: Sequence[bytes]) -> bool:
+    """Whether a look has alarms among its notes; one that cannot be read has none."""
+    with suppress(ValueError, LookupError, TypeError, AttributeError, zlib.error):
+        return any(tag.rpartition("/")[2] == "alarms" for tag in json.loads(zlib.decompress(look[0]))["notes"])
+    return False
 
 
 def _numbered(some: Sequence[bytes], blobs: list[bytes]) -> list[int]:

@@ -93,6 +93,12 @@ def edged(block: Block) -> Block:
 
 
 def _is_white_at_edges(picture: RGB) -> bool:
+    bottom, right, green = picture.shape[0] - 1, picture.shape[1] - 1, picture.item
+    # Few pixels tell of nearly all of the hundreds of cells in a look: viridis has no such green.
+    corners = max(green(0, 0, 1), green(0, right, 1), green(bottom, 0, 1), green(bottom, right, 1))
+    upper, left = green(0, right // 2, 1), green(bottom // 2, 0, 1)
+    if max(corners, upper, left, green(bottom, right // 2, 1), green(bottom // 2, right, 1)) < _NEARLY_WHITE:
+        return False
     edges = (picture[0], picture[-1], picture[:, 0], picture[:, -1])
     white = sum(int((edge.min(axis=1) >= _NEARLY_WHITE).sum()) for edge in edges)
     return white > _MUCH * sum(len(edge) for edge in edges)

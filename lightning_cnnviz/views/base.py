@@ -127,6 +127,18 @@ class View(ABC):
         return f"{self.name}({arguments})"
 
 
+class ComparesLooks(View):
+    """A view that compares all samples with what it remembers of them, those taken for numbers among them."""
+
+    @property
+    def remembers_samples(self) -> bool:
+        return True
+
+    @property
+    def sees_all_samples(self) -> bool:
+        return True
+
+
 def color_map(value: str) -> str:
     """An argument ``colormap``, if it names one.
 

@@ -79,7 +79,8 @@ class GradCAM(View):
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         evidence = evidence.reshaped(self.reshape)
         for layer in evidence.layout.maps(self.layers):
-            maps = activation_map(evidence.activation(layer), evidence.gradient(layer), self.variant).float().cpu()
+            maps = activation_map(evidence.activation(layer), evidence.gradient(layer), self.variant)
+            maps = evidence.layout.on_image(maps).float().cpu()
             tag = f"{'grad_cam' if self.variant == 'gradcam' else self.variant}/{layer}"
             yield Array(tag, maps)
             yield overlay_sheet(

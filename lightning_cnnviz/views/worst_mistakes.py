@@ -89,7 +89,8 @@ class WorstMistakes(View):
         return Request(procedures={"worst": work})
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
-        worst: tuple[Mistakes, Contrasted] | None = evidence.result("worst")
+        found: tuple[Mistakes, Contrasted] | None = evidence.result("worst")
+        worst = None if found is None else (found[0], found[1].on_image(evidence.layout))
         self._worst = None
         if worst is not None:
             layer = evidence.layout.maps(self.layers)[-1]

@@ -16,7 +16,7 @@ from torch.distributed.tensor import DTensor
 
 from lightning_cnnviz import CNNVisualizer, ConfusionMatrix, Evidence, FixedSamples, Request, View
 from lightning_cnnviz.model.layers import ArgumentError, Layout
-from lightning_cnnviz.output.artifacts import Array, Artifact, Scalar
+from lightning_cnnviz.output.artifacts import Array, Artifact, Picture, Scalar
 from lightning_cnnviz.training import ranks
 from tests.helpers.training import SmallCNN, loader, trainer
 
@@ -115,18 +115,21 @@ class WithoutReference:
 
 
 class CountsMistakes(ConfusionMatrix):
-    """Saves how many images were counted in each validation."""
+    """Saves how many images were counted in each validation, and what stands below the picture of it."""
 
     def __init__(self, file: str) -> None:
         super().__init__()
         self.file = file
         self._counts: list[int] = []
+        self._footers: list[str] = []
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         for artifact in super().draw(evidence):
             if isinstance(artifact, Array) and evidence.epoch is not None:
                 self._counts.append(int(artifact.values.sum()))
-                torch.save(self._counts, self.file)
+            if isinstance(artifact, Picture) and evidence.epoch is not None:
+                self._footers.append(getattr(artifact.figure, "footer", ""))
+                torch.save((self._counts, self._footers), self.file)
         return iter(())
 
 

@@ -79,6 +79,13 @@ class ModelOutput:
     hidden_states: tuple[Tensor, ...] | None = None
 
 
+def with_triplet_loss() -> Net:
+    """A network that holds the loss by which it is trained."""
+    net = Net(logits)
+    net.loss = nn.TripletMarginLoss()
+    return net
+
+
 class PatchTransformer(nn.Module):
     """Patches and a class token through two blocks."""
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.ops import roi_align
 
 from lightning_cnnviz import (
     ActivationMaximization,
@@ -19,6 +20,7 @@ from lightning_cnnviz import (
     explain,
 )
 from lightning_cnnviz.model.disturbance import EDGES, Trace, changed_rows, disturbed
+from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.turns import TURNS, UPRIGHT, Turn
 from tests.helpers.model_shapes import Net, logits
 
@@ -158,3 +160,15 @@ def test_a_small_influence_on_other_samples_is_one() -> None:
     assert any("influence each other" in remark for remark in explain(model, samples, [GradCAM()]).remarks)
     assert changed_rows(torch.ones(2, 3), torch.tensor([[2.0, 1.0, 1.0], [1.0, 1.0, 1.05]])) == [0, 1]
     assert changed_rows(torch.ones(2, 3), torch.tensor([[2.0, 1.0, 1.0], [1.0, 1.0, 1.0]])) == [0]
+
+
+def test_maps_of_boxes_are_no_parts_of_the_samples() -> None:
+    def of_two_boxes(net: Net, images: Tensor) -> Tensor:
+        boxes = [torch.tensor([[0.0, 0.0, 8.0, 8.0], [4.0, 4.0, 16.0, 16.0]])] * len(images)
+        found = net.late(roi_align(net.early(images), boxes, (4, 4), spatial_scale=0.5))
+        scores: Tensor = net.head(found.mean((2, 3))).view(len(images), 2, -1).amax(1)
+        return scores
+
+    layout = Probe(Net(of_two_boxes)).survey(FixedSamples(torch.rand(3, 3, 16, 16)))
+    assert layout["late"].unusable == "puts out maps of boxes in the images, not of the images"
+    assert layout.maps("last") == ("early",)

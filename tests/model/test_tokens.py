@@ -9,6 +9,7 @@ from lightning_cnnviz import FeatureMaps, FixedSamples, GradCAM, explain
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.tokens import TokenGrid, find_grid, has_channels_last
+from tests.helpers.model_shapes import PatchTransformer
 
 
 def vit() -> nn.Module:
@@ -166,3 +167,33 @@ def test_reshape_says_the_grid() -> None:
 def test_reshape_is_a_height_and_a_width(reshape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="reshape must be"):
         GradCAM(reshape=reshape)
+
+
+class TokenLast(PatchTransformer):
+    """With the class token behind the others, which attention does not tell from before them."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patches(images).flatten(2).transpose(1, 2)
+        tokens = self.blocks(torch.cat([tokens, self.token.expand(len(images), -1, -1)], dim=1))
+        scores: Tensor = self.head(tokens[:, -1])
+        return scores
+
+
+@pytest.mark.parametrize("reshape", [None, (4, 6)])
+def test_a_class_token_may_come_last(reshape: tuple[int, int] | None) -> None:
+    torch.manual_seed(0)
+    first, last = PatchTransformer(), TokenLast()
+    last.load_state_dict(first.state_dict())
+    samples = FixedSamples(torch.rand(2, 3, 16, 24))
+    expected = explain(first, samples, [GradCAM(reshape=reshape)]).arrays
+    found = explain(last, samples, [GradCAM(reshape=reshape)]).arrays
+    layer = "grad_cam/blocks.layers.1.norm1"
+    assert found.keys() == expected.keys() == {layer}
+    torch.testing.assert_close(found[layer], expected[layer])
+    assert found[layer].any()
+
+
+def test_of_tokens_without_a_convolution_the_message_says_what_to_do() -> None:
+    model = nn.Sequential(nn.Flatten(2), nn.Linear(256, 8), nn.LayerNorm(8), nn.Flatten(), nn.Linear(24, 3))
+    with pytest.raises(ValueError, match=r"a layer is named with reshape=\(height, width\)"):
+        explain(model, torch.rand(2, 3, 16, 16), [GradCAM()])

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lightning_cnnviz import CNNVisualizer, FileSink, GradCAM, explain
 from lightning_cnnviz.__main__ import main
-from lightning_cnnviz.output.disk import read_whole
+from lightning_cnnviz.output.disk import files_below, read_whole
 from lightning_cnnviz.output.record import step_of
 from lightning_cnnviz.output.run_report import ReportFile
 from lightning_cnnviz.page.reading import read_runs
@@ -114,3 +114,16 @@ def test_what_takes_files_on_a_disk_says_so(tmp_path: Path) -> None:
         FileSink(ROOT)
     with pytest.warns(UserWarning, match="pictures cannot be written to memory://object_storage_test/run/one"):
         fit(tmp_path, [CNNVisualizer([GradCAM()], samples=3)], logger=CSVLogger(ROOT, name="run", version="one"))
+
+
+def test_an_object_that_stands_for_a_folder_is_no_file() -> None:
+    from fsspec.implementations.memory import MemoryFile
+
+    filesystem, root = fsspec.core.url_to_fs(ROOT)
+    filesystem.pipe(f"{root}/run/events", b"some")
+    filesystem.store[f"{root}/run/"] = MemoryFile(filesystem, f"{root}/run/")  # as S3's console makes one
+    try:
+        assert f"{root}/run/" in filesystem.find(root)
+        assert list(files_below(ROOT)) == ["run/events"]
+    finally:
+        del filesystem.store[f"{root}/run/"]

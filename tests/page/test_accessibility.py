@@ -41,6 +41,7 @@ def test_axe_finds_nothing(tmp_path: Path) -> None:
             driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
             for run, view in pages:
                 show(driver, f"file://{path}", run=run, view=view, epoch="0")
+                driver.execute_script("document.querySelector('.runs').open = true")
                 driver.execute_cdp_cmd("Runtime.evaluate", {"expression": axe})  # past the page's own policy
                 result = driver.execute_async_script("const done = arguments[0]; axe.run().then(done)")
                 assert result["passes"], view

@@ -49,7 +49,7 @@ def test_tensorboard_shows_the_page(tmp_path: Path, fast: str) -> None:
         driver.switch_to.default_content()
         assert linked(driver, "p.cnnviz.epoch=38")
         assert [line for line in driver.get_log("browser") if "plugin/cnnviz" in line["message"]] == []
-        driver.get(f"{address}&p.cnnviz.run=before&p.cnnviz.view=pictures")
+        driver.get(f"{address}&p.cnnviz.run=before")
         driver.refresh()
         enter_frame(driver)
         painted(driver)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from lightning_cnnviz.page.report import report
 from lightning_cnnviz.render.colormaps import lookup_table
 from tests.helpers.browser import needs_chromium
 from tests.helpers.page import VIEWS, act, clean, linked, now, pixels, press, show, until
-from tests.helpers.records import CLASSES, HOSTILE
+from tests.helpers.records import CLASSES, HOSTILE, run_record
 
 pytestmark = [pytest.mark.slow, needs_chromium]
 
@@ -74,6 +76,15 @@ def test_runs_stand_side_by_side(browser: Any, address: str) -> None:
     assert [section.get_attribute("aria-label") for section in sections] == ["run a", HOSTILE]
     assert sections[0].location["y"] == sections[1].location["y"]
     until(lambda: browser.current_url.count("run=") == 2)
+
+
+def test_the_list_of_runs_marks_those_that_alarmed(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_bytes(report([run_record("calm", 1), run_record("run a", 4)]))
+    show(browser, f"file://{path}", run="calm")
+    browser.find_element(By.CSS_SELECTOR, ".runs summary").click()
+    assert [label.text for label in browser.find_elements(By.CSS_SELECTOR, ".run-list label")] == ["calm", "run a!"]
+    assert clean(browser)
 
 
 def test_mistakes_and_confusion(browser: Any, address: str) -> None:

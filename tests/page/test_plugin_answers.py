@@ -11,8 +11,10 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from torch.utils.tensorboard import SummaryWriter
 
 from tests.helpers.browser import tensorboard
+from tests.helpers.page import until
 from tests.helpers.plugin import READY, answer_of, until_loaded, with_plugin
 from tests.helpers.records import encoded_looks, write_run
 
@@ -78,3 +80,16 @@ def _with_run(key: str, run: str) -> str:
     place = next(i for i, part in enumerate(told) if part == "a/b %ü")
     told[place] = run
     return base64.urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("fast", ["true", "false"])
+def test_runs_that_alarmed_are_told_without_reading_their_looks(tmp_path: Path, fast: str) -> None:
+    for name, tag in (("calm", "about/alarms/others"), ("loud", "concerned/alarms")):
+        write_run(tmp_path / "logs" / name, encoded_looks(1))
+        with SummaryWriter(str(tmp_path / "logs" / name)) as writer:
+            writer.add_text(tag, "**moved**", 100)
+    environment = with_plugin(tmp_path / "entry")
+    served = tensorboard(tmp_path / "logs", f"--load_fast={fast}", environment=environment, ready=READY)
+    with served as address:
+        runs = f"{address.partition('?')[0]}{READY}"
+        until(lambda: {run["name"]: run["alarms"] for run in answer_of(runs)} == {"calm": False, "loud": True})

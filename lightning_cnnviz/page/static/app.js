@@ -165,13 +165,14 @@ class App {
     const wanted = this.#state.epoch === "" ? Infinity : Number(this.#state.epoch);
     const place = axis.reduce((best, at) => (Math.abs(at - wanted) < Math.abs(best - wanted) ? at : best), axis.at(-1) ?? 0);
     const { set, go, play, step } = this;
-    return { runs, axis, place, state: this.#state, set, go, play, step, playing: this.#timers.play !== null, live: this.source.live, names: [...this.#counts.keys()], colormaps: Object.keys(COLORMAPS) };
+    return { runs, axis, place, state: this.#state, set, go, play, step, playing: this.#timers.play !== null, live: this.source.live, names: [...this.#counts.keys()], alarmed: [...this.#counts.values()].filter(({ alarms }) => alarms).map(({ name }) => name), colormaps: Object.keys(COLORMAPS) };
   }
 
   async #render() {
     const turn = ++this.#turn;
     const view = this.#view();
-    const name = view.state.view in VIEWS ? view.state.view : "samples";
+    const picturesOnly = view.runs.every((run) => !run.looks.length && this.#counts.get(run.name).pictures);
+    const name = view.runs.length && picturesOnly ? "pictures" : view.state.view in VIEWS ? view.state.view : "samples";
     const [title, show] = VIEWS[name];
     for (const run of view.runs) run.asked.clear();
     const drawn = view.runs.length ? show(view) : [element("p", {}, "There is no run with our data here yet. Train with CNNVisualizer() and a TensorBoardLogger.")];

@@ -20,7 +20,7 @@ export function drawControls(root, view) {
   parts.play.setAttribute("aria-label", view.playing ? "Pause" : "Play");
   parts.newest.setAttribute("aria-pressed", String(state.epoch === ""));
   // Drawn anew only where they are others: of many epochs there are many.
-  const shown = JSON.stringify([{ ...state, epoch: "" }, view.names, view.runs.map((run) => [run.looks.length, run.setups.size])]);
+  const shown = JSON.stringify([{ ...state, epoch: "" }, view.names, view.alarmed, view.runs.map((run) => [run.looks.length, run.setups.size])]);
   if (parts.shown === shown) return;
   parts.shown = shown;
   document.documentElement.style.setProperty("--opacity", state.opacity);
@@ -85,14 +85,15 @@ function opacity(state, set) {
 }
 
 /** Runs with a tick each; what is ticked stands side by side. */
-function runChoice({ names, state, set }) {
+function runChoice({ names, alarmed, state, set }) {
   if (names.length < 2) return null;
   const toggle = (name) => (event) => {
     const run = names.filter((one) => (one === name ? event.target.checked : state.run.includes(one)));
     if (run.length) set({ run });
     else event.target.checked = true;
   };
-  const boxes = names.map((name) => element("label", {}, element("input", { type: "checkbox", checked: state.run.includes(name), "data-key": `run/${name}`, onchange: toggle(name) }), name));
+  const alarm = () => element("span", { className: "alarm", role: "img", "aria-label": "with alarms", title: "Something alarmed in this run" }, "!");
+  const boxes = names.map((name) => element("label", {}, element("input", { type: "checkbox", checked: state.run.includes(name), "data-key": `run/${name}`, onchange: toggle(name) }), name, alarmed.includes(name) ? alarm() : null));
   const open = document.querySelector(".runs")?.open ?? false;
   return element("details", { className: "runs", open }, element("summary", { "data-key": "runs" }, `Runs: ${state.run.length} of ${names.length}`), element("div", { className: "run-list" }, boxes));
 }

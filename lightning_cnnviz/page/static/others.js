@@ -11,6 +11,7 @@ import { ownSheet, ownTags } from "./sheets.js";
 const OF_MISTAKES = /(^|\/)worst_mistakes(\/|$)/;
 const MOST_CLASSES = 30;
 const MOST_MISTAKES = 12;
+const MOST_UPRIGHT = 3; // characters of a heading that need not be turned
 
 function section(view, run, ...children) {
   return element("section", { className: "run", "aria-label": run.name }, runTitle(view, run), element("div", { className: "parts" }, ...children));
@@ -49,7 +50,7 @@ function answers(view, run, look, { setup, name }, set) {
   if (!given.length) return null;
   const isOfClasses = given[0].predicted !== undefined;
   const wrong = given.filter(({ isRight }) => !isRight).sort((a, b) => b.probability - a.probability);
-  const right = `${given.length - wrong.length} of ${given.length} samples right (${percent(1 - wrong.length / given.length)}) at ${nameOf(look)}`;
+  const right = `${given.length - wrong.length} of ${given.length} samples right (${percent(1 - wrong.length / given.length)})${look.single ? "" : ` at ${nameOf(look)}`}`;
   const surest = element("section", { className: "view" }, element("h3", {}, isOfClasses ? "Mistakes, the surest first" : "Mistakes"), mistakes(view, run, look, set, wrong));
   return element("section", { className: "view" }, name ? element("h3", {}, name) : null, element("p", {}, right), element("div", { className: "parts" }, isOfClasses ? confusion(given, setup) : null, surest));
 }
@@ -75,7 +76,8 @@ function confusion(answers, setup) {
     return element("td", { className: number === 0 ? "" : truth === predicted ? "right" : "wrong" }, number || "");
   })));
   const head = element("tr", {}, element("th", { scope: "col" }, "true \\ predicted"), named.map((index) => element("th", { scope: "col", title: className(setup, index) }, className(setup, index))));
-  return element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": "Confusion" }, element("table", { className: "confusion" }, element("caption", {}, title), element("thead", {}, head), element("tbody", {}, rows)));
+  const isShort = named.every((index) => className(setup, index).length <= MOST_UPRIGHT);
+  return element("div", { className: "wide", tabIndex: 0, role: "group", "aria-label": "Confusion" }, element("table", { className: isShort ? "confusion" : "confusion turned" }, element("caption", {}, title), element("thead", {}, head), element("tbody", {}, rows)));
 }
 
 function mistakes(view, run, look, set, wrong) {

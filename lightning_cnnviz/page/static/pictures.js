@@ -4,12 +4,14 @@ import { help, runTitle } from "./captions.js";
 import { nameOf } from "./axis.js";
 import { element } from "./dom.js";
 
+export const PICTURES_ONLY = "This run has pictures only: it was written by a version before the record, or with the record switched off.";
+
 /** Of each tag the last picture up to the chosen epoch, else the first one. */
 export async function showPictures(view) {
   return view.runs.map((run) => {
     const recorded = new Set(run.looks.flatMap((look) => [...look.items, ...(look.pictures ?? [])].map(({ tag }) => tag)));
     const shown = [...inLooks(run, view.place), ...besideLooks(run, view.place, recorded)];
-    const old = run.looks.length ? null : element("p", {}, "This run has pictures only: it was written by a version before the record, or with the record switched off.");
+    const old = run.looks.length ? null : element("p", {}, PICTURES_ONLY);
     const none = shown.length ? null : element("p", {}, "Every picture of this run is shown from its numbers.");
     return element("section", { className: "run", "aria-label": run.name }, runTitle(view, run), element("div", { className: "parts" }, old, none, shown));
   });

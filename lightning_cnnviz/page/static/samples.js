@@ -4,6 +4,7 @@ import { nameOf } from "./axis.js";
 import { classLegend, help, runTitle, sampleFigure } from "./captions.js";
 import { columnsOf, figure } from "./cells.js";
 import { breakable, element } from "./dom.js";
+import { PICTURES_ONLY } from "./pictures.js";
 import { readSample, sampleName, setTitle, tagWithin } from "./sets.js";
 
 const CHANNELS_IN_TABLE = 3;
@@ -40,7 +41,7 @@ function section(view, run, ...children) {
 }
 
 async function tables(view, run) {
-  if (!run.sets.length) return [element("p", {}, "No samples were recorded.")];
+  if (!run.sets.length) return [element("p", {}, run.looks.length ? "No samples were recorded." : PICTURES_ONLY)];
   const drawn = await Promise.all(run.sets.map((_, set) => table(view, run, set)));
   if (!drawn.some((one) => one)) return [element("div", { className: "cells" }, run.sets.flatMap(({ setup }, set) => setup.urls.map((_, sample) => sampleFigure(run, run.at(view.place), set, sample))))];
   if (run.sets.length === 1) return drawn;

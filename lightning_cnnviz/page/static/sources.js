@@ -1,6 +1,6 @@
 // Where the record comes from. Both sources answer the same questions:
-//   runs()                 [{ name, looks, pictures, single }], the newest run last; looks and pictures are counts, single says
-//                          that there is one look only, without a training around it
+//   runs()                 [{ name, looks, pictures, single, alarms }], the newest run last; looks and pictures are counts, single
+//                          says that there is one look only, without a training around it, alarms that there are some
 //   looks(run, from, to)   the JSON of these looks in the order of their steps
 //   stack(run, look, item) the numbers of one item
 //   setup(run, id)         samples, class names and descriptions, with `urls` of the pictures; null if there is no such
@@ -100,7 +100,7 @@ export class EmbeddedSource {
   }
 
   async runs() {
-    return this.index.runs.map(({ name, looks, single }) => ({ name, looks: looks.length, pictures: 0, single }));
+    return this.index.runs.map(({ name, looks, single, alarms }) => ({ name, looks: looks.length, pictures: 0, single, alarms }));
   }
 
   looks(run, from, to) {

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,23 +23,11 @@ from lightning_cnnviz.output.record import EncodedLook, Group, Maps, Record, enc
 from lightning_cnnviz.output.record_setup import Legend, Setup
 from lightning_cnnviz.page.report import RunRecord, report
 from tests.helpers.browser import chromium, enter_frame, tensorboard
-from tests.helpers.page import painted
-from tests.helpers.plugin import with_plugin
+from tests.helpers.page import painted, press
+from tests.helpers.plugin import until_loaded, with_plugin
 from tests.helpers.records import write_run
 
 _SAMPLES = 8
-_STEPS = """
-const done = arguments[arguments.length - 1], main = document.querySelector('main'), times = [];
-(async () => {
-  for (const key of arguments[0]) {
-    const before = main.dataset.painted, started = performance.now();
-    document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
-    while (main.dataset.painted === before) await new Promise((next) => setTimeout(next));
-    times.push(performance.now() - started);
-  }
-  done(times);
-})();
-"""
 _FIRST_PAINT = "return performance.getEntriesByName('painted')[0].startTime"
 _QUIET = "return performance.getEntriesByType('resource').filter((one) => /looks\\?/.test(one.name)).length"
 
@@ -64,7 +50,8 @@ def measure(rounds: int, tiny: bool) -> Report:
             ready="data/plugin/cnnviz/runs",
         )
         with chromium(folder / "profile", 1200, 900) as driver, served as address:
-            _until_loaded(f"{address.partition('?')[0]}data/plugin/cnnviz/runs", runs, len(looks))
+            expected = {f"version_{run}": (len(looks), 0) for run in range(runs)}
+            until_loaded(f"{address.partition('?')[0]}data/plugin/cnnviz/runs", expected, timeout=300)
             inside = [_opened(driver, address) for _ in range(rounds)]
             steps = _steps(driver, epochs)
             on_disk = [_opened(driver, f"file://{folder}/report.html") for _ in range(rounds)]
@@ -114,17 +101,6 @@ def _record(looks: list[EncodedLook]) -> RunRecord:
     return RunRecord("run", setups, [look.look for look in looks])
 
 
-def _until_loaded(address: str, runs: int, looks: int) -> None:
-    deadline = time.monotonic() + 300
-    while True:
-        with urllib.request.urlopen(address) as answer:
-            if [run["looks"] for run in json.load(answer)] == [looks] * runs:
-                return
-        if time.monotonic() > deadline:
-            raise TimeoutError("TensorBoard has not read the runs")
-        time.sleep(0.3)
-
-
 def _opened(driver: Any, address: str) -> float:
     """Milliseconds until something is to be seen."""
     driver.get("about:blank")
@@ -143,9 +119,7 @@ def _steps(driver: Any, epochs: int) -> tuple[list[float], list[float]]:
         requests = now
         time.sleep(1)
     count = min(30, epochs - 1)
-    there: list[float] = driver.execute_async_script(_STEPS, ["ArrowLeft"] * count)
-    back: list[float] = driver.execute_async_script(_STEPS, ["ArrowRight"] * count)
-    return there, back
+    return press(driver, *["ArrowLeft"] * count), press(driver, *["ArrowRight"] * count)
 
 
 def _bytes_of_a_look() -> tuple[int, int]:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from torch import distributed
 
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.model.sharded import OutOfStepError
@@ -95,3 +96,106 @@ def test_the_others_hear_of_what_failed_on_rank_0(action: Any) -> None:
     others.sharded = True
     with pytest.raises(type(failure)):
         others.broadcast_decision(action)
+
+
+@pytest.mark.parametrize(("sharded", "sent"), [(False, 1), (True, 0)])
+def test_where_each_rank_has_the_whole_model_only_errors_are_shared(sharded: bool, sent: int) -> None:
+    shared: list[Any] = []
+
+    def broadcast(value: Any) -> Any:
+        shared.append(value)
+        return value
+
+    ranks = WithAnother(WELL)
+    ranks._strategy, ranks.sharded = SimpleNamespace(is_global_zero=True, broadcast=broadcast), sharded
+    ranks.run_and_share_errors(lambda: None)
+    assert len(shared) == sent
+    assert ranks.broadcast_decision(lambda: 3) == 3
+    assert len(shared) == 1
+
+
+@pytest.mark.parametrize(
+    ("main", "sharded", "calls"), [(True, False, True), (False, False, False), (True, True, True), (False, True, True)]
+)
+def test_a_rank_that_has_the_whole_model_leaves_the_looking_to_rank_0(main: bool, sharded: bool, calls: bool) -> None:
+    ranks = Ranks(SimpleNamespace(is_global_zero=main))
+    ranks.sharded = sharded
+    assert ranks.calls_model == calls
+
+
+def test_a_strategy_derived_from_a_sharded_one_is_sharded() -> None:
+    fsdp = type("FSDPStrategy", (), {"is_global_zero": True})
+    assert Ranks(type("OurOwn", (fsdp,), {})()).sharded
+    assert not Ranks(SimpleNamespace(is_global_zero=True)).sharded
+
+
+def test_ranks_compare_what_they_have() -> None:
+    ranks = WithAnother(_Report("a"))
+    assert ranks.same("a")
+    assert not ranks.same("b")
+
+
+class Groups:
+    """Stands in for two connected ranks, and counts the connections."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> None:
+        self.error, self.made, self.destroyed = error, 0, 0
+        answers = {"is_initialized": True, "get_rank": 0, "get_world_size": 2}
+        for name, answer in answers.items():
+            monkeypatch.setattr(distributed, name, lambda answer=answer: answer)
+        for name in ("new_group", "all_gather_object", "destroy_process_group"):
+            monkeypatch.setattr(distributed, name, getattr(self, name))
+
+    def new_group(self, *_: Any, **__: Any) -> object:
+        if self.error is not None:
+            raise self.error
+        self.made += 1
+        return f"group {self.made}"
+
+    def all_gather_object(self, gathered: list[Any], mine: Any, group: object) -> None:
+        gathered[:] = [mine, mine]
+
+    def destroy_process_group(self, group: object) -> None:
+        self.destroyed += 1
+
+
+def test_connections_are_made_once_and_given_up_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = Groups(monkeypatch)
+    ranks = Ranks(SimpleNamespace(is_global_zero=True))
+    for _ in range(2):
+        assert ranks.in_step(lambda: 3) == 3
+        assert ranks.as_known_everywhere() == {"sync_dist": True, "sync_dist_group": "group 2"}
+    assert groups.made == 2
+    ranks.close()
+    ranks.close()
+    assert groups.destroyed == 2
+    assert ranks.in_step(lambda: 4) == 4
+    assert groups.made == 3
+
+
+def test_connections_that_are_gone_with_the_process_group_are_not_given_up_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    groups = Groups(monkeypatch)
+    ranks = Ranks(SimpleNamespace(is_global_zero=True))
+    ranks.as_known_everywhere()
+    monkeypatch.setattr(distributed, "is_initialized", lambda: False)
+    ranks.close()
+    assert groups.destroyed == 0
+    assert ranks.as_known_everywhere() == {}
+
+
+def test_a_backend_without_groups_of_one_rank_logs_as_lightning_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    Groups(monkeypatch, RuntimeError("use_local_synchronization is not supported"))
+    assert Ranks(SimpleNamespace(is_global_zero=True)).as_known_everywhere() == {}
+
+
+@pytest.mark.parametrize(
+    ("action", "said"), [(lambda: 3, "this one did"), (raising(KeyError("a")), "this one failed: KeyError: 'a'")]
+)
+def test_a_rank_that_hears_nothing_says_how_it_fared_itself(
+    monkeypatch: pytest.MonkeyPatch, action: Any, said: str
+) -> None:
+    Groups(monkeypatch, RuntimeError("timed out"))
+    with pytest.raises(OutOfStepError, match=f"^another rank did not finish looking at the model, {said}$"):
+        Ranks(SimpleNamespace(is_global_zero=True)).in_step(action)

@@ -20,10 +20,11 @@ from lightning.pytorch import Callback
 from lightning.pytorch.utilities.exceptions import _TunerExitException
 from torch import Tensor, nn
 
-from lightning_cnnviz import CNNVisualizer, DriftCallback, PrototypeCallback
+from lightning_cnnviz import CNNVisualizer, DriftCallback, Filters, Predictions, PrototypeCallback
 from lightning_cnnviz.model.layers import ArgumentError
+from lightning_cnnviz.training.failures import Failures, described, warn
 from lightning_cnnviz.training.pace import Pace
-from tests.helpers.sabotage import ERRORS, MISCHIEF
+from tests.helpers.sabotage import ERRORS, MISCHIEF, Wordless
 from tests.helpers.training import SmallCNN, image_steps, loader, trainer
 
 HOOKS = sorted(
@@ -190,3 +191,66 @@ def test_views_that_fail_alike_are_told_of_in_one_breath(tmp_path: Path, caplog:
     ]
     assert not [one for one in caplog.messages if "cannot draw the untrained model" in one]
     assert {*image_steps(tmp_path)} == {"predictions", "saliency/gradient"}
+
+
+class Nameless(Filters):
+    """Equal to every view, and its name cannot be had."""
+
+    @property
+    def name(self) -> str:
+        raise RuntimeError("no name")
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = Filters.__hash__
+
+
+def test_views_are_given_up_and_told_of_once_until_everything_is_tried_again() -> None:
+    failures, views = Failures("Callback", "warn"), [Nameless(), Predictions(), Filters()]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with failures.of(*views[:1]):
+            raise KeyError("a")
+        failures.give_up(views[:1], KeyError("a"))
+        failures.give_up(views[:2], KeyError("b"))
+    assert [str(one.message) for one in told] == [
+        "Callback goes on without Nameless: KeyError: 'a'",
+        "Callback goes on without Predictions: KeyError: 'b'",
+    ]
+    assert [id(view) for view in failures.working(views)] == [id(views[2])]
+    failures.reset()
+    assert len(failures.working(views)) == 3
+
+
+def test_a_callback_is_given_up_and_told_of_once_until_everything_is_tried_again() -> None:
+    failures, views = Failures("Callback", "warn"), [Predictions()]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for error in (KeyError("a"), KeyError("b")):
+            failures.give_up_all(error)
+    assert [str(one.message) for one in told] == ["training goes on without Callback: KeyError: 'a'"]
+    assert failures.working(views) == []
+    failures.reset()
+    assert failures.working(views) == views
+
+
+def test_where_warnings_are_errors_it_is_told_instead(caplog: pytest.LogCaptureFixture) -> None:
+    with warnings.catch_warnings(), caplog.at_level(logging.INFO):
+        warnings.simplefilter("error")
+        warn("said all the same")
+    assert [record.getMessage() for record in caplog.records] == ["said all the same"]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("\n  first\nsecond"), "ValueError: first"),
+        (ValueError(" "), "ValueError"),
+        (Wordless(), "Wordless"),
+        (ValueError("a" * 400), f"ValueError: {'a' * 400}"),
+        (ValueError("a" * 401), f"ValueError: {'a' * 400}…"),
+    ],
+)
+def test_an_error_is_told_in_one_line_that_is_not_too_long(error: Exception, line: str) -> None:
+    assert described(error) == line

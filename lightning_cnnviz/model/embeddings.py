@@ -7,8 +7,7 @@ from collections.abc import Mapping, Set
 import torch
 from torch import Tensor, nn
 
-from lightning_cnnviz.model.known import Known
-from lightning_cnnviz.model.readings import Ending, Reading
+from lightning_cnnviz.model.readings import Ending, Known, Reading
 
 _NARROWEST, _NARROWEST_WITHOUT_LABELS, _UNIT = 32, 16, 1e-3
 _LIBRARY = "pytorch_metric_learning"

@@ -23,7 +23,7 @@ from lightning_cnnviz.model.names import kernel_of, named_layers
 from lightning_cnnviz.model.outputs import at, describe
 from lightning_cnnviz.model.procedures import ProcedureModel, run_procedures
 from lightning_cnnviz.model.readings import OutputKind
-from lightning_cnnviz.model.request_check import check_request
+from lightning_cnnviz.model.request import check_request
 from lightning_cnnviz.model.surveying import placed, survey
 from lightning_cnnviz.model.targets import Target, target_scores
 from lightning_cnnviz.samples import FixedSamples

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from lightning_cnnviz.model.embeddings import is_embedding, may_be_embedding
 from lightning_cnnviz.model.endings import ending_by_name, ending_by_numbers, ending_of
-from lightning_cnnviz.model.known import Known
 from lightning_cnnviz.model.outputs import Path
-from lightning_cnnviz.model.readings import Ending, Meaning, OutputKind, Reading
+from lightning_cnnviz.model.readings import Ending, Known, Meaning, OutputKind, Reading
 
 ADVICE = "return scores before that for maps that do not fade where the model is sure"
 _BACKGROUNDS = ("background", "bg", "void", "none", "unlabeled", "unlabelled", "0", "__background__")

@@ -18,11 +18,10 @@ from lightning_cnnviz.model.frame import Lie, find_lie, is_in_doubt
 from lightning_cnnviz.model.handing import Handing, for_bytes, ways
 from lightning_cnnviz.model.hooks import hooked, image_like, replaced
 from lightning_cnnviz.model.isolation import placement
-from lightning_cnnviz.model.known import Known
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import named_layers
 from lightning_cnnviz.model.outputs import Hints, at, select_output, with_channel
-from lightning_cnnviz.model.readings import OutputKind, Reading
+from lightning_cnnviz.model.readings import Known, OutputKind, Reading
 from lightning_cnnviz.model.recognition import read
 from lightning_cnnviz.model.survey import Survey
 from lightning_cnnviz.samples import FixedSamples, Truth

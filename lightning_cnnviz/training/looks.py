@@ -13,9 +13,9 @@ from lightning_cnnviz.look import UNMETERED, run_views
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Artifact, Note
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.training.plan import Plan, make_plan
 from lightning_cnnviz.training.progress import ProgressBar
 from lightning_cnnviz.training.request_only import RequestOnly
+from lightning_cnnviz.training.schedule import Plan, make_plan
 from lightning_cnnviz.training.submission import Submission
 from lightning_cnnviz.training.weight_averaging import drawn_weights
 from lightning_cnnviz.views import View

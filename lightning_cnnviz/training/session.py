@@ -27,7 +27,7 @@ from lightning_cnnviz.training.outlet import Outlet
 from lightning_cnnviz.training.pace import Pace
 from lightning_cnnviz.training.ranks import Ranks
 from lightning_cnnviz.training.rehearsal import prepare
-from lightning_cnnviz.training.steps import Steps
+from lightning_cnnviz.training.schedule import Steps
 from lightning_cnnviz.training.tags import Tags
 from lightning_cnnviz.views import View
 

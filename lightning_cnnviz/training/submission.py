@@ -16,7 +16,7 @@ from lightning_cnnviz.render import moment
 from lightning_cnnviz.training.checks import check_artifact
 from lightning_cnnviz.training.failures import described
 from lightning_cnnviz.training.outlet import Sinks
-from lightning_cnnviz.training.plan import Plan
+from lightning_cnnviz.training.schedule import Plan
 from lightning_cnnviz.training.tags import Occurrences, owned_by
 from lightning_cnnviz.views import View
 from lightning_cnnviz.views.base import how_to_read

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lightning_cnnviz import FixedSamples, explain
 from lightning_cnnviz.model.embeddings import holds_metric_loss
-from lightning_cnnviz.model.known import Known
+from lightning_cnnviz.model.readings import Known
 from lightning_cnnviz.model.recognition import read
 from tests.helpers.model_shapes import Net, logits
 

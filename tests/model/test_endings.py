@@ -11,8 +11,8 @@ from torch import Tensor
 
 from lightning_cnnviz import FixedSamples
 from lightning_cnnviz.model.endings import ending_of
-from lightning_cnnviz.model.known import Known
 from lightning_cnnviz.model.probe import Probe
+from lightning_cnnviz.model.readings import Known
 from lightning_cnnviz.model.recognition import read
 from tests.helpers.model_shapes import Net
 

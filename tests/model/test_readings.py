@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.model.known import Known
-from lightning_cnnviz.model.readings import Reading
+from lightning_cnnviz.model.readings import Known, Reading
 from lightning_cnnviz.model.recognition import read
 
 TWO = Known(2)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lightning_cnnviz.model.known import Known
+from lightning_cnnviz.model.readings import Known
 from lightning_cnnviz.model.recognition import read
 
 TWO = Known(2)

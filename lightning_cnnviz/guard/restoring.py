@@ -75,7 +75,6 @@ class _Undo:
         """Warns once of what was not as before."""
         if self._failed:
             failed = "; ".join(f"{name} {problem}" for name, problem in self._failed.items())
-            self._failed = {}
             warnings.warn(f"a look may have left traces in the training: {failed}", RuntimeWarning, stacklevel=4)
 
     def _attempt(self, todo: list[Saved], action: Callable[[Saved], None]) -> None:

@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch.nn.modules import module
 
-from lightning_cnnviz.guard import settings
+from lightning_cnnviz.guard import process_state, settings
 from lightning_cnnviz.guard.process_state import process_state_preserved, seed
+from lightning_cnnviz.guard.switches import Switch
 
 
 def drawn() -> list[float]:
@@ -139,6 +140,37 @@ def test_a_switch_comes_back(what: str, ending: type[BaseException] | None) -> N
 
     assert seen != before, "the change is none"
     assert look() == before
+
+
+def test_determinism_that_only_warns_only_warns_again() -> None:
+    with process_state_preserved():
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        with process_state_preserved():
+            torch.use_deterministic_algorithms(True, warn_only=False)
+        assert torch.get_deterministic_debug_mode() == 1  # 0 is silent, 2 raises
+
+
+def test_a_default_device_that_was_never_set_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", raising=False)
+    with process_state_preserved():
+        torch.set_default_device("meta")
+    assert not hasattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context")
+
+
+@pytest.mark.parametrize("error", [AttributeError, RuntimeError])
+def test_a_switch_that_cannot_be_read_costs_the_others_nothing(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise error
+
+    values = [1]
+    other = Switch("other", lambda: values[0], lambda value: values.__setitem__(0, value))
+    switches = [Switch("refuses", refuse, values.append), other]
+    monkeypatch.setattr(process_state, "settings", lambda: iter(switches))
+    with process_state_preserved():
+        values[0] = 2
+    assert values == [1]
 
 
 def test_what_was_preserved_in_inference_mode_is_in_inference_mode_again() -> None:

@@ -168,3 +168,20 @@ def test_an_interrupt_at_any_line_only_postpones(raises: bool) -> None:
         if not came or line > 200:
             break
     assert line > 40
+
+
+def test_two_interrupts_before_anything_is_put_back_only_postpone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(under_test._Undo):
+        times = 2
+
+        def __call__(self) -> None:
+            if self.times:
+                self.times -= 1
+                raise KeyboardInterrupt
+            super().__call__()
+
+    monkeypatch.setattr(under_test, "_Undo", Interrupted)
+    cell = Cell("it")
+    with pytest.raises(KeyboardInterrupt), restored(lambda: [cell], lambda: change([cell])):
+        pass
+    assert cell.value == 0

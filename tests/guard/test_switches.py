@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -26,6 +27,10 @@ def test_generators_of_numpy_go_on_where_they_were(bits: Any) -> None:
         generator.random(700)
         old.standard_normal(700)
     assert [generator.random(), old.standard_normal()] == expected
+
+
+def test_random_numbers_of_the_system_are_nowhere_and_stay_there() -> None:
+    assert generator_switch("drawn from the system", random.SystemRandom()) is None
 
 
 def test_a_switch_that_another_sets_along_is_put_right_with_a_warning() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz import FixedSamples, GradCAM, Saliency, explain
+from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.isolation import isolated, placement
 from tests.helpers.fingerprint import fingerprint
 from tests.helpers.regime_models import CountsCalls, DrawsInForward
@@ -128,3 +130,36 @@ def test_anomaly_detection_does_not_stop_a_look_at_a_model_that_has_diverged() -
         found = explain(model, IMAGES, [Saliency()]).arrays["saliency/gradient"]
 
     assert found.isnan().any()
+
+
+def test_deterministic_algorithms_only_warn_on_cuda_while_the_model_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Some backward passes have no deterministic kernel there and would refuse to run.
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    with process_state_preserved():
+        torch.use_deterministic_algorithms(True)
+        with isolated(SmallCNN()):
+            assert torch.get_deterministic_debug_mode() == 1  # 1 warns, 2 raises
+        assert torch.get_deterministic_debug_mode() == 2
+
+
+def test_scripted_modules_are_in_evaluation_mode_and_then_in_training_mode_again() -> None:
+    model, ones = nn.Sequential(torch.jit.script(nn.Dropout(0.5))), torch.ones(64)
+    with isolated(model):
+        assert torch.equal(model(ones), ones)
+    assert set(model(ones).tolist()) == {0.0, 2.0}
+
+
+def test_compiled_code_runs_eagerly() -> None:
+    compiled = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        compiled.append(graph)
+        return graph.forward
+
+    model = torch.compile(nn.Flatten(), backend=backend)
+    with isolated(model):
+        model(IMAGES)
+    assert len(compiled) == 0
+    model(IMAGES)
+    assert len(compiled) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -16,9 +16,14 @@ from torch import Tensor
 
 from lightning_cnnviz import (
     CNNVisualizer,
+    Evidence,
     Filters,
+    FixedSamples,
     Predictions,
+    Request,
+    View,
 )
+from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.output.files import FileSink
 from lightning_cnnviz.output.sink import Sink
@@ -136,6 +141,51 @@ def test_what_a_view_runs_into_costs_that_view(
     assert weights == without_us(tmp_path)
     assert image_steps(tmp_path) == {"filters/stem.0": LOOKS, "raises": [0]}
     assert warning.startswith(f"CNNVisualizer goes on without Raises: {message}")
+
+
+class Breaks(View):
+    """Fails from its second look on, before the pass or after it."""
+
+    def __init__(self, where: str, error: Exception) -> None:
+        super().__init__()
+        self.where, self.error, self.has_drawn = where, error, False
+
+    def request(self, layout: Layout, samples: FixedSamples) -> Request:
+        self._act("request")
+        return Request()
+
+    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
+        self._act("draw")
+        self.has_drawn = True
+        yield from ()
+
+    def _act(self, where: str) -> None:
+        if where == self.where and self.has_drawn:
+            raise self.error
+
+
+class BreaksToo(Breaks):
+    pass
+
+
+def test_views_that_run_into_the_same_are_told_of_in_one_breath(tmp_path: Path) -> None:
+    bug, other = ArithmeticError("a bug"), ArithmeticError("another")
+    views = [Breaks("draw", bug), Filters(), BreaksToo("draw", other), BreaksToo("request", bug)]
+    weights, told = trained(tmp_path, CNNVisualizer(views))
+    assert weights == without_us(tmp_path)
+    assert image_steps(tmp_path) == {"filters/stem.0": LOOKS}
+    assert told == [
+        "CNNVisualizer goes on without BreaksToo, Breaks: ArithmeticError: a bug",
+        "CNNVisualizer goes on without BreaksToo: ArithmeticError: another",
+    ]
+
+
+def test_a_view_that_failed_before_the_pass_did_is_told_of_for_its_own_reason(tmp_path: Path) -> None:
+    views = [Breaks("request", ArithmeticError("a bug")), Filters()]
+    weights, [first, second] = trained(tmp_path, CNNVisualizer(views), model=Exhausting)
+    assert weights == without_us(tmp_path, model=Exhausting)
+    assert first == "CNNVisualizer goes on without Breaks: ArithmeticError: a bug"
+    assert second.startswith("CNNVisualizer goes on without Filters: RuntimeError: ")
 
 
 class Exhausting(SmallCNN):

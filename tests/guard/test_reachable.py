@@ -1,0 +1,130 @@
+"""A tensor is as before wherever a model keeps it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lightning_cnnviz.guard.reachable import reachable
+from lightning_cnnviz.model.isolation import isolated
+
+
+class Held(list[int]):
+    """A list with an attribute."""
+
+    held: Tensor
+
+
+class Keeper:
+    """Has a method, by which alone its tensor is known."""
+
+    def __init__(self, held: Tensor) -> None:
+        self.held = held
+
+    def method(self) -> None: ...
+
+
+class Unanswering:
+    """Cannot even be asked for its attributes."""
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("no answer")
+
+
+def a_list_subclass(held: Tensor) -> Any:
+    kept = Held()
+    kept.held = held
+    return kept
+
+
+def a_tensors_attribute(held: Tensor) -> Any:
+    kept = torch.zeros(1)
+    kept.held = held  # type: ignore[attr-defined]
+    return kept
+
+
+def a_default(held: Tensor) -> Any:
+    def function(value: Tensor = held) -> None: ...
+
+    return function
+
+
+def a_keyword_default(held: Tensor) -> Any:
+    def function(*, value: Tensor = held) -> None: ...
+
+    return function
+
+
+def a_functions_attribute(held: Tensor) -> Any:
+    def function() -> None: ...
+
+    function.held = held  # type: ignore[attr-defined]
+    return function
+
+
+def beside_an_empty_cell(held: Tensor) -> Any:
+    def function() -> Any:
+        return absent, held
+
+    if held is None:
+        absent = held
+    return function
+
+
+def a_gradient(held: Tensor) -> Any:
+    kept = torch.zeros(2, requires_grad=True)
+    kept.grad = held
+    return [kept]
+
+
+KEPT: dict[str, Callable[[Tensor], Any]] = {
+    "argument of a partial": lambda held: functools.partial(print, held),
+    "keyword of a partial": lambda held: functools.partial(print, held=held),
+    "function of a partial": lambda held: functools.partial(a_default(held)),
+    "object of a method": lambda held: Keeper(held).method,
+    "attribute of a list": a_list_subclass,
+    "attribute of a tensor": a_tensors_attribute,
+    "default": a_default,
+    "default of a keyword": a_keyword_default,
+    "attribute of a function": a_functions_attribute,
+    "closure with an empty cell": beside_an_empty_cell,
+    "beside what cannot be asked": lambda held: [Unanswering(), held],
+    "gradient": a_gradient,
+}
+
+
+@pytest.mark.parametrize("kept", KEPT)
+def test_a_tensor_is_as_before_wherever_it_is_kept(kept: str) -> None:
+    model, held = nn.Conv2d(1, 1, 1), torch.tensor([1.0, 2.0])
+    vars(model)["kept"] = KEPT[kept](held)
+
+    with isolated(model):
+        held.add_(1)
+
+    assert held.tolist() == [1.0, 2.0]
+
+
+def test_an_attribute_of_a_class_is_as_before() -> None:
+    class Shared(nn.Conv2d):
+        held = torch.tensor([1.0, 2.0])
+
+    model = Shared(1, 1, 1)
+
+    with isolated(model):
+        Shared.held.add_(1)
+
+    assert Shared.held.tolist() == [1.0, 2.0]
+
+
+def test_no_more_is_looked_at_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Conv2d(1, 1, 1)
+    vars(model)["kept"] = [torch.zeros(1) for _ in range(50)]
+    monkeypatch.setattr("lightning_cnnviz.guard.reachable._MOST", 30)
+
+    assert len(reachable(model).tensors) < 30

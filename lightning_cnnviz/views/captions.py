@@ -24,9 +24,11 @@ def captions(evidence: Evidence) -> list[Caption]:
 
 
 def percent(probability: float) -> str:
-    """A probability as it is read: 98%, 0.4%."""
+    """A probability as it is read: 98%, 0.4%, <0.1%."""
     if not np.isfinite(probability):
         return format_number(probability)
+    if 0 < probability < 0.0005:
+        return "<0.1%"
     return f"{100 * probability:.1f}%" if 0 < probability < 0.01 else f"{100 * probability:.0f}%"
 
 

@@ -157,4 +157,6 @@ class _Says:
 
 def percent(share: float) -> str:
     """As people read it."""
+    if 0 < share < 0.0005:
+        return "<0.1%"
     return f"{100 * share:.1f}%" if 0 < share < 0.01 else f"{100 * share:.0f}%"

@@ -186,3 +186,7 @@ def test_drift_of_a_reconstruction_measures_what_needs_no_score() -> None:
 def test_numbers_and_percents_are_short() -> None:
     assert numbers(torch.tensor([[1.0, 0.12345], [-3e-7, 5.0]])) == "1, 0.123, −3e−07, …"
     assert [percent(value) for value in (0.98, 0.004, 0.0, float("nan"))] == ["98%", "0.4%", "0%", "NaN"]
+
+
+def test_a_probability_that_is_not_zero_is_never_read_as_zero() -> None:
+    assert [percent(value) for value in (1e-30, 0.00049, 0.0005, 0.0006)] == ["<0.1%", "<0.1%", "0.1%", "0.1%"]

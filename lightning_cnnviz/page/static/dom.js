@@ -42,5 +42,6 @@ export function short(value) {
 
 /** A probability as it is read. */
 export function percent(value) {
+  if (value > 0 && value < 0.0005) return "<0.1%";
   return value > 0 && value < 0.01 ? `${(100 * value).toFixed(1)}%` : `${Math.round(100 * value)}%`;
 }

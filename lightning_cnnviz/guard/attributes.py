@@ -26,7 +26,6 @@ def slots(value: Any) -> tuple[str, ...]:
 def _slots_of(cls: Any) -> tuple[str, ...]:
     found: list[str] = []
     for owner in cls.__mro__:
-        names = vars(owner).get("__slots__", ())
-        names = (names,) if isinstance(names, str) else names
-        found += [name for name in names if isinstance(vars(owner).get(name), types.MemberDescriptorType)]
+        if "__slots__" in vars(owner):  # else what a type written in C has is no slot, and often cannot be set
+            found += [name for name, one in vars(owner).items() if isinstance(one, types.MemberDescriptorType)]
     return tuple(found)

@@ -44,6 +44,8 @@ class Failures:
         self._on_error = on_error
         self._off: list[View] = []
         self._all_off = False
+        self._gathers = False
+        self._untold: dict[str, list[View]] = {}  # why: the views
 
     @property
     def ends_nothing(self) -> bool:
@@ -59,21 +61,30 @@ class Failures:
         return [] if self._all_off else [view for view in views if not any(view is other for other in self._off)]
 
     def give_up(self, views: Iterable[View], error: Exception) -> None:
-        """Goes on without some views, and says why."""
+        """Goes on without some views, and says why: at once, or where :meth:`gathered` ends."""
         if self._on_error == "raise":
             raise error
         lost = self.working(views)
         self._off.extend(lost)
         if lost:
-            warn(f"{self._name} goes on without {', '.join(map(_name_of, lost))}: {described(error)}")
+            self._untold.setdefault(described(error), []).extend(lost)
+        if not self._gathers:
+            self._tell()
 
-    def give_up_each(self, failed: Iterable[tuple[View, Exception]]) -> None:
-        """Goes on without views that failed one by one; those that failed alike are told of in one breath."""
-        alike: dict[str, list[tuple[View, Exception]]] = {}
-        for view, error in failed:
-            alike.setdefault(described(error), []).append((view, error))
-        for group in alike.values():
-            self.give_up([view for view, _ in group], group[0][1])
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Views that fail alike inside are told of in one warning, when it is over."""
+        self._gathers = True
+        try:
+            yield
+        finally:
+            self._gathers = False
+            self._tell()
+
+    def _tell(self) -> None:
+        untold, self._untold = self._untold, {}
+        for why, views in untold.items():
+            warn(f"{self._name} goes on without {', '.join(map(_name_of, views))}: {why}")
 
     def give_up_all(self, error: BaseException) -> None:
         """Goes on without the callback, and says why."""

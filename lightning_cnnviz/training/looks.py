@@ -125,16 +125,15 @@ def _look_at_once(
 ) -> list[tuple[_Shown, list[Artifact]]]:
     owners = {id(shown.view): shown for shown in group}
     again: list[_Shown] = []
-    lost: dict[CNNVisualizer, list[tuple[View, Exception]]] = {}
 
     def failed(view: View, error: Exception) -> None:
         if not session.ranks.is_main:  # who also leaves it out of the next plan, on all ranks
             return
         callback = owners[id(view)].callback
-        if callback.failures.ends_nothing and callback.memory.begins_anew(view, error):
+        if callback.memory.begins_anew(view, error):
             again.append(owners[id(view)])
         else:
-            lost.setdefault(callback, []).append((view, error))
+            callback.failures.give_up([view], error)
 
     first, samples = group[0].callback, group[0].samples
     assert first.samples is not None
@@ -161,14 +160,10 @@ def _look_at_once(
         drawn = []
         again.clear()
         if session.ranks.is_main:
-            before = {id(view) for failures in lost.values() for view, _ in failures}
             for shown in group:
-                if id(shown.view) not in before:
-                    lost.setdefault(shown.callback, []).append((shown.view, error))
+                shown.callback.failures.give_up([shown.view], error)
     finally:
         progress.close()
-    for callback, failures in lost.items():
-        callback.failures.give_up_each(failures)
     for view, _ in drawn:
         if session.ranks.is_main:
             owners[id(view)].callback.memory.went_well(view)

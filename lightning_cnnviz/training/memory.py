@@ -109,7 +109,7 @@ class Memory:
     def begins_anew(self, view: View, error: Exception) -> bool:
         """Whether a view that failed is to be tried again without what it took up from a checkpoint: once."""
         key = next((key for key, one in self._views.items() if one is view and key in self._untried), None)
-        if key is None:
+        if key is None or not self._failures.ends_nothing:
             return False
         self._untried.discard(key)
         name = key.partition("/")[0]

@@ -13,7 +13,6 @@ from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.checks import check_classes
 from lightning_cnnviz.training.failures import warn
-from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
@@ -45,15 +44,14 @@ def check_views_on(session: Session, callback: CNNVisualizer, model: LightningMo
                 callback.failures.give_up([view], error)
     if not any(True for _ in model.parameters()):  # configure_model() makes the layers later
         return
-    failed: list[tuple[View, Exception]] = []
-    for view in callback.failures.working(callback.views):
-        try:
-            run(partial(view.check, model))
-        except Exception as error:
-            if isinstance(error, ArgumentError) and not late:
-                raise
-            failed.append((view, error))
-    callback.failures.give_up_each(failed)
+    with callback.failures.gathered():
+        for view in callback.failures.working(callback.views):
+            try:
+                run(partial(view.check, model))
+            except Exception as error:
+                if isinstance(error, ArgumentError) and not late:
+                    raise
+                callback.failures.give_up([view], error)
 
 
 def _run_here(action: Callable[[], None]) -> None:
@@ -105,16 +103,15 @@ def _rehearse(session: Session, callback: CNNVisualizer, pl_module: LightningMod
         callback.failures.give_up(callback.views, error)
         return
     found = {}
-    failed: list[tuple[View, Exception]] = []
-    for view in callback.failures.working(callback.views):
-        try:
-            found[view.name] = sorted(_layers(view.request(layout, samples)), key=layout.position)
-        except ArgumentError:
-            raise
-        except Exception as error:
-            if not (callback.failures.ends_nothing and callback.memory.begins_anew(view, error)):
-                failed.append((view, error))
-    callback.failures.give_up_each(failed)
+    with callback.failures.gathered():
+        for view in callback.failures.working(callback.views):
+            try:
+                found[view.name] = sorted(_layers(view.request(layout, samples)), key=layout.position)
+            except ArgumentError:
+                raise
+            except Exception as error:
+                if not callback.memory.begins_anew(view, error):
+                    callback.failures.give_up([view], error)
     picked = "; ".join(f"{name} of {', '.join(layers)}" for name, layers in found.items() if layers)
     more = callback.sampling.how_to_take_more(session.trainer)
     session.outlet.say(

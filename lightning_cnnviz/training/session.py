@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakValueDictionary, ref
@@ -129,7 +130,10 @@ class Session:
         monitored: dict[str, float] = {}
         if self.ranks.calls_model:
             try:
-                monitored = look(self, pl_module, untrained=untrained)
+                with ExitStack() as gathering:
+                    for callback in self.callbacks:
+                        gathering.enter_context(callback.failures.gathered())
+                    monitored = look(self, pl_module, untrained=untrained)
             except Exception as error:  # here, because the other ranks wait for what comes next
                 for callback in self.callbacks:
                     callback.failures.give_up_all(error)

@@ -20,7 +20,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.utilities.exceptions import _TunerExitException
 from torch import Tensor, nn
 
-from lightning_cnnviz import CNNVisualizer, DriftCallback, Filters, Predictions, PrototypeCallback
+from lightning_cnnviz import CNNVisualizer, DriftCallback, Filters, GradCAM, Predictions, PrototypeCallback
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.training.failures import Failures, described, warn
 from lightning_cnnviz.training.pace import Pace
@@ -221,6 +221,21 @@ def test_views_are_given_up_and_told_of_once_until_everything_is_tried_again() -
     assert [id(view) for view in failures.working(views)] == [id(views[2])]
     failures.reset()
     assert len(failures.working(views)) == 3
+
+
+def test_views_that_fail_alike_are_told_of_in_one_warning_when_it_is_over() -> None:
+    failures, views = Failures("Callback", "warn"), [Filters(), Predictions(), GradCAM()]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with failures.gathered():
+            for view, error in zip(views, (KeyError("a"), KeyError("b"), KeyError("a")), strict=True):
+                failures.give_up([view], error)
+            assert failures.working(views) == []
+            assert not told
+    assert [str(one.message) for one in told] == [
+        "Callback goes on without Filters, GradCAM: KeyError: 'a'",
+        "Callback goes on without Predictions: KeyError: 'b'",
+    ]
 
 
 def test_a_callback_is_given_up_and_told_of_once_until_everything_is_tried_again() -> None:

@@ -85,9 +85,7 @@ class Look:
 
     def draw(self) -> list[object]:
         """Everything that the views make of one look."""
-        drawn = run_views(
-            self._probe, self._layout, self.samples, self.views, "predicted", failed=_fail, shown=self._shown
-        )
+        _, drawn = run_views(self._probe, self._layout, self.samples, self.views, "predicted", shown=self._shown)
         return [artifact for _, artifacts in drawn for artifact in artifacts]
 
     def pictures(self) -> None:
@@ -105,7 +103,3 @@ def _maps(evidence: Evidence, stages: list[str]) -> None:
         activations.cpu()
     evidence.image_gradient().cpu()
     evidence.probabilities.topk(5)
-
-
-def _fail(view: View, error: Exception) -> None:
-    raise error

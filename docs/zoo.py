@@ -95,7 +95,8 @@ def look_with_views(probe: Probe, samples: FixedSamples, layout: Layout, row: Ro
     def failed(view: View, error: Exception) -> None:
         row.refused[views[view]] = str(error)
 
-    for view, artifacts in run_views(probe, layout, samples, list(views), "predicted", failed=failed):
+    _, drawn = run_views(probe, layout, samples, list(views), "predicted", failed=failed)
+    for view, artifacts in drawn:
         values = [artifact.values for artifact in artifacts if isinstance(artifact, Array)]
         if not values or not all(bool(tensor.isfinite().all()) for tensor in values):
             row.refused[views[view]] = "not finite"

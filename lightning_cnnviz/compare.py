@@ -20,7 +20,7 @@ from lightning_cnnviz.drift.scope import MOST_SAMPLES
 from lightning_cnnviz.explain import as_samples
 from lightning_cnnviz.look import check_classes, look_at, run_views
 from lightning_cnnviz.model.checkpoints import with_weights
-from lightning_cnnviz.model.evidence import Evidence, Request
+from lightning_cnnviz.model.evidence import Request
 from lightning_cnnviz.model.isolation import isolated
 from lightning_cnnviz.model.layers import LayerSpec, Layout
 from lightning_cnnviz.model.probe import Probe
@@ -154,19 +154,14 @@ def _look(
     for number, (probe, layout) in enumerate(both):
         for view in views:
             view.check(probe.model)
-        evidence: list[Evidence] = []
-        drawn = run_views(probe, layout, samples, views, target, failed=_raise, passed=evidence.append)
+        evidence, drawn = run_views(probe, layout, samples, views, target)
         shown = [(view, artifact) for view, artifacts in drawn if number for artifact in artifacts]
         for _, artifact in shown:
             found.add(artifact)
         # The page shows the samples of the last views, which are those that changed most.
-        found.looks[f"{'ab'[number]}: {found.names[number]}"] = look_at(evidence[0], shown)
+        found.looks[f"{'ab'[number]}: {found.names[number]}"] = look_at(evidence, shown)
 
 
 def _probabilities(probe: Probe, layout: Layout, samples: FixedSamples) -> Tensor:
     """(N, classes) what a model says of all samples, a batch at a time."""
     return torch.cat([evidence.probabilities for evidence in looks_at_all(probe, layout, samples, Request())])
-
-
-def _raise(view: View, error: Exception) -> None:
-    raise error

@@ -28,7 +28,6 @@ from lightning_cnnviz.model.targets import Target, check_target, chosen_targets
 from lightning_cnnviz.output.artifacts import Picture
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views import GradCAM
-from lightning_cnnviz.views.base import View
 
 _RAREST = 0.0001  # rarer ones need more permutations than anybody waits for
 _FEWEST = 20
@@ -161,10 +160,7 @@ def _class_rows(before: Tensor, now: Tensor, layout: Layout, samples: FixedSampl
 
 
 def _draw(probe: Probe, layout: Layout, samples: FixedSamples, found: DataDrift, *, layer: str, target: Target) -> None:
-    def fail(view: View, error: Exception) -> None:
-        raise error
-
-    for _, artifacts in run_views(probe, layout, samples, [GradCAM(layer)], target, failed=fail):
-        for artifact in artifacts:
-            if isinstance(artifact, Picture):
-                found.add(replace(artifact, tag="furthest"))
+    _, ((_, artifacts),) = run_views(probe, layout, samples, [GradCAM(layer)], target)
+    for artifact in artifacts:
+        if isinstance(artifact, Picture):
+            found.add(replace(artifact, tag="furthest"))

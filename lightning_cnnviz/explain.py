@@ -16,7 +16,6 @@ from lightning_cnnviz.arguments import instance, integer
 from lightning_cnnviz.fields import check_fields
 from lightning_cnnviz.look import check_classes, check_views, look_at, run_views
 from lightning_cnnviz.model.entry import Forward
-from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.model.known_surveys import survey_once
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.readings import OutputKind
@@ -209,15 +208,12 @@ def explain(
             failed(view, error)
     layout = survey_once(probe, samples, (output_key, output, forward))
     check_classes(layout, samples, target)
-    evidence: list[Evidence] = []
-    drawn = run_views(
-        probe, layout, samples, chosen, target, failed=failed, say=explanation.say, passed=evidence.append
-    )
+    evidence, drawn = run_views(probe, layout, samples, chosen, target, failed=failed, say=explanation.say)
     for _, artifacts in drawn:
         for artifact in artifacts:
             explanation.add(replace(artifact, style=Style(font)) if isinstance(artifact, Picture) else artifact)
     explanation.looks[type(model).__name__] = look_at(
-        evidence[0], [(view, artifact) for view, artifacts in drawn for artifact in artifacts]
+        evidence, [(view, artifact) for view, artifacts in drawn for artifact in artifacts]
     )
     return explanation
 

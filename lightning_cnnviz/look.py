@@ -42,6 +42,11 @@ class _Unmetered:
 UNMETERED = _Unmetered()
 
 
+def raise_error(view: View, error: Exception) -> None:
+    """Ends a look with the first view that fails."""
+    raise error
+
+
 def run_views(
     probe: Probe,
     layout: Layout,
@@ -49,20 +54,19 @@ def run_views(
     views: Sequence[View],
     target: Target,
     *,
-    failed: Callable[[View, Exception], None],
+    failed: Callable[[View, Exception], None] = raise_error,
     shown: int | None = None,
     epoch: int | None = None,
     training: Training | None = None,
     meter: Meter = UNMETERED,
     charged: View | None = None,
     say: Callable[[str], None] = lambda remark: None,
-    passed: Callable[[Evidence], None] = lambda evidence: None,
-) -> list[tuple[View, list[Artifact]]]:
-    """One look for several views: their requests merged, one pass, and what each drew of it.
+) -> tuple[Evidence, list[tuple[View, list[Artifact]]]]:
+    """One look for several views: their requests merged, one pass, its evidence, and what each drew of it.
 
     A view that raises is reported to ``failed`` and left out; the others go on. What the shared pass itself raises is
-    raised. What the reader should know of the model and of the layers looked at is told to ``say``, and the evidence to
-    ``passed``. ``charged`` is the view that the pass is put down to, None where it serves all of them.
+    raised. What the reader should know of the model and of the layers looked at is told to ``say``. ``charged`` is the
+    view that the pass is put down to, None where it serves all of them.
     """
     samples = _fitting(samples, layout)
     requests: dict[View, Request] = {}
@@ -83,7 +87,6 @@ def run_views(
         say(remark)
     if training is not None:
         evidence = replace(evidence, training=training)
-    passed(evidence)
     drawn: list[tuple[View, list[Artifact]]] = []
     for number, view in enumerate(views):
         if view in requests:
@@ -92,7 +95,7 @@ def run_views(
                     drawn.append((view, list(view.draw(evidence.owned_by(number)))))
             except Exception as error:
                 failed(view, error)
-    return drawn
+    return evidence, drawn
 
 
 def seen(evidence: Evidence, drawn: Sequence[tuple[View, Artifact]], name: str = "") -> Seen:

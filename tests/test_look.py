@@ -57,7 +57,7 @@ def test_a_bad_request_switches_off_its_own_view_alone(name: str) -> None:
     probe = Probe(model)
     bad, good = Asking(request), GradCAM("0")
     failed: dict[View, Exception] = {}
-    drawn = run_views(
+    _, drawn = run_views(
         probe, probe.survey(samples), samples, [bad, good], "predicted", failed=lambda *pair: failed.update([pair])
     )
     assert [view for view, _ in drawn] == [good]
@@ -104,7 +104,7 @@ def test_procedures_of_one_name_are_told_apart_by_their_views() -> None:
     model, samples = small_model(), FixedSamples(IMAGES)
     probe = Probe(model)
     views = [counting(3.0), counting(7.0)]
-    drawn = run_views(probe, probe.survey(samples), samples, views, "predicted", failed=lambda view, error: None)
+    _, drawn = run_views(probe, probe.survey(samples), samples, views, "predicted")
     assert [float(artifacts[0].values) for _, artifacts in drawn] == [3.0, 7.0]  # type: ignore[union-attr]
 
 

@@ -124,10 +124,7 @@ class Measured(View):
 def measured(
     probe: Probe, layout: Layout, judged: FixedSamples, view: Measured, model: nn.Module, *, held_out: Batch
 ) -> dict[str, Any]:
-    def fail(view: Any, error: Exception) -> None:
-        raise error
-
-    run_views(probe, layout, judged, [view], "predicted", failed=fail)
+    run_views(probe, layout, judged, [view], "predicted")
     model.eval()
     with torch.no_grad():
         scores = model(judged.images)

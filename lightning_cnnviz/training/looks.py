@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.progress import ProgressBar
 from lightning_cnnviz.training.request_only import RequestOnly
 from lightning_cnnviz.training.schedule import Plan, make_plan
-from lightning_cnnviz.training.submission import Submission
+from lightning_cnnviz.training.submission import Drawn, Submission
 from lightning_cnnviz.training.weight_averaging import drawn_weights
 from lightning_cnnviz.views import View
 
@@ -79,10 +80,10 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
                 groups.setdefault(_pass_key(shown), []).append(shown)
     submission = Submission(session, plan)
     for group in groups.values():
-        evidence: list[Evidence] = []
-        drawn = _look_at_once(session, pl_module, group, plan.epoch, evidence.append)
-        with session.costs.stage("write"):
-            submission.submit(evidence, [(shown.callback, shown.view, artifacts) for shown, artifacts in drawn])
+        looked = _look_at_once(session, pl_module, group, plan.epoch)
+        if looked is not None:
+            with session.costs.stage("write"):
+                submission.submit(*looked)
     submission.finish()
     return submission.monitored
 
@@ -117,31 +118,50 @@ def _pass_key(shown: _Shown) -> tuple[object, ...]:
 
 
 def _look_at_once(
-    session: Session,
-    pl_module: LightningModule,
-    group: Sequence[_Shown],
-    epoch: int | None,
-    passed: Callable[[Evidence], None],
-) -> list[tuple[_Shown, list[Artifact]]]:
+    session: Session, pl_module: LightningModule, group: Sequence[_Shown], epoch: int | None
+) -> tuple[Evidence, list[Drawn]] | None:
+    """One pass for views that can share it, and what they drew; None if the pass itself failed."""
     owners = {id(shown.view): shown for shown in group}
     again: list[_Shown] = []
 
     def failed(view: View, error: Exception) -> None:
+        shown = owners[id(view)]
         if not session.ranks.is_main:  # who also leaves it out of the next plan, on all ranks
             return
-        callback = owners[id(view)].callback
-        if callback.memory.begins_anew(view, error):
-            again.append(owners[id(view)])
+        if shown.callback.memory.begins_anew(view, error):
+            again.append(shown)
         else:
-            callback.failures.give_up([view], error)
+            shown.callback.failures.give_up([view], error)
 
+    try:
+        evidence, of_views = _run(session, pl_module, group, epoch, failed)
+    except Exception as error:
+        if session.ranks.is_main:
+            for shown in group:
+                shown.callback.failures.give_up([shown.view], error)
+        return None
+    drawn = [(owners[id(view)].callback, view, artifacts) for view, artifacts in of_views]
+    for callback, view, _ in drawn:
+        callback.memory.went_well(view)
+    if again and not session.ranks.sharded:  # whose other ranks know nothing of it before the next look
+        more = _look_at_once(session, pl_module, again, epoch)
+        drawn += [] if more is None else more[1]
+    return evidence, drawn
+
+
+def _run(
+    session: Session,
+    pl_module: LightningModule,
+    group: Sequence[_Shown],
+    epoch: int | None,
+    failed: Callable[[View, Exception], None],
+) -> tuple[Evidence, list[tuple[View, list[Artifact]]]]:
     first, samples = group[0].callback, group[0].samples
     assert first.samples is not None
     # A pass of its own over many samples is what the numbers cost, and left out with them where time is short.
     for_numbers = all(shown.view.sees_all_samples for shown in group) and len(samples) > first.show
-    progress = ProgressBar(session.trainer.progress_bar_callback)
-    try:
-        drawn = run_views(
+    with closing(ProgressBar(session.trainer.progress_bar_callback)) as progress:
+        return run_views(
             session.probe(pl_module, first, progress.update),
             session.survey(pl_module, first, first.samples),
             samples,
@@ -154,20 +174,4 @@ def _look_at_once(
             meter=session.costs if session.ranks.is_main else UNMETERED,
             failed=failed,
             say=session.outlet.say,
-            passed=passed,
         )
-    except Exception as error:
-        drawn = []
-        again.clear()
-        if session.ranks.is_main:
-            for shown in group:
-                shown.callback.failures.give_up([shown.view], error)
-    finally:
-        progress.close()
-    for view, _ in drawn:
-        if session.ranks.is_main:
-            owners[id(view)].callback.memory.went_well(view)
-    found = [(owners[id(view)], artifacts) for view, artifacts in drawn]
-    if again and not session.ranks.sharded:  # whose other ranks know nothing of it before the next look
-        found += _look_at_once(session, pl_module, again, epoch, passed)
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from lightning.pytorch.trainer.states import TrainerFn
 
@@ -24,6 +24,10 @@ from lightning_cnnviz.views.base import how_to_read
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
     from lightning_cnnviz.training.session import Session
+
+
+Drawn: TypeAlias = "tuple[CNNVisualizer, View, list[Artifact]]"
+"""What a view of a callback drew."""
 
 
 class Submission:
@@ -45,9 +49,7 @@ class Submission:
         self._taken: dict[tuple[str, str], list[str]] = {}  # what is said of it: the tags
         self.monitored: dict[str, float] = {}
 
-    def submit(
-        self, evidence: Sequence[Evidence], drawn: Sequence[tuple[CNNVisualizer, View, Sequence[Artifact]]]
-    ) -> None:
+    def submit(self, evidence: Evidence, drawn: Sequence[Drawn]) -> None:
         """Hands on what was drawn of one pass; what is wrong with an artifact costs its view."""
         session = self._session
         written: dict[int, list[tuple[View, Artifact]]] = {}
@@ -66,7 +68,7 @@ class Submission:
         for number, ours in written.items():
             name = session.callbacks[number].tag_prefix.rstrip("/")
             try:
-                self._seen.setdefault(number, []).append(look_seen(evidence[0], ours, name))
+                self._seen.setdefault(number, []).append(look_seen(evidence, ours, name))
             except Exception as error:  # the pictures are written all the same
                 session.warn_once(f"a look is missing on the page: {described(error)}", about="the record")
 

@@ -27,7 +27,7 @@ from lightning_cnnviz.look import run_views
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.samples import same_samples
-from tests.helpers.drift import fail, look, moved, samples, small_cnn, through_file
+from tests.helpers.drift import look, moved, samples, small_cnn, through_file
 from tests.helpers.training import SmallCNN, events, fit, loader, stripes, trainer
 
 
@@ -126,7 +126,7 @@ def test_where_time_is_short_the_pass_for_the_numbers_is_left_out_with_them() ->
     drift, probe, judged, meter = Drift(), Probe(small_cnn()), samples(), Meter()
     layout = probe.survey(judged)
     for charged in (None, drift):
-        run_views(probe, layout, judged, [drift], "predicted", failed=fail, charged=charged, meter=meter)
+        run_views(probe, layout, judged, [drift], "predicted", charged=charged, meter=meter)
     assert meter.charged == [None, drift]
 
 

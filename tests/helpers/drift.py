@@ -27,13 +27,10 @@ def small_cnn(seed: int = 0) -> SmallCNN:
     return SmallCNN()
 
 
-def fail(view: View, error: Exception) -> None:
-    raise error
-
-
 def look(views: list[View], model: nn.Module, judged: FixedSamples, epoch: int | None = None) -> Explanation:
     probe, found = Probe(model), Explanation()
-    for _, artifacts in run_views(probe, probe.survey(judged), judged, views, "predicted", failed=fail, epoch=epoch):
+    _, drawn = run_views(probe, probe.survey(judged), judged, views, "predicted", epoch=epoch)
+    for _, artifacts in drawn:
         for artifact in artifacts:
             found.add(artifact)
     return found

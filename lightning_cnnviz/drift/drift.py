@@ -14,8 +14,7 @@ from lightning_cnnviz.drift.alarms import AlarmAction, AlarmMonitor, AlarmRule
 from lightning_cnnviz.drift.copies import asking, copies_of, flipped_copies, flips_of_copies
 from lightning_cnnviz.drift.losses import losses_of, signals_of
 from lightning_cnnviz.drift.measurement import Measurement, means
-from lightning_cnnviz.drift.moved_most import moved_most
-from lightning_cnnviz.drift.movements import movements
+from lightning_cnnviz.drift.movements import moved_most, movements
 from lightning_cnnviz.drift.numbers import FEWEST_SAMPLES
 from lightning_cnnviz.drift.references import Reference, References
 from lightning_cnnviz.drift.rule import SAMPLES_LOSS

@@ -1,8 +1,8 @@
-"""How far a look is from an earlier one: every number that there is, under its name."""
+"""How far a look is from an earlier one: every number that there is, under its name, and where it is largest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -10,6 +10,8 @@ from torch import Tensor
 from lightning_cnnviz.drift.measurement import Measurement
 from lightning_cnnviz.drift.numbers import feature_drift, focus_shift, jensen_shannon, relative_change
 from lightning_cnnviz.drift.snapshots import Snapshot
+from lightning_cnnviz.output.artifacts import Note
+from lightning_cnnviz.render import format_number
 
 OF_FEATURES: Mapping[str, Callable[[Tensor, Tensor], float]] = {"features": feature_drift}
 OF_FILTERS: Mapping[str, Callable[[Tensor, Tensor], float]] = {"filters": relative_change}
@@ -32,6 +34,20 @@ def movements(now: Snapshot, before: Snapshot, reference: str = "previous") -> I
     if now.probabilities.shape[1]:
         for name, of_answers in OF_ANSWERS.items():
             yield _of_samples(name, None, of_answers(now, before), reference)
+
+
+def moved_most(moved: Sequence[Measurement]) -> Note:
+    """A note with one row for each number and reference: the layer where it is largest, and the least of its layers."""
+    families: dict[tuple[str, str | None], list[Measurement]] = {}
+    for one in moved:
+        families.setdefault((one.name, one.reference), []).append(one)
+    lines = ["| what moved | since | most in | by | least in | by |", "|---|---|---|---|---|---|"]
+    for (name, reference), layers in families.items():
+        most, least = max(layers, key=_value), min(layers, key=_value)
+        cells = [name, reference or "", most.layer or "", format_number(most.value)]
+        cells += [least.layer or "", format_number(least.value)] if len(layers) > 1 else ["", ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    return Note("drift_moved_most", "\n".join(lines))
 
 
 def _outcomes(look: Snapshot) -> Tensor:
@@ -57,3 +73,7 @@ def _of_samples(name: str, layer: str | None, by_sample: Tensor, reference: str)
 
 def _common(now: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> list[str]:
     return [name for name, values in now.items() if name in before and before[name].shape == values.shape]
+
+
+def _value(measurement: Measurement) -> float:
+    return measurement.value

@@ -10,20 +10,21 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_cnnviz.arguments import one_of, positive, text
 from lightning_cnnviz.keys import optional_key, required_key
+from lightning_cnnviz.look import check_views
 from lightning_cnnviz.model.entry import Forward, check_reading
 from lightning_cnnviz.model.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import PictureFormat
 from lightning_cnnviz.output.sink import Sink, check_sinks
 from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples
-from lightning_cnnviz.training.checks import check_distinct, check_views, refusing
-from lightning_cnnviz.training.failures import Failures, OnError, batch_entry, entry
+from lightning_cnnviz.training.failures import Failures, OnError, batch_entry, entry, refusing
 from lightning_cnnviz.training.membership import Membership
 from lightning_cnnviz.training.memory import Memory, restore, saved
+from lightning_cnnviz.training.rehearsal import check_distinct
 from lightning_cnnviz.training.sampling import Sampling
 from lightning_cnnviz.training.schedule import Schedule
+from lightning_cnnviz.training.training_watching import Watching
 from lightning_cnnviz.training.validation_watching import ValidationWatching
-from lightning_cnnviz.training.watching import Watching
 from lightning_cnnviz.views import View, default_views
 from lightning_cnnviz.views.base import check_font
 

@@ -107,6 +107,19 @@ class Failures:
             self.give_up(views, error)
 
 
+@contextmanager
+def refusing(callback: str) -> Iterator[None]:
+    """Refuses, in the name of a callback, what the checks of arguments inside refuse.
+
+    Raises:
+        MisconfigurationException: one of them does.
+    """
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise MisconfigurationException(f"{callback}: {error}") from error
+
+
 class HasFailures(Protocol):
     """A callback that knows what failed around it."""
 

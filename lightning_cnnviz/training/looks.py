@@ -18,7 +18,6 @@ from lightning_cnnviz.training.progress import ProgressBar
 from lightning_cnnviz.training.request_only import RequestOnly
 from lightning_cnnviz.training.schedule import Plan, make_plan
 from lightning_cnnviz.training.submission import Drawn, Submission
-from lightning_cnnviz.training.weight_averaging import drawn_weights
 from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def _monitored_by_others(trainer: Any) -> set[object]:
 
 def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> dict[str, float]:
     trainer, first = session.trainer, session.callbacks[0]
-    weights = drawn_weights(trainer.callbacks, first)
+    weights = _drawn_weights(trainer.callbacks, first)
     if weights is not None and trainer.state.fn == TrainerFn.FITTING and trainer.validating:
         session.outlet.say(weights)
         session.outlet.submit_to_all(Note("weights", weights), plan.step)
@@ -86,6 +85,33 @@ def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> 
                 submission.submit(*looked)
     submission.finish()
     return submission.monitored
+
+
+def _drawn_weights(callbacks: Sequence[object], ours: object) -> str | None:
+    """Says whether a look after a validation sees the averaged weights; None if nothing averages them.
+
+    ``WeightAveraging`` validates with the averaged weights and puts the others back in its own
+    ``on_validation_epoch_end``, so what we see in ours depends on which of the two comes first.
+
+    Args:
+        callbacks: all callbacks of the Trainer, in their order.
+        ours: the one of them that looks.
+    """
+    # By class name, because `lightning` and `pytorch_lightning` each have a WeightAveraging unknown to the other.
+    averaging = [callback for callback in callbacks if "WeightAveraging" in _class_names(callback)]
+    if not averaging:
+        return None
+    name, our_name = type(averaging[0]).__name__, type(ours).__name__
+    if callbacks.index(averaging[0]) > callbacks.index(ours):
+        return f"The averaged weights are drawn, those of the validation metrics: {name} stands after {our_name}."
+    return (
+        f"The weights in training are drawn, not the averaged ones of the validation metrics: {name} stands before "
+        f"{our_name} among the callbacks. Put it after to see the averaged ones."
+    )
+
+
+def _class_names(callback: object) -> set[str]:
+    return {base.__name__ for base in type(callback).__mro__}
 
 
 @dataclass(frozen=True, eq=False)

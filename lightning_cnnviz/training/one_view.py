@@ -17,7 +17,7 @@ from lightning_cnnviz.model.layers import LayerSpec
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.callback import CNNVisualizer
-from lightning_cnnviz.training.checks import refusing
+from lightning_cnnviz.training.failures import refusing
 from lightning_cnnviz.views import FeatureMaps, Filters, GradCAM, Prototypes, Saliency, View
 from lightning_cnnviz.views.saliency import Baseline, Drawing, Method
 

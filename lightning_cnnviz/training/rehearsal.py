@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from lightning.pytorch import LightningModule
 
+from lightning_cnnviz.look import check_classes
 from lightning_cnnviz.model.evidence import Request
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.samples import FixedSamples
-from lightning_cnnviz.training.checks import check_classes
 from lightning_cnnviz.training.failures import warn
+from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:
     from lightning_cnnviz.training.callback import CNNVisualizer
     from lightning_cnnviz.training.session import Session
+
+
+def check_distinct(views: Sequence[View] | None) -> None:
+    """Checks that no view is given twice.
+
+    Raises:
+        ValueError: one is.
+    """
+    for index, view in enumerate(views or ()):
+        if any(view is other for other in (views or ())[:index]):
+            raise ValueError(f"views holds the same {view.name} twice; make two")
 
 
 def check_views_on(session: Session, callback: CNNVisualizer, model: LightningModule, *, late: bool = False) -> None:

@@ -25,11 +25,11 @@ from lightning_cnnviz.training.costs import Costs
 from lightning_cnnviz.training.failures import described, warn
 from lightning_cnnviz.training.looks import look
 from lightning_cnnviz.training.outlet import Outlet
-from lightning_cnnviz.training.pace import Pace
 from lightning_cnnviz.training.ranks import Ranks
 from lightning_cnnviz.training.rehearsal import prepare
 from lightning_cnnviz.training.schedule import Steps
-from lightning_cnnviz.training.tags import Tags
+from lightning_cnnviz.training.submission import Tags
+from lightning_cnnviz.training.training_watching import Pace
 from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 from lightning.pytorch.trainer.states import TrainerFn
 
+from lightning_cnnviz.arguments import shown
 from lightning_cnnviz.look import seen as look_seen
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Artifact, Look, Picture, Scalar, Seen, Style
 from lightning_cnnviz.render import moment
-from lightning_cnnviz.training.checks import check_artifact
 from lightning_cnnviz.training.failures import described
 from lightning_cnnviz.training.outlet import Sinks
 from lightning_cnnviz.training.schedule import Plan
-from lightning_cnnviz.training.tags import Occurrences, owned_by
 from lightning_cnnviz.views import View
 from lightning_cnnviz.views.base import how_to_read
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 Drawn: TypeAlias = "tuple[CNNVisualizer, View, list[Artifact]]"
 """What a view of a callback drew."""
+
+Owner: TypeAlias = tuple[int, int]
+"""The id of a view, and how often it has written under a tag in this look."""
 
 
 class Submission:
@@ -44,7 +47,7 @@ class Submission:
     def __init__(self, session: Session, plan: Plan) -> None:
         self._session = session
         self._plan = plan
-        self._occurrences = Occurrences()
+        self._occurrences: Counter[tuple[int, str, str]] = Counter()
         self._seen: dict[int, list[Seen]] = {}
         self._taken: dict[tuple[str, str], list[str]] = {}  # what is said of it: the tags
         self.monitored: dict[str, float] = {}
@@ -89,9 +92,11 @@ class Submission:
 
     def _placed(self, callback: CNNVisualizer, view: View, artifact: Artifact) -> Artifact:
         """An artifact of a view as its callback wants it written, under a tag that no other view writes."""
-        check_artifact(artifact)
+        _check_artifact(artifact)
         kind, tag = type(artifact).__name__, callback.tag_prefix + artifact.tag
-        free = self._session.tags.claim(kind, tag, self._occurrences.owner(view, kind, tag))
+        occurrence = id(view), kind, tag
+        self._occurrences[occurrence] += 1
+        free = self._session.tags.claim(kind, tag, (id(view), self._occurrences[occurrence]))
         if free != tag:
             in_the_way = self._session.tags.owner(kind, tag)
             self._taken.setdefault(_who_gives_way(callback, view, in_the_way), []).append(free)
@@ -118,12 +123,50 @@ class Submission:
             self._session.outlet.submit(record, self._plan.step, destination)
 
 
-def _who_gives_way(callback: CNNVisualizer, view: View, owner: Hashable) -> tuple[str, str]:
+def _check_artifact(artifact: object) -> None:
+    """Checks what a view gave, so that what is wrong with it costs that view and nobody else.
+
+    Raises:
+        TypeError: it is no artifact.
+    """
+    if not isinstance(artifact, get_args(Artifact)):
+        raise TypeError(f"draw() must give pictures, numbers, notes and arrays, got {shown(artifact)}")
+
+
+def _who_gives_way(callback: CNNVisualizer, view: View, owner: Owner) -> tuple[str, str]:
     """Who writes beside a tag that another view writes under, and what the user can do about it."""
     name = type(callback).__name__
-    if any(owned_by(owner, one) for one in callback.views):
+    if any(owner[0] == id(one) for one in callback.views):
         return (
             f"two views of {name} have the same tags, so {view.name} writes",
             "leave one of them out, or put it into a callback of its own with a tag_prefix",
         )
     return f"another callback has the tags of {name}, which therefore writes", "give one of them a tag_prefix"
+
+
+class Tags:
+    """No two views write under one tag: whoever comes second gets a number after it.
+
+    TensorBoard would show the steps of both as one series, or only one of them.
+    """
+
+    def __init__(self) -> None:
+        self._owners: dict[tuple[str, str], Owner] = {}
+
+    def claim(self, kind: str, tag: str, owner: Owner) -> str:
+        """The tag, or the tag with a number if it belongs to another owner.
+
+        Args:
+            kind: of artifact; a picture and a note may share a tag.
+            tag: what the owner asks for.
+            owner: who asks; the same one gets the same answer again.
+        """
+        number, free = 1, tag
+        while self._owners.setdefault((kind, free), owner) != owner:
+            number += 1
+            free = f"{tag}_{number}"
+        return free
+
+    def owner(self, kind: str, tag: str) -> Owner:
+        """Who writes under a tag that was claimed."""
+        return self._owners[kind, tag]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_cnnviz import Drift, DriftCallback, Flips, Timeline, View
 from lightning_cnnviz.drift.measurement import Measurement
-from lightning_cnnviz.drift.moved_most import moved_most
+from lightning_cnnviz.drift.movements import moved_most
 from tests.helpers.drift import look, moved, samples, small_cnn
 
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from lightning_cnnviz import CNNVisualizer, DriftCallback, Filters, GradCAM, Predictions, PrototypeCallback
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.training.failures import Failures, described, warn
-from lightning_cnnviz.training.pace import Pace
+from lightning_cnnviz.training.training_watching import Pace
 from tests.helpers.sabotage import ERRORS, MISCHIEF, Wordless
 from tests.helpers.training import SmallCNN, image_steps, loader, trainer
 

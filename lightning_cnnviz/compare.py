@@ -11,14 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_cnnviz.comparison.batches import looks_at_all
 from lightning_cnnviz.comparison.most_changed import MostChanged, most_changed
 from lightning_cnnviz.comparison.quality import quality
 from lightning_cnnviz.comparison.report import Comparison
 from lightning_cnnviz.drift.drift import Drift
 from lightning_cnnviz.drift.scope import MOST_SAMPLES
 from lightning_cnnviz.explain import as_samples
-from lightning_cnnviz.look import check_classes, look_at, run_views
+from lightning_cnnviz.look import check_classes, look_at, looks_at_all, run_views
 from lightning_cnnviz.model.checkpoints import with_weights
 from lightning_cnnviz.model.evidence import Request
 from lightning_cnnviz.model.isolation import isolated

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.arguments import instance, layer_names, number
-from lightning_cnnviz.comparison.batches import looks_at_all
 from lightning_cnnviz.comparison.data_report import ClassDrift, DataDrift
 from lightning_cnnviz.comparison.two_samples import (
     distance_to,
@@ -20,7 +19,7 @@ from lightning_cnnviz.comparison.two_samples import (
     scipy_stats,
 )
 from lightning_cnnviz.explain import as_samples
-from lightning_cnnviz.look import run_views
+from lightning_cnnviz.look import looks_at_all, run_views
 from lightning_cnnviz.model.evidence import Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.model.probe import Probe

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Protocol
@@ -40,6 +40,8 @@ class _Unmetered:
 
 
 UNMETERED = _Unmetered()
+
+_BATCH = 64
 
 
 def raise_error(view: View, error: Exception) -> None:
@@ -96,6 +98,13 @@ def run_views(
             except Exception as error:
                 failed(view, error)
     return evidence, drawn
+
+
+def looks_at_all(probe: Probe, layout: Layout, samples: FixedSamples, request: Request) -> Iterator[Evidence]:
+    """What a pass over each 64 of the samples gives, in their order, where there are more than fit into one."""
+    for start in range(0, len(samples), _BATCH):
+        batch = samples.chosen(range(start, min(start + _BATCH, len(samples))))
+        yield probe.run(batch, layout, request)
 
 
 def seen(evidence: Evidence, drawn: Sequence[tuple[View, Artifact]], name: str = "") -> Seen:

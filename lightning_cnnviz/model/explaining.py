@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from lightning_cnnviz.model.answers import Answers
 from lightning_cnnviz.model.backward import Pass, differentiate
 from lightning_cnnviz.model.hooks import Recorder, hooked
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import named_layers
+from lightning_cnnviz.model.readings import Answers
 from lightning_cnnviz.model.targets import of_classes
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.keys import optional_key
-from lightning_cnnviz.model.answers import Answers
 from lightning_cnnviz.model.backward import Pass, derive, recurrent_on_cuda
 from lightning_cnnviz.model.checkpoints import with_weights
 from lightning_cnnviz.model.entry import Forward, check_reading, entries, entry_point, unwrapped
@@ -22,7 +21,7 @@ from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import kernel_of, named_layers
 from lightning_cnnviz.model.outputs import at, describe
 from lightning_cnnviz.model.procedures import ProcedureModel, run_procedures
-from lightning_cnnviz.model.readings import OutputKind
+from lightning_cnnviz.model.readings import Answers, OutputKind
 from lightning_cnnviz.model.request import check_request
 from lightning_cnnviz.model.surveying import placed, survey
 from lightning_cnnviz.model.targets import Target, target_scores

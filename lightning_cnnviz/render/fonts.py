@@ -71,11 +71,21 @@ def missing_glyphs(text: str, font: str | None = None) -> set[str]:
 
 def missing_glyphs_remark(names: Sequence[str] | None, font: str | None) -> str | None:
     """What to tell a user whose class names no font can show, None where all is well."""
-    missing = sorted(missing_glyphs("".join(names or ()), font))
-    if not missing:
+    scripts: dict[str, list[str]] = {}
+    for char in sorted(missing_glyphs("".join(names or ()), font)):
+        scripts.setdefault(_script(char), []).append(char)
+    if not scripts:
         return None
-    shown = " ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
-    return f"no font has {shown} of the class names, boxes stand for them: install one (Noto) or give a file as font="
+    shown = ", ".join(f"{script} ({' '.join(chars[:3])}{' …' if chars[3:] else ''})" for script, chars in scripts.items())
+    return f"no font has all of the class names, boxes stand for {shown}: install one (Noto) or give a file as font="
+
+
+def _script(char: str) -> str:
+    """What a character is written in, by the first word of its name in Unicode."""
+    if unicodedata.category(char).startswith("S"):
+        return "emoji and symbols"
+    word = unicodedata.name(char, "").partition(" ")[0]
+    return word if word == "CJK" else word.capitalize() or "others"
 
 
 @lru_cache(maxsize=4096)

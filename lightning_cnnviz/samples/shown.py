@@ -131,6 +131,11 @@ class ShownSamples:
             return str(index)
         return self.class_names[index]
 
+    def class_title(self, index: int) -> str:
+        """Returns the name of a class as it stands by itself, ``class 4`` where it has no name."""
+        has_name = self.class_names is not None and 0 <= index < len(self.class_names)
+        return self.class_name(index) if has_name else f"class {index}"
+
     def pictures(self) -> list[RGB]:
         """Returns the model's input as pictures, (H, W, 3) uint8 RGB each, with the normalisation undone.
 

@@ -87,14 +87,14 @@ def short_answer(evidence: Evidence, probabilities: Tensor) -> tuple[str, str]:
         return _listed(samples, labels_in(probabilities > 0.5)), ""
     best = int(reading.leading(probabilities[None]))
     share = percent(float(probabilities[best]))
-    return samples.class_name(best), f"on {share}" if reading.meaning == "masks" else share
+    return samples.class_title(best), f"on {share}" if reading.meaning == "masks" else share
 
 
 def _of_class(evidence: Evidence, index: int) -> Caption:
     """Predicted class and probability, true class, and the class explained where it is another."""
     samples = evidence.samples
     probability, predicted = (found.item() for found in evidence.probabilities[index].max(dim=0))
-    answer = [samples.class_name(int(predicted)), percent(probability)]
+    answer = [samples.class_title(int(predicted)), percent(probability)]
     lines = answer if np.isfinite(probability) else [_NOT_FINITE]
     truth = None if samples.labels is None else int(samples.labels[index])
     if truth is not None:
@@ -124,7 +124,7 @@ def _of_places(evidence: Evidence, index: int) -> Caption:
         return Caption((_NOT_FINITE,))
     largest = int(evidence.layout.reading.leading(evidence.probabilities[index, None]))
     share = float(evidence.probabilities[index, largest])
-    lines = [evidence.samples.class_name(largest), f"on {percent(share)} of it"]
+    lines = [evidence.samples.class_title(largest), f"on {percent(share)} of it"]
     truth = true_masks(evidence)
     if truth is not None and bool((truth[index] >= 0).any()):
         lines.append(f"{percent(share_right(evidence.answers.decisions[index], truth[index]))} right")
@@ -142,7 +142,7 @@ def _of_values(evidence: Evidence, index: int) -> Caption:
 def _of_sample(evidence: Evidence, index: int) -> Caption:
     """Its number, and its class where it has one, for a model that says nothing of classes."""
     labels = evidence.samples.labels
-    name = () if labels is None else (evidence.samples.class_name(int(labels[index])),)
+    name = () if labels is None else (evidence.samples.class_title(int(labels[index])),)
     return Caption((f"sample {index}", *name))
 
 
@@ -157,7 +157,7 @@ _CAPTIONS: Mapping[Meaning, Callable[[Evidence, int], Caption]] = {
 def _explained(evidence: Evidence, index: int, *, unless: list[int]) -> list[str]:
     if evidence.target_classes is None or int(evidence.target_classes[index]) in unless:
         return []
-    return [f"maps {evidence.samples.class_name(int(evidence.target_classes[index]))}"]
+    return [f"maps of {evidence.samples.class_title(int(evidence.target_classes[index]))}"]
 
 
 def _listed(samples: FixedSamples, labels: list[int]) -> str:

@@ -182,7 +182,7 @@ def _answers(evidence: Evidence) -> tuple[tuple[str, ...], ...]:
         return ()
     best = evidence.probabilities[: evidence.shown].max(dim=1)
     answers = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    return tuple((f"{evidence.samples.class_name(label)} {percent(value)}",) for label, value in answers)
+    return tuple((f"{evidence.samples.class_title(label)} {percent(value)}",) for label, value in answers)
 
 
 def _fitting(before: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> dict[str, Tensor]:

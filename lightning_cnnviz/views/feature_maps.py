@@ -130,9 +130,9 @@ class FeatureMaps(View):
         strongest = self._strongest.of(tag) if self.scale == "each" else None
         maps = Maps(to_numpy(shown), headings, colormap=self.colormap, scale=self.scale, strongest=strongest)
         layer, footer = tag.partition("/")[2], maps.scale_note()
+        of = f"{len(channels)} of {evidence.layout[layer].channels} channels"
         if self.sample is not None:
-            count = evidence.layout[layer].channels
-            title = f"Feature maps of {layer}, sample {self.sample}, {len(channels)} of {count} channels"
+            title = f"Feature maps of {layer}, sample {self.sample}, {of}"
             return picture_of(tag, Tiles(maps, headings, title, footer))
-        title = f"Feature maps of {layer}, {values.shape[2]}×{values.shape[3]}"
+        title = f"Feature maps of {layer}, {values.shape[2]}×{values.shape[3]}, {of}"
         return picture_of(tag, Sheet(rows(evidence), (maps,), title, footer))

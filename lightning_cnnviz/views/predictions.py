@@ -82,7 +82,7 @@ def answer_bars(evidence: Evidence, index: int, count: int) -> tuple[Bar, ...]:
         claimed = probability > 0.5 if independent else place == 0 and math.isfinite(probability)
         correct = None if truth is None else True if label in truth else False if claimed else None
         rank = "" if place < count else f", no. {int((probabilities > probability).sum()) + 1}"
-        bars.append(Bar(evidence.samples.class_name(label), probability, f"{percent(probability)}{rank}", correct))
+        bars.append(Bar(evidence.samples.class_title(label), probability, f"{percent(probability)}{rank}", correct))
     return tuple(bars)
 
 

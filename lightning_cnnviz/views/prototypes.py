@@ -153,7 +153,7 @@ class Prototypes(View):
             scale="shared",
         )
         captions = [
-            Caption((samples.class_name(index), percent(probability)))
+            Caption((samples.class_title(index), percent(probability)))
             for index, probability in zip(classes, (-cross_entropy).exp().tolist(), strict=True)
         ]
         limit = float(np.nan_to_num(difference.measured.limits[0, 0, 1], nan=1.0))

@@ -177,7 +177,7 @@ def _picture(evidence: Evidence, layer: str, mistakes: Mistakes, contrasted: Con
     rows, labels = [], []
     probabilities = zip(mistakes.sure.tolist(), (-mistakes.loss).exp().tolist(), strict=True)
     for index, (picture, (sure, true)) in enumerate(zip(shown.pictures(), probabilities, strict=True)):
-        said_name, true_name = (samples.class_name(int(one[index])) for one in (mistakes.said, mistakes.true))
+        said_name, true_name = (samples.class_title(int(one[index])) for one in (mistakes.said, mistakes.true))
         rows.append(Row(picture, Caption((said_name, percent(sure), f"true {true_name}"), False), _NO_SAMPLE))
         labels.append((f"{said_name} {percent(sure)}", f"true {true_name} {percent(true)}"))
     title = f"The worst mistakes, Grad-CAM of {layer}"

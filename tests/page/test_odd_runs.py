@@ -112,6 +112,14 @@ def test_samples_that_are_only_counted_have_no_row(browser: Any, tmp_path: Path)
     assert "3 of 5 samples right" in _text(browser)
 
 
+def test_a_class_without_a_name_and_its_probability_are_read_as_in_the_pictures(browser: Any, tmp_path: Path) -> None:
+    setup = Setup([np.zeros((4, 4, 3), np.uint8)] * 2)
+    probabilities = np.array([[(1 - surest) / 4095] * 4095 + [surest] for surest in (0.004, 1 / 4096)])
+    show(browser, _page(tmp_path, _run(setup, probabilities=probabilities)))
+    captions = browser.find_elements(By.CSS_SELECTOR, ".sheet figcaption span:first-child")
+    assert [caption.text for caption in captions] == ["class 4095 0.4%", "class 0 <0.1%"]
+
+
 def test_a_name_from_right_to_left_leaves_the_numbers_alone(browser: Any, tmp_path: Path) -> None:
     setup = Setup([np.zeros((4, 4, 3), np.uint8)] * 2, [0, 1], ["\u202eabc", "شاحنة"])
     show(browser, _page(tmp_path, _run(setup, probabilities=np.eye(2)[[0, 1]])))

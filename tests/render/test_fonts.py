@@ -63,6 +63,12 @@ def test_what_no_font_has_is_named() -> None:
     assert "font=" in remark
 
 
+def test_each_script_that_is_missing_is_named_with_its_first_characters() -> None:
+    remark = missing_glyphs_remark(("कुत्ता बिल्ली", "猫", "🚀", "cat"), None)
+    assert remark is not None
+    assert "boxes stand for Devanagari (क त ब …), CJK (猫), emoji and symbols (🚀): install" in remark
+
+
 def test_signs_for_all_missing_characters_count_as_no_font(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.undo()
     folder = tmp_path / ".fonts"

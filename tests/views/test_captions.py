@@ -53,7 +53,7 @@ def test_of_a_classifier_class_probability_and_truth() -> None:
         (("dog", "75%", "true dog"), True),
         (("cat", "75%", "true dog"), False),
     ]
-    assert said(scores, samples, target=0)[0][0] == ("dog", "75%", "true cat", "maps cat")
+    assert said(scores, samples, target=0)[0][0] == ("dog", "75%", "true cat", "maps of cat")
 
 
 def test_an_answer_that_is_not_finite_is_neither_a_class_nor_right() -> None:
@@ -72,9 +72,9 @@ def test_an_answer_that_is_not_finite_is_neither_a_class_nor_right() -> None:
 def test_of_a_yes_or_no_the_truth_that_floats_say() -> None:
     samples = FixedSamples.from_dataset([(image, float(index != 1)) for index, image in enumerate(IMAGES)])
     assert said(torch.tensor([[1.0986123], [1.0986123], [-1.0986123]]), samples) == [
-        (("1", "75%", "true 1"), True),
-        (("1", "75%", "true 0"), False),
-        (("0", "75%", "true 1"), False),
+        (("class 1", "75%", "true 1"), True),
+        (("class 1", "75%", "true 0"), False),
+        (("class 0", "75%", "true 1"), False),
     ]
 
 
@@ -83,8 +83,8 @@ def test_of_independent_labels_one_may_be_true_of_each_sample() -> None:
     scores = torch.tensor([[2.0, -2.0], [2.0, 1.0], [-1.0, -1.0]])
     assert said(scores, samples, output="multilabel") == [
         (("0", "true 0"), True),
-        (("0, 1", "true 1", "maps 0"), False),
-        (("no label", "maps 0"), None),  # label 9 is none of these two
+        (("0, 1", "true 1", "maps of class 0"), False),
+        (("no label", "maps of class 0"), None),  # label 9 is none of these two
     ]
 
 
@@ -96,8 +96,8 @@ def test_of_independent_labels_all_that_are_more_probable_than_not() -> None:
     )
     scores = torch.tensor([[2.0, -2.0, 1.0], [-1.0, -2.0, -3.0], [2.0, -1.0, -1.0]])
     assert said(scores, samples) == [
-        (("cat, sky", "true cat, sky", "maps cat"), True),
-        (("no label", "true no label", "maps cat"), True),
+        (("cat, sky", "true cat, sky", "maps of cat"), True),
+        (("no label", "true no label", "maps of cat"), True),
         (("cat", "true cat, dog"), False),
     ]
 

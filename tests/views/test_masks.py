@@ -103,7 +103,7 @@ def test_a_single_score_for_each_place_is_a_yes_or_no(yes: int) -> None:
     view = looked((TRUTH == 1).float()[:, None] * 4 - 2, FixedSamples(IMAGES, truth))
     predicted, true = figure_of(view).columns
     assert np.array_equal(predicted.values, true.values)
-    assert captions(view.evidence)[0].lines == ("1", "on 50% of it", "100% right")
+    assert captions(view.evidence)[0].lines == ("class 1", "on 50% of it", "100% right")
 
 
 def test_masks_of_another_size_than_the_truth() -> None:

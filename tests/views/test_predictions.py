@@ -94,8 +94,8 @@ def test_a_true_class_that_is_not_among_the_first_stands_below_them_with_its_ran
     samples = FixedSamples(torch.arange(2.0)[:, None, None, None].expand(2, 1, 8, 8), torch.tensor([2, 2]))
     explain(FromMean(PROBABILITIES), samples, [Spy(top=1)])
     assert [[(bar.name, bar.label, bar.correct) for bar in bars] for bars in evidence_bars] == [
-        [("0", "70%", False), ("2", "10%, no. 3", True)],
-        [("2", "60%", True)],
+        [("class 0", "70%", False), ("class 2", "10%, no. 3", True)],
+        [("class 2", "60%", True)],
     ]
 
 

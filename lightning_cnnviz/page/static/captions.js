@@ -11,6 +11,11 @@ export function className(setup, index) {
   return TURNS.test(name) ? `\u2068${name}\u2069` : name;
 }
 
+/** The name of a class as it stands by itself. */
+export function classTitle(setup, index) {
+  return setup?.class_names?.[index] === undefined ? `class ${index}` : className(setup, index);
+}
+
 /** The answer of the model to a sample at a look; null where nobody asked. */
 export function answerOf(run, look, set, sample) {
   const asked = look?.groups.find((group, i) => run.setOf(look, i) === set && (group.classes?.[sample] || group.captions?.[sample]));
@@ -20,9 +25,9 @@ export function answerOf(run, look, set, sample) {
   const truth = setup.labels?.[sample] ?? null;
   const predicted = asked.classes[sample][0];
   const explained = asked.explained?.[sample] ?? predicted;
-  const lines = [`${className(setup, predicted)} ${percent(asked.probabilities[sample][0])}`];
+  const lines = [`${classTitle(setup, predicted)} ${percent(asked.probabilities[sample][0])}`];
   if (truth !== null) lines.push(`true ${className(setup, truth)}`);
-  if (explained !== predicted) lines.push(`maps of ${className(setup, explained)}`);
+  if (explained !== predicted) lines.push(`maps of ${classTitle(setup, explained)}`);
   return { lines, right: truth === null ? null : truth === predicted };
 }
 

@@ -103,6 +103,10 @@ class _Says:
     def name(self, index: int) -> str:
         return self.named[index] if self.named and index < len(self.named) else str(index)
 
+    def title(self, index: int) -> str:
+        name = self.name(index)
+        return f"class {name}" if name == str(index) else name
+
     def classes(self, probabilities: Tensor, truth: int | None) -> Statement:
         told = probabilities.tolist()
         true = () if truth is None else (f"true {self.name(truth)}",)
@@ -110,9 +114,9 @@ class _Says:
             return Statement(("not finite", *true), None if truth is None else False)
         order = sorted(range(len(told)), key=lambda index: -told[index])
         marks = [None if truth is None else True if c == truth else False if c == order[0] else None for c in order]
-        bars = [(self.name(c), percent(told[c]), mark) for c, mark in zip(order, marks, strict=True)]
+        bars = [(self.title(c), percent(told[c]), mark) for c, mark in zip(order, marks, strict=True)]
         correct = None if truth is None else order[0] == truth
-        return Statement((self.name(order[0]), percent(told[order[0]]), *true), correct, bars[:5])
+        return Statement((self.title(order[0]), percent(told[order[0]]), *true), correct, bars[:5])
 
     def labels(self, probabilities: Tensor, truth: int | None) -> Statement:
         told = probabilities.tolist()
@@ -122,7 +126,7 @@ class _Says:
         order = sorted(range(len(told)), key=lambda index: -told[index])
         bars = [
             (
-                self.name(c),
+                self.title(c),
                 percent(told[c]),
                 None if not known else True if c == truth else False if c in said else None,
             )
@@ -138,7 +142,7 @@ class _Says:
         best = max(range(len(shares)), key=lambda index: (not (background and index == 0), shares[index]))
         if shares[best] < 0.005:
             best = 0
-        lines = (self.name(best), f"on {percent(shares[best])} of it")
+        lines = (self.title(best), f"on {percent(shares[best])} of it")
         if truth is None:
             return Statement(lines, answer=decided.float())
         step = len(decided) // len(truth)
@@ -151,7 +155,7 @@ class _Says:
         return Statement((f"predicted {line}", f"true {truth:.3g}"), answer=numbers)
 
     def nothing(self, index: int, label: int | None, picture: Tensor | None) -> Statement:
-        lines = (f"sample {index}",) if label is None else (f"sample {index}", self.name(label))
+        lines = (f"sample {index}",) if label is None else (f"sample {index}", self.title(label))
         return Statement(lines, answer=picture)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -88,8 +88,7 @@ class HeadFinder:
             if name not in ignored and _ending(classified.logits, scores):
                 return self._weighed_by(name, classified)
         after = self._weights(len(self._weighted))
-        head = self._last(lambda average: _ending(average, scores) is not None, after, None)
-        return None if head is None else self._with_entering(head)
+        return self._last(lambda average: _ending(average, scores) is not None, after, None)
 
     def outputs(self, scores: Tensor) -> Ending | None:
         """What became of a linear layer's output on its way to these class scores (N, classes); None if more did."""
@@ -108,23 +107,6 @@ class HeadFinder:
             return average.shape[1] == weight.shape[1] and _close(average @ weight.T, expected, rounding)
 
         return self._last(fits, self._weights(classified.weighted_before), classifier)
-
-    def _with_entering(self, head: Head) -> Head:
-        """The head with the 1×1 convolution that makes its maps and the layer whose maps enter it, if it is so."""
-        maps = self._averaged[head.layer]
-        made_by = [name for name in self._weighted[: maps.weighted_before] if name not in self._ignored]
-        module: Any = self._modules[made_by[-1]] if made_by else None
-        if not isinstance(module, nn.Conv2d) or not _weighs_channels(module) or made_by[-1] not in self._averaged:
-            return head
-        made = self._averaged[made_by[-1]]
-        weight = _wide(module.weight.detach()).flatten(1)
-        bias = weight.new_zeros(1) if module.bias is None else _wide(module.bias.detach())
-        for name, layer in reversed(self._averaged.items()):
-            average = layer.averages[0]
-            before = self._weights(layer.weighted_before) == self._weights(made.weighted_before) - 1
-            if before and average.shape[1] == weight.shape[1] and _close(average @ weight.T + bias, made.averages[0]):
-                return replace(head, entering=name, pointwise=made_by[-1])
-        return head
 
     def _weights(self, called: int) -> int:
         """How many modules with weights that the scores depend on are among the first so many."""

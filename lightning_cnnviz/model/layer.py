@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -145,13 +145,8 @@ class Head:
         layer: the layer whose maps are averaged.
         rectified: whether a ReLU that is no module comes between the layer and the average.
         classifier: the linear layer that weighs the averages; None if the maps are those of the classes.
-        entering: where the maps are those of the classes, the layer whose maps enter the 1×1 convolution that makes
-            them; None if there is none.
-        pointwise: that convolution.
     """
 
     layer: str
     rectified: bool = False
     classifier: str | None = None
-    entering: str | None = field(default=None, compare=False)
-    pointwise: str | None = field(default=None, compare=False)

@@ -32,7 +32,6 @@ class SampleSource:
     Attributes:
         samples: None until they are chosen.
         remarks: what the user is to be told of them; whoever tells it takes it out.
-        differ: whether they turned out to be others than those of the checkpoint that the run goes on from.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -53,7 +52,6 @@ class SampleSource:
     ) -> None:
         self.samples: FixedSamples | None = None
         self.remarks: list[str] = []
-        self.differ = False
         self._display: dict[str, Any] = {
             "class_names": checked_class_names(class_names),
             "mean": mean,
@@ -207,7 +205,6 @@ class SampleSource:
         self._fingerprint = now
         if before in (None, now):
             return True
-        self.differ = True
         self.remarks.append(
             "the samples are others than those of the checkpoint: what views remember of them begins anew"
         )

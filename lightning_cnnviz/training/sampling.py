@@ -150,7 +150,6 @@ class Sampling:
                 self.source.samples = samples = known
             elif known is not None and self.few is not None and same_samples(known, self.few):
                 self._few = samples, known
-        self.source.differ = False
         self._callback.memory.meet(samples)
         for note in (samples.display_note(), missing_glyphs_remark(samples.class_names, self._callback.font)):
             if note is not None:

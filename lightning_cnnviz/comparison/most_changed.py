@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from lightning_cnnviz.drift.distances import jensen_shannon
 from lightning_cnnviz.drift.flips import Flips, before_and_after
-from lightning_cnnviz.drift.numbers import jensen_shannon
 from lightning_cnnviz.drift.snapshots import Snapshot
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.model.layers import LayerSpec

@@ -12,10 +12,10 @@ from lightning_cnnviz.arguments import flag, function, layer_names, one_of, posi
 from lightning_cnnviz.drift.alarm_report import make_alarm, report
 from lightning_cnnviz.drift.alarms import AlarmAction, AlarmMonitor, AlarmRule
 from lightning_cnnviz.drift.copies import asking, copies_of, flipped_copies, flips_of_copies
+from lightning_cnnviz.drift.distances import FEWEST_SAMPLES
 from lightning_cnnviz.drift.losses import losses_of, signals_of
 from lightning_cnnviz.drift.measurement import Measurement, means
 from lightning_cnnviz.drift.movements import moved_most, movements
-from lightning_cnnviz.drift.numbers import FEWEST_SAMPLES
 from lightning_cnnviz.drift.references import Reference, References
 from lightning_cnnviz.drift.rule import SAMPLES_LOSS
 from lightning_cnnviz.drift.scope import DEFAULT_SAMPLES, MOST_SAMPLES, MapKind, Scope, filters

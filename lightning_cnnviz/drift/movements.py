@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.drift.distances import feature_drift, focus_shift, jensen_shannon, relative_change
 from lightning_cnnviz.drift.measurement import Measurement
-from lightning_cnnviz.drift.numbers import feature_drift, focus_shift, jensen_shannon, relative_change
 from lightning_cnnviz.drift.snapshots import Snapshot
 from lightning_cnnviz.output.artifacts import Note
 from lightning_cnnviz.render import format_number

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lightning_cnnviz.drift.numbers import centres, diagonal
+from lightning_cnnviz.drift.distances import centres, diagonal
 
 _BORDER = 1 / 8
 

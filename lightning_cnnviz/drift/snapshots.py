@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.drift.numbers import pooled, similarity_profile
+from lightning_cnnviz.drift.distances import pooled, similarity_profile
 from lightning_cnnviz.drift.scope import Scope
 from lightning_cnnviz.methods.cam import Variant, activation_map
 from lightning_cnnviz.methods.gradients import reduce_channels
@@ -31,7 +31,7 @@ class Snapshot:
 
     Attributes:
         profiles: layer to the profile of its features, (N (N - 1) / 2,), see
-            :func:`~lightning_cnnviz.drift.numbers.similarity_profile`.
+            :func:`~lightning_cnnviz.drift.distances.similarity_profile`.
         maps: for example ``grad_cam/<layer>`` and ``saliency/input`` to (N, h, w) float32, not negative, at most 14 by
             14.
         probabilities: (N, classes).

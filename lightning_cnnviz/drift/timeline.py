@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.arguments import layer_names, positive
+from lightning_cnnviz.drift.distances import FEWEST_SAMPLES
 from lightning_cnnviz.drift.movements import movements
-from lightning_cnnviz.drift.numbers import FEWEST_SAMPLES
 from lightning_cnnviz.drift.scope import MOST_SAMPLES, Scope
 from lightning_cnnviz.drift.snapshots import Snapshot, attention_maps, small_map, take
 from lightning_cnnviz.model.evidence import Evidence, Request

@@ -72,7 +72,9 @@ CAM_VARIANTS: dict[str, CAMVariant] = {
     "xgradcam": CAMVariant("XGrad-CAM", xgradcam_weights),
     "layercam": CAMVariant("LayerCAM", layercam_weights),
 }
-"""What ``GradCAM(variant=…)`` takes. One more: ``CAM_VARIANTS["mine"] = CAMVariant("Mine", weights)``."""
+"""What ``GradCAM(variant=…)`` takes: each :data:`Variant`, and what is added to it, for example
+``CAM_VARIANTS["mine"] = CAMVariant("Mine", weights)``.
+"""
 
 
 def activation_map(activations: Tensor, gradients: Tensor, variant: Variant | str = "gradcam") -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from lightning_cnnviz.methods.backward_rules import Rule
 from lightning_cnnviz.methods.gradients import OnStep, Reduction, Scores, integrated_gradients, smoothgrad
 
+Method: TypeAlias = Literal["gradient", "input_x_gradient", "guided", "deconvnet", "smoothgrad", "integrated_gradients"]
 Drawing: TypeAlias = Reduction | Literal["panels"]
 
 _TOLERATED_GAP = 0.05
@@ -125,4 +126,6 @@ PIXEL_METHODS: dict[str, PixelMethod] = {
     "smoothgrad": OfScores("SmoothGrad", "absolute", _smoothgrad, steps=25),
     "integrated_gradients": OfScores("integrated gradients", "signed", _integrated_gradients, steps=50),
 }
-"""What ``Saliency(method)`` takes. One more: ``PIXEL_METHODS["mine"] = OfScores("mine", "signed", f)``."""
+"""What ``Saliency(method)`` takes: each :data:`Method`, and what is added to it, for example
+``PIXEL_METHODS["mine"] = OfScores("mine", "signed", f)``.
+"""

@@ -12,6 +12,7 @@ from lightning_cnnviz.drift.alarms import AlarmAction, AlarmRule
 from lightning_cnnviz.drift.references import Reference
 from lightning_cnnviz.drift.scope import DEFAULT_SAMPLES, MOST_SAMPLES, MapKind
 from lightning_cnnviz.methods.cam import Variant
+from lightning_cnnviz.methods.pixel_methods import Drawing, Method
 from lightning_cnnviz.methods.synthesis import Optimizer
 from lightning_cnnviz.model.layers import LayerSpec
 from lightning_cnnviz.render import Scale
@@ -19,7 +20,7 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.callback import CNNVisualizer
 from lightning_cnnviz.training.failures import refusing
 from lightning_cnnviz.views import FeatureMaps, Filters, GradCAM, Prototypes, Saliency, View
-from lightning_cnnviz.views.saliency import Baseline, Drawing, Method
+from lightning_cnnviz.views.saliency import Baseline
 
 C = TypeVar("C", bound=type[CNNVisualizer])
 

@@ -14,6 +14,8 @@ from lightning_cnnviz.methods.gradients import Reduction, reduce_channels, witho
 from lightning_cnnviz.methods.pixel_methods import (
     PIXEL_METHODS,
     Attribution,
+    Drawing,
+    Method,
     OfGradient,
     OfRule,
     OfScores,
@@ -30,8 +32,6 @@ from lightning_cnnviz.views.base import View, color_map
 from lightning_cnnviz.views.common import overlay_sheet, with_remark
 from lightning_cnnviz.views.panels import panel_sheet
 
-Method: TypeAlias = Literal["gradient", "input_x_gradient", "guided", "deconvnet", "smoothgrad", "integrated_gradients"]
-Drawing: TypeAlias = Reduction | Literal["panels"]
 Baseline: TypeAlias = Literal["black", "zero"]
 
 _HEADINGS: dict[Reduction, str] = {

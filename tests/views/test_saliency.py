@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from lightning_cnnviz import CNNVisualizer, FixedSamples, Saliency, explain
 from lightning_cnnviz.methods.gradients import Reduction
+from lightning_cnnviz.methods.pixel_methods import Method
 from lightning_cnnviz.render import Maps, SignedImages
-from lightning_cnnviz.views.saliency import Method
 from tests.helpers.training import SmallCNN, events, fit, image_tags
 
 IMAGES = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(3))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.drift.numbers import (
+from lightning_cnnviz.drift.distances import (
     centres,
     feature_drift,
     focus_shift,

@@ -10,9 +10,9 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from lightning_cnnviz.model.first_call import SAMPLES
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.probe import Probe
-from lightning_cnnviz.model.surveying import SAMPLES
 from lightning_cnnviz.samples import FixedSamples
 
 _SETTINGS = (bool, int, float, str, type(None))

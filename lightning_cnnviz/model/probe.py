@@ -15,6 +15,7 @@ from lightning_cnnviz.model.backward import Pass, derive, recurrent_on_cuda
 from lightning_cnnviz.model.checkpoints import with_weights
 from lightning_cnnviz.model.entry import Forward, check_reading, entries, entry_point, unwrapped
 from lightning_cnnviz.model.evidence import THE_INPUT, Evidence, Request
+from lightning_cnnviz.model.first_call import placed
 from lightning_cnnviz.model.hooks import Recorder, hooked
 from lightning_cnnviz.model.isolation import isolated
 from lightning_cnnviz.model.layers import Layout
@@ -23,7 +24,7 @@ from lightning_cnnviz.model.outputs import at, describe
 from lightning_cnnviz.model.procedures import ProcedureModel, run_procedures
 from lightning_cnnviz.model.readings import Answers, OutputKind
 from lightning_cnnviz.model.request import check_request
-from lightning_cnnviz.model.surveying import placed, survey
+from lightning_cnnviz.model.surveying import survey
 from lightning_cnnviz.model.targets import Target, target_scores
 from lightning_cnnviz.samples import FixedSamples
 

@@ -19,10 +19,10 @@ TESTED_BY = {
     ],
     "Interrupts, exits and Lightning's own control flow": [
         "tests/training/test_interrupts.py::test_an_interrupt_during_a_look_is_one_as_ever",
-        "tests/training/test_failures.py::test_what_is_no_failure_passes",
+        "tests/training/test_failing_hooks.py::test_what_is_no_failure_passes",
     ],
     "Any other exception": [
-        "tests/training/test_failures.py::test_what_fails_in_a_hook_costs_the_callback_and_no_run",
+        "tests/training/test_failing_hooks.py::test_what_fails_in_a_hook_costs_the_callback_and_no_run",
         "tests/training/test_faults.py::test_what_a_view_runs_into_costs_that_view",
         "tests/training/test_faults.py::test_a_sink_that_raises_costs_one_warning_and_no_step",
         "tests/training/test_disk.py::test_what_ails_the_log_directory_ends_no_run_that_it_would_not_have_ended",

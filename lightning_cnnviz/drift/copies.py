@@ -1,4 +1,4 @@
-"""Whether answers hang on what was changed in copies of the samples: the test of a shortcut that proves something."""
+"""Whether answers depend on what was changed in copies of the samples: the one test that proves a shortcut."""
 
 from __future__ import annotations
 

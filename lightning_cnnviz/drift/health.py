@@ -13,7 +13,7 @@ _AT_THE_END = 0.01
 
 
 def dead_channels(activations: Tensor) -> float:
-    """Share of the channels of (N, K, h, w) that say the same everywhere in every sample, such as 0 after a ReLU.
+    """Share of the channels of (N, K, h, w) with the same output at all places of all samples, such as 0 after a ReLU.
 
     A channel that is not finite anywhere counts as dead. With few samples a channel may only seem dead: none of them
     shows what it looks for.

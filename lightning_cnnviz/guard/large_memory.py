@@ -86,7 +86,7 @@ class LargeMemory:
             self._copy(number)
 
     def differs(self) -> bool:
-        """Too dear to look at."""
+        """False: to compare every byte would be too dear."""
         return False
 
     def restore(self) -> None:

@@ -24,7 +24,7 @@ class SavedMemory:
         self.wrote = False
 
     def differs(self) -> bool:
-        """Too dear to look at twice."""
+        """False: to compare every byte once more would be too dear."""
         return False
 
     def restore(self) -> None:

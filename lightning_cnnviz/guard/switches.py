@@ -1,4 +1,4 @@
-"""One thing that a process or a generator has once, read and written."""
+"""A setting of the process or the state of a generator: what there is one of, to be read and written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 @dataclass(frozen=True)
 class Switch:
-    """One thing that a process has once.
+    """A setting or a state of which a process has one.
 
     Attributes:
         name: for the user.

@@ -1,4 +1,4 @@
-"""Watching a forward pass: what the modules put out, noted or kept, whatever follows them."""
+"""Watching a forward pass: what the modules put out, noted or kept, also where later modules change it in place."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def _version(tensor: Tensor) -> object:
 
 
 def _settings(module: nn.Module) -> object:
-    """Such as whether an auxiliary head is to be used, or a ``forward`` of one's own."""
+    """What a module's own attributes say, such as whether an auxiliary head is used, or that ``forward`` is another."""
     return tuple(
         (name, value if isinstance(value, _SETTINGS) else id(value))
         for name, value in vars(module).items()

@@ -94,7 +94,7 @@ class ProbeInStep(Probe):
 
 @contextmanager
 def _resharded(model: nn.Module) -> Iterator[None]:
-    """Outside of training FSDP2 leaves the last parameters gathered; the guest must find and leave them sharded.
+    """Outside of training FSDP2 leaves the last parameters gathered; we must find them sharded, and leave them so.
 
     It puts back the very parameters that it found. If FSDP meanwhile freed or gathered them, what it believes of the
     model and what the model holds would differ, and training would go on with stale weights.

@@ -21,7 +21,7 @@ from lightning_cnnviz.model.watching import Watch
 
 
 class Survey(Watch):
-    """What is made of the calls that were noted."""
+    """The layers of a model, made of the calls that were noted."""
 
     @property
     def last_logits(self) -> Tensor | None:
@@ -34,7 +34,7 @@ class Survey(Watch):
         return self._heads.outputs(rows.detach()) if rows.ndim == 2 else None
 
     def layout(self, model: nn.Module, reading: Reading, output: Tensor | None, coupled: bool) -> Layout:
-        """What was noted.
+        """The layers and what is known of them.
 
         Args:
             model: it.

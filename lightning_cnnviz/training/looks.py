@@ -61,7 +61,7 @@ def look(session: Session, pl_module: LightningModule, *, untrained: bool = Fals
 
 
 def _monitored_by_others(trainer: Any) -> set[object]:
-    """What other callbacks and schedulers ask Lightning for after every validation, whether there is such a number."""
+    """The names of numbers that other callbacks and schedulers monitor, whether there are such numbers or not."""
     schedulers = (getattr(config, "monitor", None) for config in trainer.lr_scheduler_configs)
     return {*schedulers, *(getattr(callback, "monitor", None) for callback in trainer.callbacks)}
 

@@ -88,7 +88,7 @@ class Memory:
         self._samples = met
 
     def state_dict(self) -> dict[str, Any]:
-        """What the views remember, as tensors and primitives, and no more of it than is bearable."""
+        """What the views remember, as tensors and primitives, made small enough by :func:`bounded`."""
         kept, told = bounded(self._states(), self._views)
         for remark in told.values():
             if remark not in self._told:
@@ -182,7 +182,7 @@ def restore(callback: CNNVisualizer, session: Session | None, state: Mapping[str
 
 
 def _try(callback: CNNVisualizer, parts: Mapping[str, Callable[[], None]]) -> None:
-    """Each of them, whatever the others do; what fails is said in one line."""
+    """Does each part, also where others fail; what failed is said in one line."""
     failed: dict[str, Exception] = {}
     for what, action in parts.items():
         try:

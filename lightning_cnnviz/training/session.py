@@ -99,7 +99,7 @@ class Session:
         self.callbacks = [one for one in self.trainer.callbacks if any(one is member for member in self.members)]
 
     def probe(self, model: nn.Module, callback: CNNVisualizer, progress: Progress | None = None) -> Probe:
-        """Looks at the model as the callback wants it called."""
+        """A probe that calls the model as the callback wants it called."""
         if self.ranks.sharded:
             return ProbeInStep(model, self.ranks, **callback.reading, progress=progress)
         return Probe(model, **callback.reading, progress=progress)
@@ -150,7 +150,7 @@ class Session:
                 self.warn_once(f"{tag} is not logged: {described(error)}", about=tag)
 
     def may_monitor(self, view: View) -> bool:
-        """Whether a view gave numbers for Lightning to log, or may give some: of a user's own the first look tells."""
+        """Whether a view gives numbers for Lightning to log; a view of the user's may, until its first look tells."""
         if self.trainer.fast_dev_run or getattr(self.trainer, "barebones", False):
             return False  # nobody monitors anything there
         return self._monitoring.get(id(view), bool(view.monitored_tags) or not is_ours(view))

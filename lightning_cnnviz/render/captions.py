@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from lightning_cnnviz.render.blocks import Block, Mosaic, beside, padded, stacked
+from lightning_cnnviz.render.telling import lines_told_apart
 from lightning_cnnviz.render.text import (
     DARK,
     MUTED,
@@ -14,7 +15,6 @@ from lightning_cnnviz.render.text import (
     WRONG,
     Color,
     current_font,
-    in_lines,
     line_height,
     text_block,
     text_width,
@@ -55,20 +55,26 @@ def _caption_blocks(
     captions: tuple[Caption, ...], heights: tuple[int, ...], widest: float, size: int, _font: str | None
 ) -> tuple[Block, ...]:
     room = widest - max(_mark(caption.correct, size).shape[1] for caption in captions)
-    blocks = []
+    blocks, among = [], _all_lines(captions)
     for caption, height in zip(captions, heights, strict=True):
-        lines = _written(caption, height // line_height(size), room, size)
+        lines = _written(caption, height // line_height(size), room, size, among)
         texts = [text_block(text, size, MUTED if number else _COLORS[caption.correct]) for number, text in lines]
         blocks.append(beside([_mark(caption.correct, size), stacked(texts)], down=0))
     width = max(block.shape[1] for block in blocks)
     return tuple(padded(block, 0, width, across=0) for block in blocks)
 
 
-def _written(caption: Caption, available: int, room: float, size: int) -> list[tuple[int, str]]:
+def _all_lines(captions: Sequence[Caption]) -> tuple[str, ...]:
+    return tuple(line for caption in captions for line in caption.lines)
+
+
+def _written(caption: Caption, available: int, room: float, size: int, among: tuple[str, ...]) -> list[tuple[int, str]]:
     """Pieces of the caption's lines with the number of the line they are from; cut only where there are too many."""
     for most in range(_MOST_LINES, 0, -1):
         lines = [
-            (number, piece) for number, line in enumerate(caption.lines) for piece in in_lines(line, room, size, most)
+            (number, piece)
+            for number, line in enumerate(caption.lines)
+            for piece in lines_told_apart(line, room, size, most, among)
         ]
         if len(lines) <= available:
             break
@@ -85,8 +91,13 @@ def fit_beside(captions: Sequence[Caption], heights: Sequence[int], widest: floa
     return True
 
 
-def caption_line(caption: Caption, width: int, size: int) -> Block:
-    """A caption on one line, or with what does not fit there below it, for the head of a row of cells."""
+def caption_lines(captions: Sequence[Caption], width: int, size: int) -> list[Block]:
+    """Captions on one line each, or with what does not fit there below it, for the heads of rows of cells."""
+    among = _all_lines(captions)
+    return [_caption_line(caption, width, size, among) for caption in captions]
+
+
+def _caption_line(caption: Caption, width: int, size: int, among: tuple[str, ...]) -> Block:
     mark, color = _mark(caption.correct, size), _COLORS[caption.correct]
     first, rest = caption.lines[0], " · ".join(caption.lines[1:])
     room = width - mark.shape[1]
@@ -94,8 +105,9 @@ def caption_line(caption: Caption, width: int, size: int) -> Block:
     if text_width(first + following, size) <= room - size:
         texts = [text_block(first, size, color), *([text_block(following, size, MUTED)] if rest else [])]
         return beside([mark, *texts])
-    lines = [text_block(line, size, color) for line in in_lines(first, room, size)]
-    lines += [text_block(line, size, MUTED) for line in (in_lines(rest, room, size) if rest else [])]
+    lines = [text_block(line, size, color) for line in lines_told_apart(first, room, size, among=among)]
+    if rest:
+        lines += [text_block(line, size, MUTED) for line in lines_told_apart(rest, room, size, among=among)]
     return beside([mark, stacked(lines)], down=0)
 
 
@@ -111,7 +123,7 @@ def label_blocks(
     texts: Sequence[str], width: int, size: int, color: Color, *, most: int = 2, down: float = 0, across: float = 0.5
 ) -> list[Block]:
     """A text for each cell of a width, all of one height, in at most so many lines before it loses its middle."""
-    written = [in_lines(text, width, size, most) for text in texts]
+    written = [lines_told_apart(text, width, size, most, texts) for text in texts]
     height = max(map(len, written), default=1) * line_height(size)
     return [
         padded(

@@ -9,7 +9,8 @@ from itertools import accumulate, pairwise
 
 from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.render.blocks import blank, painted, stacked
-from lightning_cnnviz.render.text import DARK, RIGHT, WRONG, in_lines, line_height, text_block, text_width
+from lightning_cnnviz.render.telling import lines_told_apart
+from lightning_cnnviz.render.text import DARK, RIGHT, WRONG, line_height, text_block, text_width
 
 _COLORS = {True: (30, 120, 190), False: (230, 110, 20), None: (150, 150, 150)}
 _INKS = {True: RIGHT, False: WRONG, None: DARK}
@@ -21,7 +22,7 @@ class Bar:
     """A horizontal bar.
 
     Attributes:
-        name: written at its left; if it is long on two lines, then shortened in the middle.
+        name: written at its left; if it is long on two lines, then shortened where it is like others.
         share: where it ends, from 0 to 1; drawn as 0 if it is not finite.
         label: written at its right.
         correct: blue with a tick if True, orange with a cross if False, else grey.
@@ -37,7 +38,7 @@ class Bar:
 
 def bars_height(bars: Sequence[Bar], width: int, size: int, among: Sequence[Bar] = ()) -> int:
     """How high bars of a width must be for type of a size: those with long names have two lines."""
-    return sum(_row_heights(bars, _names_width(among or bars, width, size), size))
+    return sum(_row_heights(bars, _names_width(among or bars, width, size), size, _names(among or bars)))
 
 
 def bar_chart(
@@ -54,13 +55,13 @@ def bar_chart(
     """
     picture = blank(height, width)
     size = size or max(10, min(height // len(bars) * 2 // 3, width // 13))
-    left = _names_width(among or bars, width, size) + 8
+    names, left = _names(among or bars), _names_width(among or bars, width, size) + 8
     right = width - int(max(text_width(bar.label, size) for bar in among or bars)) - 10
-    for bar, (top, bottom) in zip(bars, pairwise(_edges(bars, left - 8, height, size)), strict=True):
+    for bar, (top, bottom) in zip(bars, pairwise(_edges(bars, left - 8, height, size, names)), strict=True):
         free = min(bottom - top, height // len(bars)) // 6
         rows = slice(top + free, bottom - free)
         ink, color = _INKS[bar.correct], _COLORS[bar.correct]
-        name = stacked([text_block(line, size, ink) for line in _name_lines(bar, left - 8, size)])
+        name = stacked([text_block(line, size, ink) for line in _name_lines(bar, left - 8, size, names)])
         _paste(picture, painted(name), rows, 0)
         picture[rows, left:right] = _TRACK
         share = bar.share if math.isfinite(bar.share) else bar.origin
@@ -73,24 +74,28 @@ def bar_chart(
     return picture
 
 
-def _edges(bars: Sequence[Bar], names: int, height: int, size: int) -> list[int]:
+def _edges(bars: Sequence[Bar], width: int, height: int, size: int, names: tuple[str, ...]) -> list[int]:
     """Where rows begin and end: those with two lines are higher where there is room for that."""
-    heights = _row_heights(bars, names, size)
+    heights = _row_heights(bars, width, size, names)
     if sum(heights) > height:
         heights = [1] * len(bars)
     return [round(end * height / sum(heights)) for end in accumulate(heights, initial=0)]
 
 
-def _row_heights(bars: Sequence[Bar], names: int, size: int) -> list[int]:
-    return [size // 12 + line_height(size) * len(_name_lines(bar, names, size)) for bar in bars]
+def _row_heights(bars: Sequence[Bar], width: int, size: int, names: tuple[str, ...]) -> list[int]:
+    return [size // 12 + line_height(size) * len(_name_lines(bar, width, size, names)) for bar in bars]
 
 
 def _names_width(bars: Sequence[Bar], width: int, size: int) -> int:
     return math.ceil(min(max(text_width(_marked(bar), size) for bar in bars), width * 0.42))
 
 
-def _name_lines(bar: Bar, width: int, size: int) -> list[str]:
-    return in_lines(_marked(bar), width, size)
+def _name_lines(bar: Bar, width: int, size: int, names: tuple[str, ...]) -> list[str]:
+    return lines_told_apart(_marked(bar), width, size, among=names)
+
+
+def _names(bars: Sequence[Bar]) -> tuple[str, ...]:
+    return tuple(map(_marked, bars))
 
 
 def _marked(bar: Bar) -> str:

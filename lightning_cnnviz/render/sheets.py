@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lightning_cnnviz.render.bars import ColorBar, strength_bar
 from lightning_cnnviz.render.blocks import Block, beside, grid, padded, stacked
-from lightning_cnnviz.render.captions import Caption, caption_blocks, caption_line, fit_beside, label_blocks
+from lightning_cnnviz.render.captions import Caption, caption_blocks, caption_lines, fit_beside, label_blocks
 from lightning_cnnviz.render.checks import check_count, check_pictures
 from lightning_cnnviz.render.geometry import (
     GAP,
@@ -97,7 +97,7 @@ def sheet(
         below = iter(label_blocks(written, plan.width, plan.size, MUTED, most=3))
         blocks = [[stacked([cell, next(below)]) for cell in row] for row in blocks]
     headings = label_blocks(columns, plan.width, plan.size, DARK, down=1) if columns else []
-    over = [caption_line(caption, plan.row_width, plan.size) for caption in captions or ()] if above else []
+    over = caption_lines(captions or (), plan.row_width, plan.size) if above else []
 
     rows: list[Block] = []
     above_each_line = plan.lines > 1 or plan.below

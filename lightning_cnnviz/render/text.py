@@ -27,7 +27,7 @@ RIGHT: Color = (0, 92, 160)
 WRONG: Color = (200, 80, 0)
 """Blue and orange, which all kinds of color vision tell apart; a tick and a cross stand beside them."""
 
-_ELLIPSIS = "…"
+ELLIPSIS = "…"
 _SHORT_END = re.compile(r"(?: · [^·]{1,12}|\s\S{1,8})$")
 _WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"  # Chinese, Japanese, Korean
 _NO_BREAK = "\u00a0"
@@ -142,7 +142,7 @@ def shortened(text: str, width: float, size: int) -> str:
     if text_width(text, size) <= width:
         return text
     found = _SHORT_END.search(text)
-    end = found[0] if found and text_width(_ELLIPSIS + found[0], size) <= width * 0.6 else ""
+    end = found[0] if found and text_width(ELLIPSIS + found[0], size) <= width * 0.6 else ""
     body = text[: len(text) - len(end)]
     shortest, longest = 0, len(body) - 1
     while shortest < longest:
@@ -156,9 +156,9 @@ def shortened(text: str, width: float, size: int) -> str:
 
 def _without_middle(text: str, kept: int, end: str) -> str:
     if end:
-        return text[:kept].rstrip() + _ELLIPSIS + end
+        return text[:kept].rstrip() + ELLIPSIS + end
     head = kept - kept // 3
-    return text[:head].rstrip() + _ELLIPSIS + text[len(text) - kept // 3 :]
+    return text[:head].rstrip() + ELLIPSIS + text[len(text) - kept // 3 :]
 
 
 def wrapped(text: str, width: float, size: int) -> list[str]:

@@ -197,10 +197,12 @@ def _group(group: Group) -> dict[str, Any]:
         "heading": text(group.heading),
     }
     if group.probabilities is not None:
-        values = np.nan_to_num(np.asarray(group.probabilities, np.float64))
-        best = np.argsort(-values, axis=1, kind="stable")[:, :_TOP]
+        values = np.asarray(group.probabilities, np.float64)
+        best = np.argsort(-np.nan_to_num(values), axis=1, kind="stable")[:, :_TOP]
         described["classes"] = best.tolist()
-        described["probabilities"] = np.take_along_axis(values, best, axis=1).round(4).tolist()
+        values = np.where(np.isfinite(values).all(axis=1, keepdims=True), values, np.nan)
+        leading = np.take_along_axis(values, best, axis=1).tolist()
+        described["probabilities"] = [[number(float(f"{value:.4g}")) for value in row] for row in leading]
     if group.captions is not None:
         described["captions"] = [{"lines": [*map(text, lines)], "right": right} for lines, right in group.captions]
     return described

@@ -76,7 +76,9 @@ def missing_glyphs_remark(names: Sequence[str] | None, font: str | None) -> str 
         scripts.setdefault(_script(char), []).append(char)
     if not scripts:
         return None
-    shown = ", ".join(f"{script} ({' '.join(chars[:3])}{' …' if chars[3:] else ''})" for script, chars in scripts.items())
+    shown = ", ".join(
+        f"{script} ({' '.join(chars[:3])}{' …' if chars[3:] else ''})" for script, chars in scripts.items()
+    )
     return f"no font has all of the class names, boxes stand for {shown}: install one (Noto) or give a file as font="
 
 

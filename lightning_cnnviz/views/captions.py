@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -29,7 +30,10 @@ def percent(probability: float) -> str:
         return format_number(probability)
     if 0 < probability < 0.0005:
         return "<0.1%"
-    return f"{100 * probability:.1f}%" if 0 < probability < 0.01 else f"{100 * probability:.0f}%"
+    # Halves are rounded up, as the page does: one of eight is 13%.
+    if 0 < probability < 0.01:
+        return f"{math.floor(1000 * probability + 0.5) / 10:.1f}%"
+    return f"{math.floor(100 * probability + 0.5)}%"
 
 
 def numbers(values: Tensor) -> str:

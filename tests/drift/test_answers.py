@@ -156,7 +156,7 @@ def test_masks_before_and_after_with_what_changed() -> None:
     assert (later.values == hidden[[5, 2]].numpy()).all()
     assert (earlier.values == CLASSES.where(CLASSES != 0, -1)[[5, 2]].numpy()).all()
     assert changed.values.sum(axis=(1, 2, 3)).tolist() == [20, 8]
-    assert changed.labels == (("31%",), ("12%",))
+    assert changed.labels == (("31%",), ("13%",))
     assert (earlier.heading, later.heading) == ("epoch 3", "after")
     assert figure.legend == (("a", 1), ("b", 2))
     assert figure.draw().shape[2] == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import torch
@@ -163,4 +164,5 @@ def percent(share: float) -> str:
     """As people read it."""
     if 0 < share < 0.0005:
         return "<0.1%"
-    return f"{100 * share:.1f}%" if 0 < share < 0.01 else f"{100 * share:.0f}%"
+    digits = Decimal("0.1") if 0 < share < 0.01 else Decimal(1)
+    return f"{Decimal(100 * share).quantize(digits, ROUND_HALF_UP)}%"

@@ -190,3 +190,7 @@ def test_numbers_and_percents_are_short() -> None:
 
 def test_a_probability_that_is_not_zero_is_never_read_as_zero() -> None:
     assert [percent(value) for value in (1e-30, 0.00049, 0.0005, 0.0006)] == ["<0.1%", "<0.1%", "0.1%", "0.1%"]
+
+
+def test_halves_are_rounded_up() -> None:
+    assert [percent(value) for value in (0.125, 0.625, 0.0025, 0.995)] == ["13%", "63%", "0.3%", "100%"]

@@ -25,10 +25,12 @@ export function answerOf(run, look, set, sample) {
   const truth = setup.labels?.[sample] ?? null;
   const predicted = asked.classes[sample][0];
   const explained = asked.explained?.[sample] ?? predicted;
-  const lines = [`${classTitle(setup, predicted)} ${percent(asked.probabilities[sample][0])}`];
+  const [probability] = asked.probabilities[sample];
+  const isFinite = typeof probability === "number";
+  const lines = [isFinite ? `${classTitle(setup, predicted)} ${percent(probability)}` : "not finite"];
   if (truth !== null) lines.push(`true ${className(setup, truth)}`);
   if (explained !== predicted) lines.push(`maps of ${classTitle(setup, explained)}`);
-  return { lines, right: truth === null ? null : truth === predicted };
+  return { lines, right: truth === null ? null : isFinite && truth === predicted };
 }
 
 /** The answer as lines of text; right and wrong have a sign, not only a color. */

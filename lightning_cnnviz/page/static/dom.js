@@ -40,8 +40,8 @@ export function short(value) {
   return size >= 1e5 || size < 1e-3 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
 }
 
-/** A probability as it is read. */
+/** A probability as it is read, with the digits that the pictures have. */
 export function percent(value) {
   if (value > 0 && value < 0.0005) return "<0.1%";
-  return value > 0 && value < 0.01 ? `${(100 * value).toFixed(1)}%` : `${Math.round(100 * value)}%`;
+  return value > 0 && value < 0.01 ? `${(Math.round(1000 * value) / 10).toFixed(1)}%` : `${Math.round(100 * value)}%`;
 }

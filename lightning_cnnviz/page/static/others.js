@@ -59,17 +59,23 @@ function answers(view, run, look, { setup, name }, set) {
 function judged(groups, { labels }) {
   const largest = groups.filter(({ classes }) => classes && labels).reduce((one, other) => (one && one.classes.length >= other.classes.length ? one : other), null);
   if (largest) {
-    return largest.classes.map(([predicted], sample) => ({ sample, predicted, truth: labels[sample], isRight: predicted === labels[sample], probability: largest.probabilities[sample][0] }));
+    return largest.classes.map(([first], sample) => {
+      const probability = largest.probabilities[sample][0];
+      const predicted = typeof probability === "number" ? first : null;
+      return { sample, predicted, truth: labels[sample], isRight: predicted === labels[sample], probability: predicted === null ? 0 : probability };
+    });
   }
   const captions = groups.find((group) => group.captions)?.captions ?? [];
   return captions.map(({ right }, sample) => ({ sample, isRight: right, probability: 0 })).filter(({ isRight }) => isRight !== null);
 }
 
-function confusion(answers, setup) {
+function confusion(judgements, setup) {
+  const answers = judgements.filter(({ predicted }) => predicted !== null);
+  const lost = judgements.length - answers.length;
   const all = [...new Set(answers.flatMap(({ predicted, truth }) => [predicted, truth]))];
   const mistakesOf = Map.groupBy(answers.filter(({ isRight }) => !isRight).flatMap(({ predicted, truth }) => [predicted, truth]), (index) => index);
   const named = all.sort((a, b) => (mistakesOf.get(b)?.length ?? 0) - (mistakesOf.get(a)?.length ?? 0) || a - b).slice(0, MOST_CLASSES).sort((a, b) => a - b);
-  const title = `Confusion on the samples${all.length > named.length ? `: the ${named.length} of ${all.length} classes with most mistakes` : ""}`;
+  const title = `Confusion on the samples${all.length > named.length ? `: the ${named.length} of ${all.length} classes with most mistakes` : ""}${lost ? `; of ${lost} the output is not finite` : ""}`;
   const count = (truth, predicted) => answers.filter((answer) => answer.truth === truth && answer.predicted === predicted).length;
   const rows = named.map((truth) => element("tr", {}, element("th", { scope: "row", title: className(setup, truth) }, className(setup, truth)), named.map((predicted) => {
     const number = count(truth, predicted);

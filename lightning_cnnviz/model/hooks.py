@@ -66,9 +66,22 @@ def hooked(
 
 
 def image_like(output: Any) -> Tensor | None:
-    """The first tensor with four dimensions in a module's output, else the first tensor; of real numbers only."""
-    tensors = [tensor for tensor in tensors_in(output) if tensor.is_floating_point()]
+    """The first tensor with four dimensions in a module's output, else the first tensor; of real numbers only.
+
+    None inside ``torch.vmap``, whose tensors stand for many and do not outlive it.
+    """
+    tensors = [tensor for tensor in tensors_in(output) if tensor.is_floating_point() and not is_vmapped(tensor)]
     return next((tensor for tensor in tensors if tensor.ndim == 4), tensors[0] if tensors else None)
+
+
+def is_vmapped(tensor: Tensor) -> bool:
+    """Whether it is one of those that stand for many inside ``torch.vmap``."""
+    inner = torch._C._functorch
+    while inner.is_functorch_wrapped_tensor(tensor):
+        if inner.is_batchedtensor(tensor):
+            return True
+        tensor = inner.get_unwrapped(tensor)
+    return False
 
 
 def tensors_in(output: Any) -> list[Tensor]:

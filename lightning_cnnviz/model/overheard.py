@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from lightning_cnnviz.model.hooks import is_vmapped
 from lightning_cnnviz.model.names import clean_name, is_convolution
 from lightning_cnnviz.model.outputs import Hints, at, select_output
 from lightning_cnnviz.model.readings import Ending, Reading
@@ -94,7 +95,7 @@ def _speakers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def _copied(output: Any) -> Any:
     """The output with tensors that nobody else changes, as far down as scores may be."""
     if isinstance(output, Tensor):
-        return output.detach().clone() if output.ndim in (1, 2) else None
+        return output.detach().clone() if output.ndim in (1, 2) and not is_vmapped(output) else None
     if isinstance(output, dict):
         return {key: _copied(value) for key, value in output.items()}
     if isinstance(output, (tuple, list)) and not hasattr(output, "_fields"):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightning_cnnviz.model.disturbance import strays
 from lightning_cnnviz.model.graph import node_of
 from lightning_cnnviz.model.heads import HeadFinder
-from lightning_cnnviz.model.hooks import hooked, image_like, tensors_in
+from lightning_cnnviz.model.hooks import hooked, image_like, is_vmapped, tensors_in
 from lightning_cnnviz.model.placing import Called
 from lightning_cnnviz.model.tokens import has_channels_last
 
@@ -77,8 +77,7 @@ class Watch:
         """Notes one call of a module."""
         tensor = image_like(output)
         if tensor is None:
-            kinds = {str(other.dtype).removeprefix("torch.") for other in tensors_in(output)}
-            self._unusable[name] = f"puts out {', '.join(sorted(kinds)) or 'no tensor'}"
+            self._unusable[name] = _why_unusable(output)
             return
         repeats = (
             self._previous is not None and self._previous[0].startswith(f"{name}.") and self._previous[1] is tensor
@@ -142,6 +141,25 @@ class Watch:
 
     def _has_weights(self, name: str) -> bool:
         return any(True for _ in self._modules[name].parameters())
+
+
+def _why_unusable(output: Any) -> str:
+    tensors = tensors_in(output)
+    if any(map(is_vmapped, tensors)):
+        return (
+            "is called inside torch.vmap, where nobody can keep what it puts out; forward= takes a function of model "
+            "and images that calls it on the whole batch"
+        )
+    kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in tensors}
+    if kinds:
+        return f"puts out {', '.join(sorted(kinds))}"
+    inside = [name for name, value in vars(output).items() if isinstance(value, Tensor)] if _has_vars(output) else []
+    advice = f"; an nn.Identity() that the model hands its {inside[0]!r} can be looked at" if inside else ""
+    return f"puts out {type(output).__name__}, no tensor{advice}"
+
+
+def _has_vars(output: Any) -> bool:
+    return hasattr(output, "__dict__") and not isinstance(output, type)
 
 
 def _is_leaf(module: nn.Module) -> bool:

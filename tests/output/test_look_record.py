@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +89,22 @@ def test_rows_that_are_no_samples_are_pictures_of_their_own() -> None:
     assert pictures.limits == (0.0, 255.0), "pictures are shown as they are"
     assert (pictures.values == 90).all()
     assert (difference.tag, difference.columns) == ("prototypes (difference)", ("difference",))
+
+
+def test_a_map_has_the_same_name_in_every_look_though_its_heading_is_the_epoch() -> None:
+    def names(*headings: str) -> list[tuple[str, tuple[str, ...]]]:
+        kinds: list[Any] = ["activation", "signed", "signed"]
+        columns = [
+            DrawnMaps(ramp(2), (heading,), kind=kind, limits=(-1.0, 1.0 + number))
+            for number, (heading, kind) in enumerate(zip(headings, kinds, strict=True))
+        ]
+        recorded = record(Picture("change/body", Sheet(rows(0, 1), tuple(columns))))
+        return [(maps.tag, tuple(maps.columns)) for maps in recorded.maps]
+
+    first, later = names("untrained", "epoch 0", "change"), names("epoch 9", "epoch 10", "change")
+    assert [tag for tag, _ in first] == ["change/body", "change/body (1)", "change/body (change)"]
+    assert [tag for tag, _ in later] == [tag for tag, _ in first]
+    assert [columns for _, columns in later] == [("epoch 9",), ("epoch 10",), ("change",)]
 
 
 def test_tiles_belong_to_nobody() -> None:

@@ -104,6 +104,32 @@ def test_answers_that_are_no_classes_are_mistakes_where_somebody_can_say_so(brow
     assert clean(browser)
 
 
+def test_a_mistake_whose_picture_is_not_kept_says_so(browser: Any, tmp_path: Path) -> None:
+    setup = Setup([np.full((4, 4, 3), index, np.uint8) for index in range(66)], [0] * 65 + [1])
+    probabilities = np.eye(2)[[1] + [0] * 65]
+    show(browser, _page(tmp_path, _run(setup, probabilities=probabilities)), view="answers")
+    mistakes = browser.find_elements(By.CSS_SELECTOR, ".mistakes li")
+    said = ["✗ class 1 100%\ntrue 0\nsample 0", "only 64 pictures are kept\n✗ class 0 100%\ntrue 1\nsample 65"]
+    assert [mistake.text for mistake in mistakes] == said
+    assert [len(mistake.find_elements(By.TAG_NAME, "img")) for mistake in mistakes] == [1, 0]
+
+
+def test_counts_of_confusion_stay_on_one_line_where_the_page_is_narrow(browser: Any, tmp_path: Path) -> None:
+    setup = Setup([np.full((4, 4, 3), 90, np.uint8)] * 300, [index // 25 for index in range(300)])
+    address = _page(tmp_path, _run(setup, probabilities=np.eye(12)[[index // 25 for index in range(300)]]))
+    size = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        show(browser, address, view="answers")
+        cells = browser.find_elements(By.CSS_SELECTOR, ".confusion td.right")
+        assert [cell.text for cell in cells] == ["25"] * 12
+        lines = "const range = document.createRange(); range.selectNodeContents(arguments[0]);"
+        lines += "return range.getClientRects().length"
+        assert {browser.execute_script(lines, cell) for cell in cells} == {1}
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_samples_that_are_only_counted_have_no_row(browser: Any, tmp_path: Path) -> None:
     setup = Setup([np.full((4, 4, 3), 20 * index, np.uint8) for index in range(5)], [0, 1, 0, 1, 0])
     show(browser, _page(tmp_path, _run(setup, probabilities=np.eye(2)[[0, 0, 0, 0, 0]])))

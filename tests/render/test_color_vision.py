@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import lightning_cnnviz.page
 from lightning_cnnviz.render import charts, lookup_table, text
 from lightning_cnnviz.render.masks import class_color
 
@@ -64,6 +68,18 @@ MEANINGS = {
     "weak and strong saliency": ends("hot"),
     "little and much drift": ends("magma"),
 }
+
+
+STYLE = (Path(lightning_cnnviz.page.__file__).parent / "static" / "style.css").read_text()
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_right_and_wrong_look_different_on_the_page_light_and_dark(vision: str) -> None:
+    pairs = re.findall(r"--right: #(\w{6});\s+--wrong: #(\w{6});", STYLE)
+    assert len(pairs) == 3, "light, dark as the system is, dark as TensorBoard is"
+    for pair in pairs:
+        right, wrong = (tuple(bytes.fromhex(color)) for color in pair)
+        assert difference(right, wrong, vision) > DIFFERENT
 
 
 @pytest.mark.parametrize("vision", VISIONS)

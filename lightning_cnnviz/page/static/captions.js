@@ -49,12 +49,14 @@ export function sampleTitle(run, set, sample) {
 
 /** The picture of a sample with its caption, and its number, by which alarms name it. */
 export function sampleFigure(run, look, set, sample) {
-  return captioned(run.sets[set]?.setup.urls[sample], answerOf(run, look, set, sample), `sample ${sample}`);
+  const urls = run.sets[set]?.setup.urls ?? [];
+  return captioned(urls[sample], answerOf(run, look, set, sample), `sample ${sample}`, sample >= urls.length ? `only ${urls.length} pictures are kept` : "");
 }
 
-/** A picture with an answer below it, and what else it is called. */
-export function captioned(picture, answer, name = "") {
-  const frame = picture ? element("div", { className: "frame" }, element("img", { src: picture, alt: "", className: "pixels" })) : null;
+/** A picture with an answer below it, and what else it is called; in its place, if it is not there, why. */
+export function captioned(picture, answer, name = "", why = "") {
+  const missing = why ? element("div", { className: "missing" }, why) : null;
+  const frame = picture ? element("div", { className: "frame" }, element("img", { src: picture, alt: "", className: "pixels" })) : missing;
   const note = name ? element("span", { className: "note" }, name) : null;
   return element("figure", { className: "cell sample" }, frame, element("figcaption", {}, captionLines(answer), note));
 }

@@ -19,7 +19,8 @@ from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Maps, Scale, SignedImages, Tiles, format_number
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
-from lightning_cnnviz.views.common import most_varied, picture_of, to_numpy, with_remark
+from lightning_cnnviz.views.channels import Channels
+from lightning_cnnviz.views.common import picture_of, to_numpy, with_remark
 
 CLIPPED_FROM = 0.995  # the share of an image's pixels that are drawn unclipped
 STABLE_SMOOTHING = 0.25  # what descent on squared differences may take away in a step before it overshoots
@@ -102,13 +103,15 @@ class ActivationMaximization(View):
         self.steps = None if steps is None else positive("steps", steps)
         self.decorrelated = None if decorrelated is None else flag("decorrelated", decorrelated)
         self.scale = scale
-        self._channels: dict[str, list[int]] = {}
+        self._channels = Channels(self.channels)
 
     def check(self, model: nn.Module) -> None:
         check_names(model, self.layers)
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         layers = [layout[name] for name in layout.maps(self.layers)]
+        for layer in layers:
+            self._channels.check(layer.name, layer.channels)
         return Request(procedures={layer.name: partial(self._optimize, layer, samples) for layer in layers})
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
@@ -150,24 +153,17 @@ class ActivationMaximization(View):
         )
 
     def _chosen(self, layer: Layer, model: Model) -> list[int]:
-        """The same channels at every look, chosen at the first one."""
-        if isinstance(self.channels, int):
-            chosen = self._channels.get(layer.name)
-            if chosen is None or max(chosen) >= layer.channels:
-                with torch.no_grad():
-                    activations = layer.as_maps(model.output_of(layer.name, model.images))
-                chosen = self._channels[layer.name] = most_varied(activations, self.channels)
-            return chosen
-        wrong = [channel for channel in self.channels if not 0 <= channel < layer.channels]
-        if wrong:
-            raise ValueError(f"channels={wrong} are out of range: {layer.name} has channels 0 to {layer.channels - 1}")
-        return list(self.channels)
+        chosen = self._channels.known(layer.name, layer.channels)
+        if chosen is None:
+            with torch.no_grad():
+                chosen = self._channels.of(layer.name, layer.as_maps(model.output_of(layer.name, model.images)))
+        return chosen
 
     def state_dict(self) -> dict[str, Any]:
-        return {"channels": {**self._channels}}
+        return {"channels": self._channels.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._channels = {layer: list(channels) for layer, channels in state.get("channels", {}).items()}
+        self._channels.load_state_dict(state.get("channels", {}))
 
     def _picture(self, tag: str, layer: Layer, found: Maximized) -> Picture:
         order = found.channels.argsort().cpu()

@@ -18,7 +18,8 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.change_pictures import Kept, change_of_attention, change_of_features, change_of_filters
-from lightning_cnnviz.views.common import Strongest, most_varied, rows
+from lightning_cnnviz.views.channels import Channels
+from lightning_cnnviz.views.common import Strongest, rows
 
 Changing: TypeAlias = Literal["grad_cam", "feature_maps", "filters"]
 Since: TypeAlias = Literal["previous", "first"]
@@ -75,7 +76,7 @@ class Change(View):
         self.layers = layer_names("layers", layers)
         self.filter_layers = layer_names("filter_layers", filter_layers)
         self.channels = positive("channels", channels)
-        self._channels: dict[str, list[int]] = {}
+        self._channels = Channels(self.channels)
         self._limits: dict[str, Tensor] = {}
         self._largest = Strongest()
         self._before: Kept | None = None
@@ -115,14 +116,14 @@ class Change(View):
     def state_dict(self) -> dict[str, Any]:
         before = None if self._before is None else dict(vars(self._before))
         return {
-            "channels": {**self._channels},
+            "channels": self._channels.state_dict(),
             "limits": {**self._limits},
             "largest": self._largest.state_dict(),
             "before": before,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._channels = {layer: list(channels) for layer, channels in state["channels"].items()}
+        self._channels.load_state_dict(state["channels"])
         self._limits = dict(state["limits"])
         self._largest.load_state_dict(state["largest"])
         self._before = None if state["before"] is None else Kept(**state["before"])
@@ -151,10 +152,7 @@ class Change(View):
             values[f"grad_cam/{layer}"] = evidence.layout.on_image(maps[shown]).float().cpu()
         for layer in self._maps("feature_maps", evidence.layout):
             activations = evidence.activation(layer)
-            chosen = self._channels.get(layer)
-            if chosen is None or max(chosen) >= activations.shape[1]:
-                chosen = self._channels[layer] = most_varied(activations, self.channels)
-            values[f"feature_maps/{layer}"] = activations[shown, chosen].float().cpu()
+            values[f"feature_maps/{layer}"] = activations[shown, self._channels.of(layer, activations)].float().cpu()
         if "filters" in self.of:
             for layer in evidence.layout.convolutions(self.filter_layers):
                 values[f"filters/{layer}"] = evidence.weight(layer)
@@ -168,7 +166,7 @@ class Change(View):
             return change_of_attention(ours, layer, rows(evidence), looks, self._limits[tag])
         if kind == "feature_maps":
             title, limits = f"Change of the feature maps of {layer} {before.since}", self._limits[tag]
-            channels = self._channels[layer]
+            channels = self._channels.of(layer, evidence.activation(layer))
             return change_of_features(ours, title, rows(evidence), after - then, limits=limits, channels=channels)
         change, inputs = after - then, after.shape[1]
         if inputs not in (1, 3):

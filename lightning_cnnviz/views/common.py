@@ -157,18 +157,6 @@ def _largest(values: Tensor) -> float:
     return max(-float(low), float(high))
 
 
-def most_varied(activations: Tensor, count: int) -> list[int]:
-    """The channels of (N, K, h, w) that vary most over samples and places, in ascending order.
-
-    Variation, and not magnitude: a channel that the background lights up evenly is strong and says nothing. One that is
-    not finite comes first, so that it is seen.
-    """
-    values = activations.float()
-    # Not by var(), which takes three times as long.
-    spread = (values - values.mean(dim=(0, 2, 3), keepdim=True)).square_().mean(dim=(0, 2, 3)).nan_to_num(nan=torch.inf)
-    return sorted(spread.topk(min(count, len(spread))).indices.tolist())
-
-
 def with_remark(picture: Picture, remark: str | None) -> Picture:
     """The picture with one more thing to tell the reader, if there is one."""
     return picture if remark is None else replace(picture, remarks=(*picture.remarks, f"About {picture.tag}: {remark}"))

@@ -14,7 +14,8 @@ from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Maps, Scale, Sheet, Tiles
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, color_map
-from lightning_cnnviz.views.common import Strongest, most_varied, picture_of, rows, to_numpy
+from lightning_cnnviz.views.channels import Channels
+from lightning_cnnviz.views.common import Strongest, picture_of, rows, to_numpy
 
 _MOST_LAYERS = 8  # beside the other views shown by default they fill one page of TensorBoard, which holds 12 pictures
 
@@ -68,7 +69,7 @@ class FeatureMaps(View):
         self.scale = scale
         self.colormap = color_map(colormap)
         self.reshape = size("reshape", reshape)
-        self._channels: dict[str, list[int]] = {}
+        self._channels = Channels(self.channels)
         self._strongest = Strongest()
 
     def check(self, model: nn.Module) -> None:
@@ -80,7 +81,7 @@ class FeatureMaps(View):
         layout = layout.reshaped(self.reshape)
         layers = self._layers(layout)
         for layer in layers:
-            self._check_channels(layer, layout[layer].channels)
+            self._channels.check(layer, layout[layer].channels)
         return Request(activations=frozenset(layers))
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
@@ -100,28 +101,16 @@ class FeatureMaps(View):
             return layers
         return tuple(layers[round(index * (len(layers) - 1) / (_MOST_LAYERS - 1))] for index in range(_MOST_LAYERS))
 
-    def _check_channels(self, layer: str, count: int) -> None:
-        wrong = [] if isinstance(self.channels, int) else [index for index in self.channels if not 0 <= index < count]
-        if wrong:
-            raise ArgumentError(f"channels={wrong} are out of range: {layer} has channels 0 to {count - 1}")
-
     def _chosen(self, layer: str, activations: Tensor) -> list[int]:
-        """The same channels at every look, chosen at the first one."""
-        count = activations.shape[1]
-        if not isinstance(self.channels, int):
-            return list(self.channels)
-        if self.sample is not None:
-            return list(range(min(self.channels, count)))
-        chosen = self._channels.get(layer)
-        if chosen is None or max(chosen) >= count:
-            chosen = self._channels[layer] = most_varied(activations, self.channels)
-        return chosen
+        if self.sample is not None and isinstance(self.channels, int):
+            return list(range(min(self.channels, activations.shape[1])))
+        return self._channels.of(layer, activations)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"channels": {**self._channels}, "strongest": self._strongest.state_dict()}
+        return {"channels": self._channels.state_dict(), "strongest": self._strongest.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._channels = {layer: list(channels) for layer, channels in state.get("channels", {}).items()}
+        self._channels.load_state_dict(state.get("channels", {}))
         self._strongest.load_state_dict(state.get("strongest", {}))
 
     def _picture(self, evidence: Evidence, tag: str, values: Tensor, channels: list[int]) -> Picture:

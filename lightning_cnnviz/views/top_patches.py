@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from lightning_cnnviz.arguments import count_or_indices, layer_names, number, positive
 from lightning_cnnviz.methods.receptive_fields import field_box, strongest_places
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
-from lightning_cnnviz.model.layers import ArgumentError, Layer, LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers import Layer, LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Picture
 from lightning_cnnviz.render import Caption, Images, Row, Sheet, format_number
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
-from lightning_cnnviz.views.common import most_varied, picture_of
+from lightning_cnnviz.views.channels import Channels
+from lightning_cnnviz.views.common import picture_of
 
 _NO_SAMPLE = -1
 _NOTHING: RGB = np.full((8, 8, 3), 255, np.uint8)
@@ -71,7 +72,7 @@ class TopPatches(View):
         self.channels = count_or_indices("channels", channels)
         self.patches = positive("patches", patches)
         self.share = number("share", share, above=0, most=1)
-        self._channels: dict[str, list[int]] = {}
+        self._channels = Channels(self.channels)
 
     @property
     def wanted_samples(self) -> int:
@@ -82,13 +83,8 @@ class TopPatches(View):
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         layers = [layout[name] for name in layout.maps(self.layers)]
-        if not isinstance(self.channels, int):
-            for layer in layers:
-                wrong = [channel for channel in self.channels if not 0 <= channel < layer.channels]
-                if wrong:
-                    raise ArgumentError(
-                        f"channels={wrong} are out of range: {layer.name} has channels 0 to {layer.channels - 1}"
-                    )
+        for layer in layers:
+            self._channels.check(layer.name, layer.channels)
         return Request(procedures={layer.name: partial(self._search, layer) for layer in layers})
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
@@ -98,15 +94,15 @@ class TopPatches(View):
             yield self._picture(evidence, layer, found)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"channels": {**self._channels}}
+        return {"channels": self._channels.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._channels = {layer: list(channels) for layer, channels in state["channels"].items()}
+        self._channels.load_state_dict(state["channels"])
 
     def _search(self, layer: Layer, model: Model) -> _Found:
         with torch.no_grad():
             activations = layer.as_maps(model.output_of(layer.name, model.images))
-        channels = self._chosen(layer.name, activations)
+        channels = self._channels.of(layer.name, activations)
         values, samples, places = strongest_places(activations, channels, self.patches)
         # Each patch is of an image of its own, so that one backward pass tells all receptive fields apart.
         images = model.images[samples.flatten()].detach().requires_grad_()
@@ -124,15 +120,6 @@ class TopPatches(View):
             dim=1,
         )
         return _Found(tuple(channels), table.reshape(*samples.shape, -1))
-
-    def _chosen(self, layer: str, activations: Tensor) -> list[int]:
-        """The same channels at every look, chosen at the first one."""
-        if not isinstance(self.channels, int):
-            return list(self.channels)
-        chosen = self._channels.get(layer)
-        if chosen is None or max(chosen) >= activations.shape[1]:
-            chosen = self._channels[layer] = most_varied(activations, self.channels)
-        return chosen
 
     def _picture(self, evidence: Evidence, layer: str, found: _Found) -> Picture:
         pictures = evidence.samples.pictures()

@@ -11,6 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from lightning_cnnviz import (
+    ActivationMaximization,
     CNNVisualizer,
     FeatureMaps,
     FileSink,
@@ -81,6 +82,7 @@ BAD_FITS: dict[str, tuple[dict[str, Any], type[SmallCNN], str]] = {
     "label without labels": ({"target": "label", "label_key": None}, SmallCNN, "needs labelled samples"),
     "no image under the key": ({"image_key": 1}, SmallCNN, "image_key"),
     "channels out of range": ({"views": [FeatureMaps(channels=[99])]}, SmallCNN, "channels=\\[99\\]"),
+    "channels to excite": ({"views": [ActivationMaximization("body", [99])]}, SmallCNN, "channels=\\[99\\]"),
 }
 
 

@@ -26,7 +26,7 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import ComparesLooks
 from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.common import heat_map, to_numpy
-from lightning_cnnviz.views.strips import save_strip
+from lightning_cnnviz.views.strips import most_crowded, save_strip
 
 _SMALLEST_DRIFT = 0.001  # below it the heat map has one color
 
@@ -208,16 +208,14 @@ class Look:
 
 
 def thinned(frames: list[Look], most: int) -> list[Look]:
-    """At most so many frames, spaced by equal factors rather than equal steps: early ones are close together."""
-    if len(frames) <= most:
-        return frames
-    # A frame is worth the factor by which the ones beside it lie apart.
-    apart = [(frames[i + 1].position + 1) / (frames[i - 1].position + 1) for i in range(1, len(frames) - 1)]
-    least = 1 + apart.index(min(apart))
-    left_out, following = frames[least], frames[least + 1]
-    drift = {name: max(value, left_out.drift.get(name, 0.0)) for name, value in following.drift.items()}
-    merged = Look(**{**vars(following), "drift": drift})
-    return thinned([*frames[:least], merged, *frames[least + 2 :]], most)
+    """At most so many frames, thinned as film strips are; the drift of one that gives way goes to the next one."""
+    frames = list(frames)
+    while len(frames) > most:
+        place = most_crowded([frame.position for frame in frames])
+        left_out, following = frames[place : place + 2]
+        drift = {name: max(value, left_out.drift.get(name, 0.0)) for name, value in following.drift.items()}
+        frames[place : place + 2] = [replace(following, drift=drift)]
+    return frames
 
 
 def _moment(frame: Look, samples: FixedSamples, meaning: Meaning) -> Frame:

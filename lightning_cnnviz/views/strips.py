@@ -197,7 +197,14 @@ def thinned(stills: list[Still], most: int) -> list[Still]:
     """At most so many, spaced by equal factors rather than equal steps: early ones are close together."""
     stills = list(stills)
     while len(stills) > most:
-        # A still is worth the factor by which the ones beside it lie apart.
-        apart = [(stills[i + 1].position + 1) / (stills[i - 1].position + 1) for i in range(1, len(stills) - 1)]
-        del stills[1 + apart.index(min(apart))]
+        del stills[most_crowded([still.position for still in stills])]
     return stills
+
+
+def most_crowded(positions: Sequence[int]) -> int:
+    """Which of the looks at these positions gives way first; never the first nor the last of them.
+
+    A look is worth the factor by which the ones beside it lie apart.
+    """
+    apart = [(after + 1) / (before + 1) for before, after in zip(positions[:-2], positions[2:], strict=True)]
+    return 1 + apart.index(min(apart))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,10 +14,9 @@ from lightning_cnnviz.drift.flips import masks_before_and_after
 from lightning_cnnviz.drift.scope import Scope
 from lightning_cnnviz.drift.snapshots import Snapshot, take
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.output.artifacts import Artifact, Picture
-from lightning_cnnviz.render import Sheet
 from lightning_cnnviz.views import View
 from tests.helpers.answers import Says
+from tests.helpers.pictures import sheets
 
 IMAGES = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -67,24 +65,14 @@ def test_predictions_of_independent_labels_move_by_each_label_on_its_own() -> No
 
 @pytest.mark.parametrize("labels", [None, [0, 1, 2, 0, 1, 2, 0, 1]])
 def test_what_a_sample_was_taken_for_before_and_now_comes_first(labels: list[int] | None) -> None:
-    sheets: list[Sheet] = []
-
-    class Seen(Flips):
-        def draw(self, evidence: Evidence) -> Iterator[Artifact]:
-            for artifact in super().draw(evidence):
-                if isinstance(artifact, Picture) and isinstance(artifact.figure, Sheet):
-                    sheets.append(artifact.figure)
-                yield artifact
-
     before = torch.eye(3)[torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])]
     now = before.clone()
     now[:3] = torch.tensor([0.0, 0.0, 9.0])
-    model, flips = Says(before), Seen(rows=1)
+    model, flips = Says(before), Flips(rows=1)
     samples = FixedSamples(IMAGES, None if labels is None else torch.tensor(labels), class_names=["ant", "bee", "cow"])
-    for answers in (before, now):
-        model.say(answers)
-        explain(model, samples, [flips])
-    [sheet] = sheets
+    assert sheets(model, samples, flips) == []
+    model.say(now)
+    [sheet] = sheets(model, samples, flips)
     assert sheet.title == "2 of 8 samples changed their class, 1 shown"
     [row] = sheet.rows
     assert row.caption is not None

@@ -1,11 +1,16 @@
-"""Pictures as they come back from where they were written."""
+"""Pictures: what they are drawn from, and as they come back from where they were written."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+from torch import nn
 
-from lightning_cnnviz.output.artifacts import RGB
+from lightning_cnnviz import FixedSamples, View
+from lightning_cnnviz.look import run_views
+from lightning_cnnviz.model.probe import Probe
+from lightning_cnnviz.output.artifacts import RGB, Picture
+from lightning_cnnviz.render import Sheet
 
 Color = tuple[int, int, int]
 
@@ -13,6 +18,14 @@ Color = tuple[int, int, int]
 def noise(height: int = 7, width: int = 5, seed: int = 0) -> RGB:
     """A picture in which no pixel can be mistaken for another."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def sheets(model: nn.Module, samples: FixedSamples, view: View) -> list[Sheet]:
+    """What a view lays out at one look."""
+    probe = Probe(model)
+    _, [(_, artifacts)] = run_views(probe, probe.survey(samples), samples, [view], "predicted")
+    figures = [artifact.figure for artifact in artifacts if isinstance(artifact, Picture)]
+    return [figure for figure in figures if isinstance(figure, Sheet)]
 
 
 def decode(encoded: bytes) -> RGB:

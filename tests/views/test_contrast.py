@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz import CNNVisualizer, Contrast, FixedSamples, GradCAM, explain
-from lightning_cnnviz.model.evidence import Evidence
-from lightning_cnnviz.output.artifacts import Artifact, Picture
-from lightning_cnnviz.render import Maps, Sheet
+from lightning_cnnviz.render import Maps
 from lightning_cnnviz.views.contrast import contrast_columns
+from tests.helpers.pictures import sheets
 from tests.helpers.training import events, fit, sha
 from tests.views.test_grad_cam import COUNTING, MAP, WEIGHT, Hand
 
@@ -76,17 +74,8 @@ def test_in_training(tmp_path: Path) -> None:
 
 def test_captions_name_both_classes_with_their_probabilities() -> None:
     samples = FixedSamples(COUNTING, torch.tensor([1]), class_names=["ant", "bee", "cow"])
-    drawn: list[Sheet] = []
-
-    class Seen(Contrast):
-        def draw(self, evidence: Evidence) -> Iterator[Artifact]:
-            for artifact in super().draw(evidence):
-                if isinstance(artifact, Picture) and isinstance(artifact.figure, Sheet):
-                    drawn.append(artifact.figure)
-                yield artifact
-
-    explain(Hand([[0.01] * 8, [0.0] * 8, [0.0] * 8]), samples, [Seen("conv")])  # scores 5.4, 0, 0
-    first, second, _ = drawn[0].columns
+    [sheet] = sheets(Hand([[0.01] * 8, [0.0] * 8, [0.0] * 8]), samples, Contrast("conv"))  # scores 5.4, 0, 0
+    first, second, _ = sheet.columns
     assert isinstance(first, Maps)
     assert isinstance(second, Maps)
     assert (first.labels, second.labels) == ((("ant 99%",),), (("true bee 0.4%",),))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,9 @@ import torch
 from torch import nn
 
 from lightning_cnnviz import CNNVisualizer, FeatureMaps, FixedSamples, TopPatches, explain
-from lightning_cnnviz.model.evidence import Evidence
-from lightning_cnnviz.output.artifacts import Artifact, Picture
 from lightning_cnnviz.render import Images, Sheet
 from tests.helpers.architectures import architecture
+from tests.helpers.pictures import sheets
 from tests.helpers.training import fit, image_steps, sha
 
 
@@ -67,17 +65,8 @@ def test_less_than_the_whole_field_is_where_most_of_it_lies() -> None:
 
 
 def drawn(samples: FixedSamples) -> Sheet:
-    sheets: list[Sheet] = []
-
-    class Seen(TopPatches):
-        def draw(self, evidence: Evidence) -> Iterator[Artifact]:
-            for artifact in super().draw(evidence):
-                if isinstance(artifact, Picture) and isinstance(artifact.figure, Sheet):
-                    sheets.append(artifact.figure)
-                yield artifact
-
-    explain(Sums(), samples, [Seen("convs.0", [0], patches=2, share=1.0)])
-    return sheets[0]
+    [sheet] = sheets(Sums(), samples, TopPatches("convs.0", [0], patches=2, share=1.0))
+    return sheet
 
 
 def test_what_is_drawn_is_cut_out_of_the_samples() -> None:

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule
 
 from lightning_cnnviz.look import check_classes
 from lightning_cnnviz.model.evidence import Request
-from lightning_cnnviz.model.layers import ArgumentError
+from lightning_cnnviz.model.layers import ArgumentError, Layout
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.failures import warn
 from lightning_cnnviz.views import View
@@ -81,13 +81,14 @@ def prepare(session: Session, callback: CNNVisualizer, pl_module: LightningModul
         return
     try:
         samples = callback.sampling.choose(session, early=True)
+        layout = None if samples is None else _surveyed(session, callback, pl_module, samples)
     except ArgumentError:
         raise
     except Exception as error:
         callback.failures.give_up(callback.views, error)
         return
-    if samples is not None:
-        _rehearse(session, callback, pl_module, samples)
+    if samples is not None and layout is not None:
+        _rehearse(session, callback, samples, layout)
     elif not session.trainer.enable_validation:
         warn(
             f"{name}: there is no validation to take samples from, so they are training images, augmented as such; "
@@ -100,20 +101,18 @@ def prepare(session: Session, callback: CNNVisualizer, pl_module: LightningModul
         )
 
 
-def _rehearse(session: Session, callback: CNNVisualizer, pl_module: LightningModule, samples: FixedSamples) -> None:
-    try:
-        layout = session.survey(pl_module, callback, samples)
-        check_classes(layout, samples, callback.target, callback.class_names)
-        if samples.fitting(layout.classes) is not samples:
-            session.outlet.say(
-                f"the {len(samples.class_names or ())} class names found with the data are left out: the model has "
-                f"{layout.classes} classes; class_names=... names them"
-            )
-    except ArgumentError:
-        raise
-    except Exception as error:
-        callback.failures.give_up(callback.views, error)
-        return
+def _surveyed(session: Session, callback: CNNVisualizer, pl_module: LightningModule, samples: FixedSamples) -> Layout:
+    layout = session.survey(pl_module, callback, samples)
+    check_classes(layout, samples, callback.target, callback.class_names)
+    if samples.fitting(layout.classes) is not samples:
+        session.outlet.say(
+            f"the {len(samples.class_names or ())} class names found with the data are left out: the model has "
+            f"{layout.classes} classes; class_names=... names them"
+        )
+    return layout
+
+
+def _rehearse(session: Session, callback: CNNVisualizer, samples: FixedSamples, layout: Layout) -> None:
     found = {}
     with callback.failures.gathered():
         for view in callback.failures.working(callback.views):

@@ -67,8 +67,8 @@ def _monitored_by_others(trainer: Any) -> set[object]:
 
 
 def _look_by_group(session: Session, pl_module: LightningModule, plan: Plan) -> dict[str, float]:
-    trainer, first = session.trainer, session.callbacks[0]
-    weights = _drawn_weights(trainer.callbacks, first)
+    trainer = session.trainer
+    weights = _drawn_weights(trainer.callbacks, session.callbacks[0])
     if weights is not None and trainer.state.fn == TrainerFn.FITTING and trainer.validating:
         session.outlet.say(weights)
         session.outlet.submit_to_all(Note("weights", weights), plan.step)

@@ -13,6 +13,7 @@ _ENDINGS: dict[str, Ending] = {
     "SoftmaxBackward": "softmax",
     "LogSoftmaxBackward": "log_softmax",
     "SigmoidBackward": "sigmoid",
+    "LogSigmoidBackward": "log_sigmoid",
     "HardsigmoidBackward": "sigmoid",
 }
 _LINEAR = ("AddmmBackward", "MmBackward", "BmmBackward", "ConvolutionBackward", "NativeLayerNorm", "LinearBackward")
@@ -48,6 +49,8 @@ def _ending_of(node: Any, dimensions: int) -> Ending | None:
             across = dim in (1, 2**64 - 1, -1) or dimensions == 1
             across = across or (dimensions == 4 and dim == 2**64 - 3)
             return ending if across else None
+    if name.startswith("LogBackward") and node.next_functions[0][0].name().startswith("SigmoidBackward"):
+        return "log_sigmoid"
     return "sigmoid" if _is_cut_to_probabilities(node) else "logits" if name.startswith(_LINEAR) else None
 
 

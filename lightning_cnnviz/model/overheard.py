@@ -127,6 +127,6 @@ def _read(scores: Tensor, reading: Reading | None) -> Tensor:
 def _ends_as(scores: Tensor, ending: Ending) -> bool:
     if ending == "logits":
         return True
-    if ending == "log_softmax":
+    if ending in ("log_softmax", "log_sigmoid"):
         return bool((scores <= 0).all())
     return bool(((scores >= 0) & (scores <= 1)).all())

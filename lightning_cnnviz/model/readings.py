@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -16,7 +17,7 @@ OutputKind: TypeAlias = Literal["auto", "logits", "probabilities", "multilabel",
 Meaning: TypeAlias = Literal["classes", "labels", "values", "masks", "reconstruction", "embedding", "nothing"]
 """One class of several or a yes; independent labels; numbers; classes of places; a picture; a place among others."""
 
-Ending: TypeAlias = Literal["logits", "log_softmax", "softmax", "sigmoid"]
+Ending: TypeAlias = Literal["logits", "log_softmax", "softmax", "log_sigmoid", "sigmoid"]
 """What a model did last to its scores."""
 
 _FEWEST_REGION = 0.005  # the share of the places that a class other than the first must cover to be explained
@@ -101,12 +102,14 @@ class Reading:
         if self.single:
             if self.ending == "sigmoid":
                 return torch.cat([1 - scores, scores], dim=1).clamp_min(tiny).log()
+            if self.ending == "log_sigmoid":
+                return self._both(scores)
             return torch.nn.functional.logsigmoid(torch.cat([-scores, scores], dim=1))
         if self.ending in ("softmax", "sigmoid"):
             return scores.clamp_min(tiny).log()
-        if self.meaning == "labels":
-            return torch.nn.functional.logsigmoid(scores)
-        return scores if self.ending == "log_softmax" else scores.log_softmax(dim=1)
+        if self.ending in ("log_softmax", "log_sigmoid"):
+            return scores
+        return torch.nn.functional.logsigmoid(scores) if self.meaning == "labels" else scores.log_softmax(dim=1)
 
     def predicted(self, output: Tensor) -> Tensor:
         """(N,) the class, label or number explained unless told otherwise: the most probable one, the first number.
@@ -144,7 +147,7 @@ class Reading:
     @property
     def _threshold(self) -> float:
         """What a score must exceed to be a yes."""
-        return 0.5 if self.ending == "sigmoid" else 0.0
+        return {"sigmoid": 0.5, "log_sigmoid": -math.log(2)}.get(self.ending, 0.0)
 
     @staticmethod
     def _rows(output: Tensor) -> Tensor:
@@ -156,6 +159,9 @@ class Reading:
         """A single score is that of a yes; that of a no is its negative, or what is missing to 1."""
         if not self.single:
             return scores
+        if self.ending == "log_sigmoid":
+            largest = -torch.finfo(scores.dtype).tiny  # a yes that is certain leaves nothing to take a logarithm of
+            return torch.cat([(-scores.clamp_max(largest).expm1()).log(), scores], dim=1)
         return torch.cat([1 - scores if self.ending == "sigmoid" else -scores, scores], dim=1)
 
     def _over_regions(self, scores: Tensor) -> Tensor:

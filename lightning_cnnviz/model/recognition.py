@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from lightning_cnnviz.model.distances import smaller_is_better
 from lightning_cnnviz.model.embeddings import is_embedding, may_be_embedding
 from lightning_cnnviz.model.endings import ending_by_name, ending_by_numbers, ending_of
 from lightning_cnnviz.model.outputs import Path
@@ -17,7 +18,9 @@ _BACKGROUNDS = ("background", "bg", "void", "none", "unlabeled", "unlabelled", "
 
 def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
     """How to read a tensor of a few samples that lies at a path of what the model returned."""
-    reason = _unreadable(output, known.samples) or _places_first(output, known.image_shape)
+    reason = (
+        _unreadable(output, known.samples) or _places_first(output, known.image_shape) or _nearest_last(output, known)
+    )
     if reason:
         return Reading("nothing", path=path, reason=reason)
     width = 1 if output.ndim == 1 else output.shape[1]
@@ -29,7 +32,7 @@ def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
     if meaning == "labels" and ending in ("softmax", "log_softmax"):
         ending = "logits"
     single = width == 1 and meaning in ("classes", "masks")
-    independent = ending == "sigmoid" or known.kind == "multilabel" or known.truth == "label_masks"
+    independent = ending in ("sigmoid", "log_sigmoid") or known.kind == "multilabel" or known.truth == "label_masks"
     overlapping = meaning == "masks" and width > 1 and independent
     reading = Reading(
         meaning,
@@ -79,7 +82,7 @@ def _meaning(output: Tensor, known: Known, ending: Ending) -> Meaning:
         return "values"
     if known.kind in ("logits", "probabilities"):
         return "classes"
-    if width > 1 and (known.truth == "multi_hot" or ending == "sigmoid"):
+    if width > 1 and (known.truth == "multi_hot" or ending in ("sigmoid", "log_sigmoid")):
         return "labels"
     return "embedding" if is_embedding(output, width, ending, known) else "classes"
 
@@ -133,6 +136,8 @@ def _remark_on_classes(reading: Reading, known: Known) -> str | None:
     if reading.single:
         if reading.ending == "sigmoid":
             return f"one score per sample: read as the probability of class 1; {ADVICE}"
+        if reading.ending == "log_sigmoid":
+            return "one score per sample: read as the log-probability of class 1"
         other = "; output='regression' reads it as a value" if known.kind == "auto" else ""
         return f"one score per sample: read as the logit of class 1 against class 0{other}"
     if known.kind == "auto" and may_be_embedding(reading, known):
@@ -154,6 +159,7 @@ _REMARKS: dict[tuple[str, str], str] = {
     ("classes", "softmax"): f"the outputs already are probabilities: shown as they are; {ADVICE}",
     ("classes", "log_softmax"): "the outputs already are log-probabilities: shown as their exponentials",
     ("labels", "sigmoid"): f"the outputs already are probabilities, one for each label: shown as they are; {ADVICE}",
+    ("labels", "log_sigmoid"): "the outputs already are log-probabilities: shown as their exponentials",
     ("labels", ""): "the scores are those of independent labels: shown as the sigmoid of each",
     ("reconstruction", ""): "the output has the form of the input: read as its reconstruction, which has no classes",
     ("embedding", ""): ("the output is read as an embedding, which has no classes; output='logits' reads it as scores"),
@@ -185,6 +191,17 @@ def _places_first(output: Tensor, image_shape: tuple[int, ...]) -> str:
     return (
         f"the model's output has the shape {tuple(output.shape)}, with the channels last; "
         "forward=lambda model, images: model(images).permute(0, 3, 1, 2) puts them first"
+    )
+
+
+def _nearest_last(output: Tensor, known: Known) -> str:
+    """What to do about distances to classes, of which the nearest would come last; empty for what are none."""
+    of_classes = output.ndim == 2 and output.shape[1] > 1 and known.truth in (None, "classes", "soft")
+    if known.kind != "auto" or not of_classes or not smaller_is_better(output):
+        return ""
+    return (
+        "the output is distances or costs, the smallest of the likeliest class; "
+        "forward=lambda model, images: -model(images) makes scores of them, output='logits' takes them as scores"
     )
 
 

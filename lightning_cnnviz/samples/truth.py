@@ -119,7 +119,7 @@ def read_truth(labels: object, count: int) -> Truth | None:
     if boxes is not None:
         return boxes
     values = _as_tensor(labels)
-    if values is None or values.ndim == 0 or len(values) != count or values.is_complex():
+    if values is None or values.ndim == 0 or not count or len(values) != count or values.is_complex():
         return None
     if values.ndim >= 3:
         return _masks(values)

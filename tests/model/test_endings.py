@@ -84,3 +84,37 @@ def test_a_yes_or_no_of_each_image_is_one_class_of_two_scores() -> None:
     samples = FixedSamples.from_dataset(list(zip(images, [0.0, 1.0, 1.0, 0.0], strict=True)))
     reading = Probe(Net(lambda m, x: m.scores(x), width=2)).survey(samples).reading
     assert (reading.meaning, reading.width) == ("classes", 2)
+
+
+LOGITS = torch.tensor([[2.0, -1.0, 0.5], [-3.0, 1.0, 0.0]], requires_grad=True)
+
+
+@pytest.mark.parametrize("take", [F.logsigmoid, lambda logits: logits.sigmoid().log()])
+@pytest.mark.parametrize("truth", ["multi_hot", "classes", None])
+def test_log_sigmoids_are_log_probabilities_of_independent_labels(
+    take: Callable[[Tensor], Tensor], truth: str | None
+) -> None:
+    output = take(LOGITS)
+    reading = read(output, Known(2, truth=truth))
+    assert (reading.meaning, reading.ending) == ("labels", "log_sigmoid")
+    torch.testing.assert_close(reading.probabilities(output), LOGITS.sigmoid())
+    assert reading.decisions(output).tolist() == [[1, 0, 1], [0, 1, 0]]
+
+
+def test_a_single_log_sigmoid_is_the_log_probability_of_a_yes() -> None:
+    output = F.logsigmoid(LOGITS[:, :1])  # of 2 and -3
+    reading = read(output, TWO)
+    assert reading.single
+    torch.testing.assert_close(
+        reading.probabilities(output), torch.tensor([[0.1192, 0.8808], [0.9526, 0.0474]]), atol=1e-4, rtol=0
+    )
+    assert reading.decisions(output).tolist() == [[1], [0]]
+    certain = F.logsigmoid(torch.full((2, 1), 200.0, requires_grad=True))
+    torch.testing.assert_close(reading.probabilities(certain), torch.tensor([[0.0, 1.0]] * 2))
+
+
+def test_masks_of_log_sigmoids_are_cut_at_one_half() -> None:
+    output = F.logsigmoid(torch.tensor([1.0, -1.0, -2.0, -3.0]).reshape(1, 2, 1, 2).requires_grad_())
+    reading = read(output, Known(1, truth="label_masks"))
+    assert reading.overlapping
+    assert reading.probabilities(output).tolist() == [[0.5, 0.0]]

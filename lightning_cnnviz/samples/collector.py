@@ -17,7 +17,7 @@ from lightning_cnnviz.samples.checks import own_copy
 from lightning_cnnviz.samples.fixed import FixedSamples
 from lightning_cnnviz.samples.forms import Form
 from lightning_cnnviz.samples.origin import Origin
-from lightning_cnnviz.samples.truth import read_truth, split
+from lightning_cnnviz.samples.truth import classes_with_gaps, read_truth, split
 
 BEARABLE = 8 * 2**20
 """So many bytes of images are kept, and looked at in one pass, where nobody asked for that many."""
@@ -37,8 +37,8 @@ class SampleCollector:
 
     The first image of every class in ascending order of label, then the second of every class, and so on, until there
     are `count`. Of images with several labels the first counts. Images without a label are used only if there are none
-    with one, in order of arrival. Images of another shape than the first are passed over. Never holds more than `count`
-    images, and draws no random numbers.
+    with one, in order of arrival; a class of -1 or -100 is none. Images of another shape than the first are passed
+    over. Never holds more than `count` images, and draws no random numbers.
 
     Args:
         count: how many samples to choose.
@@ -115,7 +115,11 @@ class SampleCollector:
         found = read_batch(batch, self._image_key, self._label_key)
         count = len(found.images)
         labels = None if found.truth is None else split(found.labels, count)
-        groups = None if found.truth is None else found.truth.groups()
+        groups: Sequence[int | None] | None = None if found.truth is None else found.truth.groups()
+        classes = None if found.truth is not None else classes_with_gaps(found.labels, count)
+        if classes is not None:
+            groups = [number if number >= 0 else None for number in classes.tolist()]
+            labels = list(groups)
         if self.empty and count:
             self._form = found.form
             self.count = min(self.most, max(self.least, BEARABLE // _bytes(found.images[0])))

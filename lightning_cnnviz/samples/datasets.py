@@ -10,6 +10,8 @@ from typing import TypeAlias
 import numpy as np
 from torch import Tensor, nn
 
+from lightning_cnnviz.samples.truth import WITHOUT_CLASS
+
 Normalization: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation, one number per channel or one for all."""
 
@@ -192,7 +194,7 @@ def _listed_classes(dataset: object, seen: dict[int, object]) -> int | None:
     candidates += tensors[1:2] if isinstance(tensors, list | tuple) else []
     for labels in candidates:
         if isinstance(labels, list | tuple) and labels and all(isinstance(label, int) for label in labels):
-            return len(set(labels))
+            return len(set(labels) - WITHOUT_CLASS)
         if isinstance(labels, Tensor | np.ndarray) and labels.ndim == 1 and "int" in str(labels.dtype):
-            return len(np.unique(np.asarray(labels)))
+            return len(set(np.unique(np.asarray(labels)).tolist()) - WITHOUT_CLASS)
     return _listed_classes(attribute(dataset, "dataset"), seen)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.samples.datasets import attribute
-from lightning_cnnviz.samples.truth import read_truth
+from lightning_cnnviz.samples.truth import classes_with_gaps, read_truth
 
 IMAGE_NAMES = (
     *("image", "images", "img", "imgs", "x", "input", "inputs", "pixel_values", "picture", "pictures", "views"),
@@ -139,7 +139,7 @@ def _labels_in(container: object, key: int | str, count: int | None) -> object:
             # What stands beside the images and cannot be read is their truth all the same; names of files are not.
             if _is_text(value):
                 continue
-            return None
+            return value if _has_gaps(value, count) else None
         later = [container[other] for other in order[order.index(place) + 1 :]]
         if counts_up(value) and any(_is_class(other, count) and not counts_up(other) for other in later):
             continue
@@ -178,6 +178,10 @@ def _is_class(value: object, count: int | None) -> bool:
 
 def _truth(value: object, count: int | None) -> Any:
     return read_truth([value], 1) if count is None else read_truth(value, count)
+
+
+def _has_gaps(value: object, count: int | None) -> bool:
+    return (classes_with_gaps([value], 1) if count is None else classes_with_gaps(value, count)) is not None
 
 
 def _is_another_view(value: object, images: object) -> bool:

@@ -17,6 +17,9 @@ TruthKind: TypeAlias = Literal["classes", "multi_hot", "soft", "values", "masks"
 class for each pixel, numbers for each pixel, boxes."""
 
 
+WITHOUT_CLASS = frozenset((-1, -100))
+"""What stands for no class: what losses pass over by convention, and by torch's default."""
+
 NO_CLASS = 255
 """What masks say of pixels that belong to no class, or of which nothing is known."""
 
@@ -155,6 +158,22 @@ def split(labels: object, count: int) -> list[object] | None:
     if values is not None:
         return list(values) if values.shape[:1] == (count,) else None
     return list(labels) if isinstance(labels, Sequence) and len(labels) == count else None
+
+
+def classes_with_gaps(labels: object, count: int) -> Tensor | None:
+    """(N,) class indices where -1 or -100 says of some of `count` images that they have none; None for other labels.
+
+    Labels of -1 and 1 alone are those of two classes.
+    """
+    values = _as_tensor(labels)
+    if values is None or values.dtype == torch.bool or values.is_floating_point() or values.is_complex():
+        return None
+    if values.shape[:1] != (count,) or values.numel() != count:
+        return None
+    classes = values.reshape(-1).long()
+    found = set(classes.unique().tolist())
+    gaps = {number for number in found if number < 0}
+    return classes if len(gaps) == 1 and gaps <= WITHOUT_CLASS and found != {-1, 1} else None
 
 
 def _as_tensor(labels: object) -> Tensor | None:

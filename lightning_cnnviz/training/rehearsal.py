@@ -114,10 +114,11 @@ def _surveyed(session: Session, callback: CNNVisualizer, pl_module: LightningMod
 
 def _rehearse(session: Session, callback: CNNVisualizer, samples: FixedSamples, layout: Layout) -> None:
     found = {}
+    scored = callable(callback.target) or not layout.reading.reason  # else the look goes on without those gradients
     with callback.failures.gathered():
         for view in callback.failures.working(callback.views):
             try:
-                found[view.name] = sorted(_layers(view.request(layout, samples)), key=layout.position)
+                found[view.name] = sorted(_layers(view.request(layout, samples), scored=scored), key=layout.position)
             except ArgumentError:
                 raise
             except Exception as error:
@@ -130,5 +131,5 @@ def _rehearse(session: Session, callback: CNNVisualizer, samples: FixedSamples, 
     )
 
 
-def _layers(request: Request) -> frozenset[str]:
-    return request.activations | request.gradients | request.weights
+def _layers(request: Request, *, scored: bool) -> frozenset[str]:
+    return request.activations | request.weights | (request.gradients if scored else frozenset())

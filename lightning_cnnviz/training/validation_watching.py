@@ -10,7 +10,8 @@ from torch import Tensor
 
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.overheard import Answered, Overhearing
-from lightning_cnnviz.samples import unpack
+from lightning_cnnviz.samples import read_batch
+from lightning_cnnviz.samples.truth import classes_with_gaps
 from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class ValidationWatching:
         self._callback = callback
         self._image_key, self._label_key = image_key, label_key
         self._overhearing = Overhearing()
-        self._batch: tuple[Tensor, Tensor, int | None] | None = None
+        self._batch: tuple[Tensor, Tensor, int | None, Tensor | None] | None = None
         self._processes = 1
 
     def before_batch(
@@ -48,13 +49,18 @@ class ValidationWatching:
             if batch_idx == 0:
                 for view in views:
                     view.begin_validation()
-            images, labels = unpack(batch, self._image_key, self._label_key)
+            found = read_batch(batch, self._image_key, self._label_key)
+            images = found.images
+            labels, has_class = None if found.truth is None else found.truth.labels, None
+            if found.truth is None:
+                labels = classes_with_gaps(found.labels, len(images))
+                has_class = None if labels is None else labels >= 0
             if labels is None:
                 raise ValueError(f"the validation batches have no class labels under label_key={self._label_key!r}")
             self._processes = trainer.world_size
             # What is changed in place later on shows by its version, which inference tensors do not count.
             version = None if images.is_inference() else images._version
-            self._batch = (images.clone() if version is None else images, labels.clone(), version)
+            self._batch = (images.clone() if version is None else images, labels.clone(), version, has_class)
             self._overhearing.start(pl_module)
 
     def after_batch(self, session: Session | None, pl_module: LightningModule) -> None:
@@ -69,7 +75,7 @@ class ValidationWatching:
         views = self._views()
         if batch is None or not views:
             return
-        images, labels, version = batch
+        images, labels, version, has_class = batch
         with self._callback.failures.of(*views), process_state_preserved():
             reading = None if session is None else session.known_reading(self._callback, pl_module)
             key = self._callback.reading["output_key"]
@@ -81,7 +87,9 @@ class ValidationWatching:
                 )
             unchanged = version is None or images._version == version
             answered = Answered(images if unchanged else None, labels.to(said.device), said.detach(), self._processes)
-            for view in views:
+            if has_class is not None:
+                answered = _chosen(answered, has_class)
+            for view in views if len(answered.labels) else ():
                 view.observe_validation(answered)
 
     def stop(self) -> None:
@@ -94,3 +102,10 @@ class ValidationWatching:
 
     def _views(self) -> Sequence[View]:
         return [view for view in self._callback.failures.working(self._callback.views) if view.watches_validation]
+
+
+def _chosen(answered: Answered, which: Tensor) -> Answered:
+    """The rows of those images that have a class."""
+    images = None if answered.images is None else answered.images[which.to(answered.images.device)]
+    here = which.to(answered.labels.device)
+    return Answered(images, answered.labels[here], answered.log_probabilities[here], answered.processes)

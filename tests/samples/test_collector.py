@@ -172,3 +172,19 @@ def test_some_of_the_samples_keep_what_belongs_to_them():
     assert chosen.class_names == samples.class_names
     with pytest.raises(IndexError):
         samples.chosen([4])
+
+
+@pytest.mark.parametrize("none", [-1, -100])
+def test_an_image_that_losses_pass_over_has_no_class(none):
+    first, second = batch([1, 2, 3], [0, none, 3]), batch([4, 5], [none, 2])
+    assert collected(8, first, second) == ([1, 5, 3], [0, 2, 3])
+    assert collected(8, batch([1, 2], [none, none])) == ([1, 2], None)
+
+
+@pytest.mark.parametrize("labels", [[-1, 1, 1], [-1, 0, -100], [-5, 0, 2]])
+def test_other_negative_numbers_are_no_gaps(labels):
+    assert collected(8, batch([1, 2, 3], labels)) == ([1, 2, 3], None)
+
+
+def test_a_batch_without_images_brings_nothing():
+    assert collected(8, batch([], []), batch([1], [0])) == ([1], [0])

@@ -188,3 +188,24 @@ def test_what_only_the_compiler_sees_is_given_up_and_said(in_place: bool, tmp_pa
     with pytest.warns(UserWarning, match="goes on without Watch: ValueError: validation_step was not heard"):
         fit(tmp_path, [CNNVisualizer([watch])], model, max_epochs=1)
     assert watch.seen == [[]]
+
+
+def test_images_that_the_loss_passes_over_are_left_out(tmp_path: Path) -> None:
+    class Ignoring(SmallCNN):
+        def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+            return F.cross_entropy(self(batch[0]), batch[1], ignore_index=-1)
+
+        def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+            self(batch[0])
+
+    images, labels = stripes().tensors
+    labels = labels.clone()
+    labels[:5] = -1  # all of the first batch, one of the second
+    data = DataLoader(TensorDataset(images, labels), 4)
+    watch = Watch()
+    trainer(tmp_path, [CNNVisualizer([watch], on_error="raise")], max_epochs=1).fit(Ignoring(), loader(), data)
+    (seen,) = watch.seen
+    assert [len(answered.labels) for answered in seen] == [3, 4, 4, 4, 4]
+    assert torch.cat([answered.labels for answered in seen]).equal(labels[5:])
+    assert torch.cat([answered.images for answered in seen if answered.images is not None]).equal(images[5:])
+    assert torch.cat([answered.log_probabilities for answered in seen]).shape == (19, 3)

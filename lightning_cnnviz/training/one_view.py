@@ -75,7 +75,7 @@ class FilterCallback(CNNVisualizer):
         *,
         filters: int = 64,
         scale: Scale = "shared",
-        colormap: str = "gray",
+        colormap: str | None = None,
         **options: Any,
     ) -> None:
         with refusing(type(self).__name__):

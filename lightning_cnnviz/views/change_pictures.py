@@ -78,7 +78,7 @@ def change_of_filters(tag: str, title: str, change: Tensor, channels: int, large
     Args:
         tag: of the picture.
         title: what it shows.
-        change: (out, in, kh, kw); or (out, 1, kh, kw), the length over the input channels.
+        change: (out, in, kh, kw); or (out, 1, kh, kw), the norm over the input channels.
         channels: how many input channels the filters have.
         largest: the change at full color.
     """
@@ -86,7 +86,7 @@ def change_of_filters(tag: str, title: str, change: Tensor, channels: int, large
     if count < len(change):
         title += f", {count} of {len(change)}"
     if channels not in (1, 3):
-        title += f", length over {channels} input channels"
+        title += f", norm over {channels} input channels"
     footer = f"full color: ±{format_number(largest)}, the largest change so far"
     values, labels = to_numpy(change[:count]), tuple(map(str, range(count)))
     if channels == 3:

@@ -26,14 +26,15 @@ class Filters(View):
     When it misleads: kernels of later layers mix many channels and say little by themselves.
 
     Tags and arrays: ``filters/<layer>``, (out, in, kh, kw). Kernels over three channels are drawn in color; of kernels
-    over more channels the length over all of them is drawn, place by place. One scale holds for all filters of a layer
-    and all epochs of a run: it only ever widens.
+    over any other number of channels but one the norm over all of them is drawn, place by place, and no weight is dark.
+    One scale holds for all filters of a layer and all epochs of a run: it only ever widens.
 
     Args:
         layers: ``"first"`` is the first convolution that the model runs.
         filters: most filters drawn, the first ones.
         scale: ``"shared"`` for all filters of the layer, or ``"each"`` by itself.
-        colormap: for kernels that are not drawn in color; any OpenCV or matplotlib name.
+        colormap: for kernels that are not drawn in color; any OpenCV or matplotlib name. None: ``gray``, and ``viridis``
+            for norms, which have no sign.
         every_n_epochs: draw in every n-th epoch in which the callback looks.
 
     Raises:
@@ -48,7 +49,7 @@ class Filters(View):
         *,
         filters: int = 64,
         scale: Scale = "shared",
-        colormap: str = "gray",
+        colormap: str | None = None,
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
@@ -56,7 +57,7 @@ class Filters(View):
         self.filters = positive("filters", filters)
         one_of("scale", scale, get_args(Scale))
         self.scale = scale
-        self.colormap = color_map(colormap)
+        self.colormap = None if colormap is None else color_map(colormap)
         self._strongest = Strongest()
 
     def check(self, model: nn.Module) -> None:
@@ -92,12 +93,13 @@ class Filters(View):
             footer, bar = footer or f"grey is 0, full color ±{largest:.2g}", None
         elif channels == 1:
             values = to_numpy(kernels[:count])
-            cells = Maps(values, ("",), kind="signed", colormap=self.colormap, scale=self.scale, limits=limits)
+            cells = Maps(values, ("",), kind="signed", colormap=self.colormap or "gray", scale=self.scale, limits=limits)
         else:
             # A slice of a kernel says little, and only the first ones could be drawn.
             norms = kernels.norm(dim=1, keepdim=True)
             limits = (0.0, self._strongest.widen(f"{tag} norm", norms)) if limits else None
-            cells = Maps(to_numpy(norms[:count]), ("",), colormap=self.colormap, scale=self.scale, limits=limits)
+            colormap = self.colormap or "viridis"
+            cells = Maps(to_numpy(norms[:count]), ("",), colormap=colormap, scale=self.scale, limits=limits)
             title += f", norm over {channels} input channels"
             label = "norm of the weights"
         return picture_of(tag, Tiles(cells, tuple(map(str, range(count))), title, footer, bar, label))

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from lightning_cnnviz import Filters, explain
+from lightning_cnnviz.render import lookup_table
 
 
 def model_with(kernels: torch.Tensor) -> nn.Module:
@@ -64,11 +65,16 @@ def test_kernels_over_three_channels_are_drawn_in_color() -> None:
 def test_of_other_kernels_the_length_over_all_channels_is_drawn() -> None:
     # Two filters over two channels, 1×2 pixels: lengths 1 and 0.6, then 0.2 and 0; 255 · 0.6 = 153 and so on.
     kernels = torch.tensor([[[-0.6, 0.6], [0.8, 0.0]], [[0.2, 0.0], [0.0, 0.0]]]).reshape(2, 2, 1, 2)
+    table = lookup_table("viridis")
     picture, weights = filters(kernels)
-    areas = [area(picture, grey(level)) for level in (153, 51, 0)]  # 1 is white, as is the paper
+    areas = [area(picture, tuple(table[level].tolist())) for level in (255, 153, 51, 0)]
+    assert areas == [areas[0]] * 4
+    assert areas[0] > 0
+    assert weights.shape == (2, 2, 1, 2)
+    in_grey, _ = filters(kernels, colormap="gray")
+    areas = [area(in_grey, grey(level)) for level in (153, 51, 0)]  # 1 is white, as is the paper
     assert areas[1] == areas[2] > 0
     assert areas[1] - 1 <= areas[0] <= areas[1], "a thin line goes around the kernel that is white at an edge"
-    assert weights.shape == (2, 2, 1, 2)
 
 
 def test_the_scale_of_filters_only_ever_widens_and_is_kept() -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import chain
 
 from lightning_cnnviz.output.artifacts import PLAIN, RGB, Style
 from lightning_cnnviz.render.blocks import Block, beside, stacked
-from lightning_cnnviz.render.charts import Bar, bar_chart, bars_height
+from lightning_cnnviz.render.charts import Bar, bar_chart, bars_height, fit_whole
 from lightning_cnnviz.render.figures import Row, titled
 from lightning_cnnviz.render.geometry import (
+    BETWEEN,
     GAP,
+    HIGH,
+    NARROWEST_CELL,
     PIXEL_ART,
     TALLEST,
     WIDTH,
@@ -18,17 +22,21 @@ from lightning_cnnviz.render.geometry import (
     cell_block,
     framed,
     text_size,
+    width_abreast,
     width_at_least,
     with_left_out,
 )
 from lightning_cnnviz.render.text import using_font
 
 _BESIDE, _TALLEST, _LOWEST = 200, 400, 36  # pixels that a sample beside bars is wide, high, and both at least
+_MOST_ABREAST = 3
 
 
 @dataclass(frozen=True, eq=False)
 class BarSheet:
     """One row per sample: the sample, then its bars over the rest of the width; below samples that are very flat.
+
+    Where rows below each other would be more than 3,000 pixels high, two or three lie abreast if their names fit.
 
     Attributes:
         rows: the samples; captions are not drawn, for the bars say the same.
@@ -45,28 +53,66 @@ class BarSheet:
     summary = None
 
     def draw(self, style: Style = PLAIN) -> RGB:
-        """The picture, (H, W, 3) uint8 RGB, 1,000 pixels wide."""
+        """The picture, (H, W, 3) uint8 RGB, up to 1,000 pixels wide."""
         with using_font(style.font):
-            rows: list[Block] = []
-            height, shown = 0, 0
-            for row, bars in zip(self.rows, self.charts, strict=True):
-                drawn = self._row(row.picture, bars)
-                height += drawn.shape[0] + 2 * GAP
-                if rows and height > TALLEST:
+            abreast = self._abreast()
+            height, lines = 0, list[Block]()
+            for start in range(0, len(self.rows), abreast):
+                some = slice(start, start + abreast)
+                drawn = map(partial(self._row, abreast=abreast), self.rows[some], self.charts[some])
+                lines.append(beside(list(drawn), BETWEEN, down=0))
+                height += lines[-1].shape[0] + 2 * GAP
+                if height > TALLEST and len(lines) > 1:
+                    del lines[-1]
                     break
-                rows.append(drawn)
-                shown += 1
-            footer = with_left_out(self.footer, (shown, len(self.rows), "samples"))
-            return framed(stacked(rows, 2 * GAP), titled(self.title, style), footer, None)
+            footer = with_left_out(self.footer, (min(len(lines) * abreast, len(self.rows)), len(self.rows), "samples"))
+            return framed(stacked(lines, 2 * GAP), titled(self.title, style), footer, None)
 
-    def _row(self, sample: RGB, bars: tuple[Bar, ...]) -> Block:
-        size, among, smooth = text_size(WIDTH), list(chain(*self.charts)), sample.shape[1] > PIXEL_ART
-        if width_at_least(sample, _LOWEST) <= _BESIDE:
-            room = WIDTH - _BESIDE - 2 * GAP
-            needed = bars_height(bars, room, size, among)
-            aspect = sample.shape[0] / sample.shape[1]
-            height = max(needed, round(min(_BESIDE * aspect, max(_BESIDE, min(_LOWEST * aspect, _TALLEST)))))
-            chart = bar_chart(bars, width=room, height=needed, size=size, among=among)
-            return beside([cell_block(sample, height, _BESIDE, smooth=smooth), chart], 2 * GAP)
-        chart = bar_chart(bars, width=WIDTH, height=bars_height(bars, WIDTH, size, among), size=size, among=among)
+    def _abreast(self) -> int:
+        """How many samples lie beside each other: more than one where they would be too high, if all can be read."""
+        best, lowest = 1, self._height(1)
+        for count in range(2, _MOST_ABREAST + 1):
+            flat = any(width_at_least(row.picture, _LOWEST) > _beside(count) for row in self.rows)
+            if lowest <= HIGH or flat or not fit_whole(self._bars, _room(count), text_size(WIDTH)):
+                break
+            best, lowest = min((lowest, best), (self._height(count), count))[::-1]
+        return best
+
+    def _height(self, abreast: int) -> int:
+        heights = [
+            self._row_height(row.picture, bars, abreast) for row, bars in zip(self.rows, self.charts, strict=True)
+        ]
+        return sum(max(heights[start : start + abreast]) + 2 * GAP for start in range(0, len(heights), abreast))
+
+    def _row_height(self, sample: RGB, bars: tuple[Bar, ...], abreast: int) -> int:
+        """Of a sample with its bars beside it, which need as much as their type does."""
+        width, aspect = _beside(abreast), sample.shape[0] / sample.shape[1]
+        needed = bars_height(bars, _room(abreast), text_size(WIDTH), self._bars)
+        return max(needed, round(min(width * aspect, max(width, min(_LOWEST * aspect, _TALLEST)))))
+
+    def _row(self, row: Row, bars: tuple[Bar, ...], abreast: int) -> Block:
+        size, sample, width = text_size(WIDTH), row.picture, _beside(abreast)
+        smooth = sample.shape[1] > PIXEL_ART
+        if width_at_least(sample, _LOWEST) <= width:
+            needed = bars_height(bars, _room(abreast), size, self._bars)
+            chart = bar_chart(bars, width=_room(abreast), height=needed, size=size, among=self._bars)
+            return beside(
+                [cell_block(sample, self._row_height(sample, bars, abreast), width, smooth=smooth), chart], 2 * GAP
+            )
+        needed = bars_height(bars, WIDTH, size, self._bars)
+        chart = bar_chart(bars, width=WIDTH, height=needed, size=size, among=self._bars)
         return stacked([cell_block(sample, box_height(sample, WIDTH), WIDTH, smooth=smooth), chart], GAP)
+
+    @cached_property
+    def _bars(self) -> list[Bar]:
+        return list(chain(*self.charts))
+
+
+def _beside(abreast: int) -> int:
+    """The width of a sample beside its bars, where so many samples lie abreast."""
+    return max(NARROWEST_CELL, _BESIDE // abreast)
+
+
+def _room(abreast: int) -> int:
+    """The width of the bars."""
+    return width_abreast(abreast) - _beside(abreast) - 2 * GAP

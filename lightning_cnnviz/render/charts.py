@@ -10,11 +10,12 @@ from itertools import accumulate, pairwise
 from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.render.blocks import blank, painted, stacked
 from lightning_cnnviz.render.telling import lines_told_apart
-from lightning_cnnviz.render.text import DARK, RIGHT, WRONG, line_height, text_block, text_width
+from lightning_cnnviz.render.text import DARK, ELLIPSIS, RIGHT, WRONG, line_height, text_block, text_width
 
 _COLORS = {True: (30, 120, 190), False: (230, 110, 20), None: (150, 150, 150)}
 _INKS = {True: RIGHT, False: WRONG, None: DARK}
 _TRACK = (238, 238, 238)
+_SHORTEST = 80  # pixels of a full bar, with the space around it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,14 @@ class Bar:
 def bars_height(bars: Sequence[Bar], width: int, size: int, among: Sequence[Bar] = ()) -> int:
     """How high bars of a width must be for type of a size: those with long names have two lines."""
     return sum(_row_heights(bars, _names_width(among or bars, width, size), size, _names(among or bars)))
+
+
+def fit_whole(bars: Sequence[Bar], width: int, size: int) -> bool:
+    """Whether bars of a width have names that need no cut, and are long enough to be compared."""
+    names = _names_width(bars, width, size)
+    labels = max(text_width(bar.label, size) for bar in bars)
+    whole = not any(ELLIPSIS in line for bar in bars for line in _name_lines(bar, names, size, ()))
+    return whole and width - names - labels >= max(_SHORTEST, width // 4)
 
 
 def bar_chart(

@@ -20,6 +20,12 @@ WIDTH = 1000 - 2 * MARGIN
 TALLEST = 8000
 """Most pixels that a picture is high; what would lie beyond is left out, and said."""
 
+HIGH = 3000
+"""Pixels of height beyond which samples lie abreast, if they stay large enough: 1,050 in a card."""
+
+BETWEEN = 3 * GAP
+"""Space between samples that lie abreast."""
+
 NARROWEST_CELL = 80
 WIDEST_CELL = 224
 LOWEST_CELL = 48
@@ -39,6 +45,11 @@ _SMALLEST_TYPE = 18
 def across(picture: RGB, most: int, room: int = WIDTH, *, lowest: int = LOWEST_CELL) -> int:
     """How many pictures stand beside each other in a line, so many at most, so that none becomes a slit."""
     return max(1, min(most, (room + GAP) // (width_at_least(picture, lowest) + GAP)))
+
+
+def width_abreast(count: int) -> int:
+    """The width that each of so many samples has that lie abreast with their cells."""
+    return (WIDTH - (count - 1) * BETWEEN) // count
 
 
 def width_at_least(picture: RGB, lowest: int = LOWEST_CELL) -> int:

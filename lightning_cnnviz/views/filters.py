@@ -33,8 +33,8 @@ class Filters(View):
         layers: ``"first"`` is the first convolution that the model runs.
         filters: most filters drawn, the first ones.
         scale: ``"shared"`` for all filters of the layer, or ``"each"`` by itself.
-        colormap: for kernels that are not drawn in color; any OpenCV or matplotlib name. None: ``gray``, and ``viridis``
-            for norms, which have no sign.
+        colormap: for kernels that are not drawn in color; any OpenCV or matplotlib name. None: ``gray``, and
+            ``viridis`` for norms, which have no sign.
         every_n_epochs: draw in every n-th epoch in which the callback looks.
 
     Raises:
@@ -93,7 +93,9 @@ class Filters(View):
             footer, bar = footer or f"grey is 0, full color ±{largest:.2g}", None
         elif channels == 1:
             values = to_numpy(kernels[:count])
-            cells = Maps(values, ("",), kind="signed", colormap=self.colormap or "gray", scale=self.scale, limits=limits)
+            cells = Maps(
+                values, ("",), kind="signed", colormap=self.colormap or "gray", scale=self.scale, limits=limits
+            )
         else:
             # A slice of a kernel says little, and only the first ones could be drawn.
             norms = kernels.norm(dim=1, keepdim=True)

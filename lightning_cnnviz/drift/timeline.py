@@ -38,8 +38,8 @@ class Timeline(ComparesLooks):
     was right and an orange one if not. A heat map's bright column is an epoch in which everything changed; a bright row
     is a layer that does not come to rest. Colors are logarithmic: 0.001 is rest, 0.1 is much in one epoch.
 
-    When it misleads: each map of the strip is scaled by itself. With few samples the estimate is noisy: with 8 samples
-    it scatters by about 70%, with 32 by about 25%.
+    When it misleads: a frame without color may only be weak beside the largest value of its row so far. With few
+    samples the estimate is noisy: with 8 samples it scatters by about 70%, with 32 by about 25%.
 
     :meth:`save` writes the strip as an animation: ``timeline.save("digit.gif", sample=3)``.
 
@@ -75,6 +75,7 @@ class Timeline(ComparesLooks):
             raise ValueError(f"frames must be at least {_FEWEST_FRAMES}, for the first and the last one, got {frames}")
         self._frames: list[Look] = []
         self._before: Snapshot | None = None
+        self._largest: Tensor | None = None
         self._drawn: object = None
 
     def check(self, model: nn.Module) -> None:
@@ -95,6 +96,8 @@ class Timeline(ComparesLooks):
         # A strip cannot go on with other samples: the frames of a run resumed with another number of them go.
         frames = [frame for frame in self._frames if len(frame.maps) == evidence.shown]
         self._frames = thinned([*frames, self._frame(evidence, now, small_map(maps[: evidence.shown]))], self.frames)
+        strongest = self._frames[-1].strongest
+        self._largest = torch.fmax(self._largest, strongest) if frames and self._largest is not None else strongest
         self._before = now
         picture = self._strip(evidence, tag)
         self._drawn = picture.figure
@@ -104,10 +107,15 @@ class Timeline(ComparesLooks):
 
     def state_dict(self) -> dict[str, Any]:
         before = None if self._before is None else self._before.state_dict()
-        return {"frames": [frame.state_dict() for frame in self._frames], "before": before}
+        frames = [frame.state_dict() for frame in self._frames]
+        return {"frames": frames, "before": before, "largest": self._largest}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._frames = [Look(**frame) for frame in state["frames"]]
+        # Those of earlier versions say nothing of strength: they stay as strong as the strongest.
+        self._frames = [
+            Look(**{"strongest": torch.full((len(frame["maps"]),), math.inf), **frame}) for frame in state["frames"]
+        ]
+        self._largest = state.get("largest")
         self._before = None if state["before"] is None else Snapshot(**state["before"])
 
     def save(self, path: str | os.PathLike[str], *, sample: int | None = None, seconds: float = 0.6) -> None:
@@ -138,10 +146,12 @@ class Timeline(ComparesLooks):
         moved = [] if self._before is None else movements(now, self._before)
         shown = evidence.probabilities[: evidence.shown]
         leading = evidence.layout.reading.leading(shown)
+        strongest = maps.amax(dim=(1, 2)).float()
         return Look(
             position=self._frames[-1].position + 1 if self._frames else 0,
             epoch=evidence.epoch,
-            maps=(maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)).half(),
+            maps=(maps / strongest.to(maps)[:, None, None].clamp_min(torch.finfo(maps.dtype).tiny)).half(),
+            strongest=strongest,
             classes=leading,
             probabilities=shown.gather(1, leading[:, None])[:, 0],
             drift={one.layer: one.value for one in moved if one.name == "features" and one.layer},
@@ -156,9 +166,9 @@ class Timeline(ComparesLooks):
         ]
         strip = FilmStrip(
             tuple(Row(picture, names[index], index) for index, picture in enumerate(pictures)),
-            tuple(_moment(frame, samples, evidence.layout.reading.meaning) for frame in self._frames),
+            tuple(_moment(frame, self._largest, samples, evidence.layout.reading.meaning) for frame in self._frames),
             title=f"Grad-CAM of {tag.partition('/')[2]} by epoch",
-            footer="each map scaled by itself; below it what the model said, blue if right, orange if wrong",
+            footer="each row on one scale; below each map what the model said, blue if right, orange if wrong",
         )
         return Picture("timeline/grad_cam", strip)
 
@@ -173,7 +183,7 @@ class Timeline(ComparesLooks):
             logarithmic=True,
             colormap="magma",
             label="1 − CKA",
-            title="What each layer changed since the look before",
+            title="What each layer changed since the column before",
             footer="0: the layer tells the samples apart as before; 1: in an unrelated way",
         )
         return Picture("timeline/features", table)
@@ -190,6 +200,7 @@ class Look:
         position: how many looks came before it.
         epoch: None before training.
         maps: (shown, h, w) float16, each from 0 to 1.
+        strongest: (shown,) the value of each map that 1 stands for.
         classes: (shown,) predicted.
         probabilities: (shown,) of those.
         drift: layer to its feature drift since the frame before, the largest where frames between were left out.
@@ -198,6 +209,7 @@ class Look:
     position: int
     epoch: int | None
     maps: Tensor
+    strongest: Tensor
     classes: Tensor
     probabilities: Tensor
     drift: dict[str, float]
@@ -218,7 +230,7 @@ def thinned(frames: list[Look], most: int) -> list[Look]:
     return frames
 
 
-def _moment(frame: Look, samples: FixedSamples, meaning: Meaning) -> Frame:
+def _moment(frame: Look, largest: Tensor | None, samples: FixedSamples, meaning: Meaning) -> Frame:
     lines, correct = [], []
     for index, (answer, probability) in enumerate(
         zip(frame.classes.tolist(), frame.probabilities.tolist(), strict=True)
@@ -227,6 +239,8 @@ def _moment(frame: Look, samples: FixedSamples, meaning: Meaning) -> Frame:
         lines.append((f"says {samples.class_name(answer)}", f"on {share}" if meaning == "masks" else share))
         labels = samples.labels if meaning == "classes" else None
         correct.append(None if labels is None else answer == int(labels[index]))
-    return Frame(
-        moment(frame.epoch), heat_map(to_numpy(frame.maps[:, None]), "", laying="over"), tuple(lines), tuple(correct)
-    )
+    maps = frame.maps.float()
+    if largest is not None:
+        maps = maps * (frame.strongest / largest).nan_to_num(0.0).clamp(0, 1)[:, None, None]
+    over = replace(heat_map(to_numpy(maps[:, None]), "", laying="over"), limits=(0.0, 1.0))
+    return Frame(moment(frame.epoch), over, tuple(lines), tuple(correct))

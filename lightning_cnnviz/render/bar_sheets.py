@@ -86,7 +86,8 @@ class BarSheet:
 
     def _row_height(self, sample: RGB, bars: tuple[Bar, ...], abreast: int) -> int:
         """Of a sample with its bars beside it, which need as much as their type does."""
-        width, aspect = _beside(abreast), sample.shape[0] / sample.shape[1]
+        width = _beside(abreast)
+        aspect: float = sample.shape[0] / sample.shape[1]
         needed = bars_height(bars, _room(abreast), text_size(WIDTH), self._bars)
         return max(needed, round(min(width * aspect, max(width, min(_LOWEST * aspect, _TALLEST)))))
 

@@ -88,10 +88,10 @@ def box_height(picture: RGB, width: int) -> int:
     return math.ceil(min(width * aspect, tallest))
 
 
-def cell_block(picture: RGB, height: int, width: int, *, smooth: bool) -> Block:
-    """A picture in the middle of a cell, with a thin line around it where it would fade into the paper."""
+def cell_block(picture: RGB, height: int, width: int, *, smooth: bool, edge: bool = False) -> Block:
+    """A picture in the middle of a cell, with a thin line around it if asked, or where it would fade into the paper."""
     block = fitted(picture, height, width, smooth=smooth)
-    return padded(edged(block) if _is_white_at_edges(picture) else block, height, width)
+    return padded(edged(block) if edge or is_white_at_edges(picture) else block, height, width)
 
 
 def edged(block: Block) -> Block:
@@ -103,7 +103,8 @@ def edged(block: Block) -> Block:
     return Mosaic((height, width), places)
 
 
-def _is_white_at_edges(picture: RGB) -> bool:
+def is_white_at_edges(picture: RGB) -> bool:
+    """Whether a picture would fade into the paper."""
     bottom, right, green = picture.shape[0] - 1, picture.shape[1] - 1, picture.item
     # Few pixels tell of nearly all of the hundreds of cells in a look: viridis has no such green.
     corners = max(green(0, 0, 1), green(0, right, 1), green(bottom, 0, 1), green(bottom, right, 1))
@@ -144,8 +145,8 @@ def framed(body: Block, title: str, footer: str, bar: ColorBar | None) -> RGB:
 
 
 def paragraph(text: str, width: int, size: int, color: Color) -> list[Block]:
-    """A text in as many lines as it takes; nothing for none."""
-    lines = wrapped(text, width, size) if text else []
+    """A text in as many lines as it takes, without the dots between parts at their ends; nothing for none."""
+    lines = [line.removesuffix(" ·") for line in wrapped(text, width, size)] if text else []
     return [stacked([line_block(line, width, size, color) for line in lines])] if lines else []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,7 @@ Kind: TypeAlias = Literal["activation", "class_activation", "signed", "intensity
 Laying: TypeAlias = Literal["alone", "over", "both"]
 """Whether a map stands alone, lies over its sample, or both beside each other."""
 
+_VALUE = re.compile(r" \([^)]*\)|(?<=constant) \S+")
 LARGEST_SIDE = 448  # a map is laid over its picture at no more pixels than a sheet can show
 
 
@@ -126,7 +128,10 @@ class Maps:
 
     def summary(self) -> str | None:
         """One sentence if some of the maps have nothing to show."""
-        return defects_summary(self.measured.defects, self.values.shape[0] * self.values.shape[1])
+        defects, (count, columns, height, width) = self.measured.defects, self.values.shape
+        if height * width == 1:  # what has one pixel is constant
+            defects = {index: defect for index, defect in defects.items() if not defect.startswith("constant")}
+        return defects_summary(defects, count * columns)
 
     def scale_note(self) -> str:
         """What the colors mean, with numbers, and the bars below."""
@@ -174,7 +179,7 @@ def defects_summary(defects: dict[tuple[int, ...], str], total: int) -> str | No
     """One sentence if something is wrong with some of all maps."""
     if not defects:
         return None
-    kinds = sorted({defect.partition(" (")[0] for defect in defects.values()})
+    kinds = sorted({_VALUE.sub("", defect) for defect in defects.values()})
     return f"{len(defects)} of {total} maps are {', '.join(kinds[:3])}"
 
 

@@ -21,6 +21,7 @@ from lightning_cnnviz.render.geometry import (
     box_height,
     cell_block,
     cell_width,
+    is_white_at_edges,
     text_size,
     width_abreast,
 )
@@ -108,8 +109,12 @@ class Parts:
 
     def _cells(self, plan: _Plan) -> list[list[Block]]:
         """The cells of each row, with a bar below each one if any has a strength, and a text if any has a label."""
+        edges = [any(map(is_white_at_edges, column)) for column in zip(*self.cells, strict=True)]
         blocks = [
-            [cell_block(cell, height, plan.width, smooth=self.smooth) for cell in row]
+            [
+                cell_block(cell, height, plan.width, smooth=self.smooth, edge=edge)
+                for cell, edge in zip(row, edges, strict=True)
+            ]
             for row, height in zip(self.cells, plan.heights, strict=True)
         ]
         if any(share is not None for row in self.strengths for share in row):
@@ -146,12 +151,13 @@ class Laid:
     def height(self) -> int:
         """Of all rows below each other, so many abreast."""
         lines = [self.rows[start : start + self.abreast] for start in range(0, len(self.rows), self.abreast)]
-        return sum(max(row.shape[0] for row in line) + self.gap for line in lines)
+        height: int = sum(max(row.shape[0] for row in line) + self.gap for line in lines)
+        return height
 
     @property
     def shown(self) -> int:
         """How many rows fit into the highest picture."""
-        highest = max(row.shape[0] for row in self.rows) + self.gap
+        highest: int = max(row.shape[0] for row in self.rows) + self.gap
         return min(len(self.rows), max(1, TALLEST // highest) * self.abreast)
 
     def body(self) -> Block:

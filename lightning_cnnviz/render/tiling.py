@@ -20,6 +20,7 @@ from lightning_cnnviz.render.geometry import (
     cell_block,
     cell_width,
     framed,
+    is_white_at_edges,
     text_size,
     tile_gap,
     with_left_out,
@@ -76,7 +77,8 @@ def tiles(
     height = box_height(cells[0], width)
     size = text_size(columns * width / slot_share)
 
-    blocks = [cell_block(cell, height, width, smooth=smooth) for cell in cells]
+    edge = any(map(is_white_at_edges, cells))
+    blocks = [cell_block(cell, height, width, smooth=smooth, edge=edge) for cell in cells]
     if bars:
         scales = (vertical_bar(scale, height, min(size, width // 6)) for scale in bars)
         blocks = [beside([block, scale], GAP // 2) for block, scale in zip(blocks, scales, strict=True)]

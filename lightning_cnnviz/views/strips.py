@@ -124,7 +124,8 @@ def rows_of(figure: object, most: int, sample: int) -> Rows | None:
     """The rows that a strip can be made of: cells of a grid, channels of a sample, or samples."""
     if isinstance(figure, Tiles):
         values = _values(figure.cells)[:most]
-        names = (figure.labels or tuple(map(str, range(len(values)))))[:most]
+        labels = (figure.labels or tuple(map(str, range(len(values)))))[:most]
+        names = tuple(f"no. {label}" if label.isdecimal() else label for label in labels)
         nothing: tuple[None, ...] = (None,) * len(values)
         return Rows(
             figure.cells, values, names, nothing, figure.title, _is_shared(figure.cells), ((),) * len(values), nothing

@@ -14,7 +14,7 @@ from tests.helpers.drift import look, samples, small_cnn, through_file
 
 def frame(position: int, drift: float = 0.0) -> Look:
     nothing = torch.zeros(0)
-    return Look(position, position, nothing, nothing, nothing, {"layer": drift})
+    return Look(position, position, nothing, nothing, nothing, nothing, {"layer": drift})
 
 
 def after(looks: int, most: int, spike: int = -1) -> list[Look]:
@@ -77,6 +77,26 @@ class TestTimeline:
         expected = look([timeline], small_cnn(2), samples(), epoch=6).pictures
         found = look([resumed], small_cnn(2), samples(), epoch=6).pictures
         assert all((expected[tag] == found[tag]).all() for tag in expected)
+
+    def test_a_map_that_was_weak_is_drawn_weak_beside_the_strongest_of_its_sample(self) -> None:
+        timeline, model = Timeline(), small_cnn()
+        look([timeline], model, samples(), epoch=0)
+        weak = next(frame["maps"].float().amax(dim=(1, 2)) for frame in timeline.state_dict()["frames"])
+        assert (weak[weak > 0] == 1).all(), "kept with all their steps"
+        with torch.no_grad():
+            for parameter in (model.head.weight, model.head.bias):
+                parameter.mul_(4)  # and with it all gradients
+        look([timeline], model, samples(), epoch=1)
+        resumed = Timeline()
+        resumed.load_state_dict(through_file(timeline.state_dict()))
+        look([resumed], small_cnn(), samples(), epoch=2)
+        first, second, third = (resumed._drawn.frames[index].maps for index in range(3))
+        seen = second.values.max(axis=(1, 2, 3)) > 0
+        assert seen.any()
+        assert np.allclose(first.values[seen].max(axis=(1, 2, 3)), 0.25, atol=1e-3)
+        assert np.allclose(second.values[seen].max(axis=(1, 2, 3)), 1.0, atol=1e-3)
+        assert np.allclose(third.values[seen], first.values[seen], atol=1e-3)
+        assert all(maps.limits == (0.0, 1.0) for maps in (first, second, third))
 
     def test_works_with_too_few_samples_for_the_heat_map(self) -> None:
         timeline = Timeline()

@@ -160,3 +160,11 @@ def test_a_map_that_is_all_0_tints_nothing(kind: Kind, colormap: str) -> None:
     assert not np.array_equal(alone, PHOTO)
     [[_, constant]] = Maps(values + 1, ("map",), kind=kind, colormap=colormap, laying="both").cells([PHOTO])
     assert not np.array_equal(constant, PHOTO), "constant is not nothing"
+
+
+def test_what_is_constant_for_want_of_pixels_is_no_defect() -> None:
+    for side, told in ((1, None), (2, "2 of 2 maps are constant")):
+        values = np.full((2, 1, side, side), 0.5, np.float32)
+        values[1] = 0.7
+        assert Maps(values, ("map",)).summary() == told
+    assert Maps(np.zeros((1, 1, 1, 1), np.float32), ("map",)).summary() == "1 of 1 maps are all 0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import cv2
@@ -22,8 +23,9 @@ from lightning_cnnviz.render import (
     sheet,
     tiles,
 )
-from lightning_cnnviz.render.geometry import balanced_columns, cell_width
-from lightning_cnnviz.render.text import RIGHT
+from lightning_cnnviz.render.blocks import painted
+from lightning_cnnviz.render.geometry import balanced_columns, cell_width, paragraph
+from lightning_cnnviz.render.text import DARK, RIGHT, text_width
 from tests.helpers.pictures import Color, flat, has
 
 
@@ -157,3 +159,18 @@ def test_a_picture_that_is_white_inside_only_has_no_line() -> None:
     picture[3:17, 3:17] = 255
     picture[0, :5] = 255
     assert not (tiles([picture]) == 190).all(axis=2).any()
+
+
+def test_a_title_that_is_broken_between_its_parts_has_no_dot_at_the_end_of_a_line() -> None:
+    width = math.ceil(text_width("Grad-CAM ·", 20))
+    [broken] = paragraph("Grad-CAM · epoch\u00a04", width, 20, DARK)
+    [without] = paragraph("Grad-CAM epoch\u00a04", width, 20, DARK)
+    assert np.array_equal(painted(broken), painted(without))
+
+
+def test_the_pictures_of_one_column_have_a_line_around_them_all_or_none() -> None:
+    white, dark = flat((255, 255, 255)), flat((0, 0, 90))
+    for pictures, lines in (([white, dark], 2), ([dark, dark], 0)):
+        for drawn in (tiles(pictures), sheet([dark] * 2, None, [[picture] for picture in pictures])):
+            grey = (drawn == 190).all(axis=-1).sum()
+            assert round(grey / (4 * 3 * 224)) == lines

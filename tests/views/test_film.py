@@ -60,7 +60,7 @@ def test_filters_on_one_scale_over_all_looks() -> None:
     film = Film(Filters("conv"))
     looks(film, [1.0, -4.0, 2.0])
     strip = strips(film)["filters/conv"]
-    assert [row.caption.lines for row in strip.rows if row.caption] == [("0",), ("1",)]
+    assert [row.caption.lines for row in strip.rows if row.caption] == [("no. 0",), ("no. 1",)]
     values = drawn(strip)
     assert values.shape == (3, 2, 1, 3, 3)
     assert values[:, 0, 0, 0, 0].tolist() == [0.25, -1.0, 0.5]

@@ -15,6 +15,7 @@ from PIL import ImageFont
 
 _NOT_A_CHARACTER = "\uffff"
 _JOINING = ("Cf", "Mc", "Me", "Mn")  # categories of characters that mark or join others
+_FROM_THE_RIGHT = ("R", "AL", "NSM")  # directions of Hebrew and Arabic letters, and of the marks on them
 _SUFFIXES = (".ttf", ".otf", ".ttc")
 _FIRST_EMOJI = 0x1F000
 _OF_BITMAPS = 109  # the one size that fonts of colored emoji come in
@@ -45,6 +46,11 @@ def fonts_of(text: str, font: str | None) -> list[tuple[str, str | None]]:
     for char in text:
         joins = unicodedata.category(char) in _JOINING  # what stands before it
         fonts.append(fonts[-1] if joins and fonts else _font_with(char, font))
+    for index in range(1, len(text) - 1):
+        # Words from right to left keep their order only within one piece.
+        within = text[index].isspace() and unicodedata.bidirectional(text[index - 1]) in _FROM_THE_RIGHT
+        if within and fonts[index - 1] == fonts[index + 1] and _has(fonts[index - 1], text[index]):
+            fonts[index] = fonts[index - 1]
     return [
         ("".join(char for char, _ in piece), which)
         for which, piece in groupby(zip(text, fonts, strict=True), key=lambda pair: pair[1])

@@ -41,6 +41,15 @@ def test_a_mark_stays_with_the_letter_before_it() -> None:
     assert fonts_of(f"{SCRIPT_G}\u0301\u200da", None) == [(f"{SCRIPT_G}\u0301\u200d", STIX), ("a", None)]
 
 
+def test_words_from_right_to_left_are_one_piece_in_a_font_that_the_space_is_not_of() -> None:
+    for name in ("القطط الصغيرة", "חתול קטן", "قِطٌّ كَبِيرٌ جِدًّا"):
+        assert fonts_of(name, ROMAN) == [(name, None)]
+        with using_font(ROMAN):
+            around = text_block(name, 40)
+        np.testing.assert_array_equal((around < 128).any(axis=(0, 2)), (text_block(name, 40) < 128).any(axis=(0, 2)))
+    assert fonts_of("قط cat я", ROMAN) == [("قط", None), (" cat ", ROMAN), ("я", None)]
+
+
 def test_a_glyph_of_another_font_stands_where_it_belongs() -> None:
     mixed, alone = text_block(f"ab{SCRIPT_G}", 40), text_block("ab", 40)
     with using_font(STIX):

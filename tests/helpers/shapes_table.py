@@ -198,6 +198,8 @@ SHAPES = (
           "sample NUMBER CLASS", left_out=_ANSWER, why="the model returns maps of features, not scores"),
     Shape("A detector: a list of mappings", lambda: Net(shapes.detections), of(), "sample NUMBER", left_out=_ANSWER,
           why="the model's output holds no class scores: list of"),
+    Shape("Distances to prototypes", lambda: Net(lambda m, x: torch.cdist(m.scores(x), torch.eye(3))), of(CLASSES),
+          "sample NUMBER CLASS", left_out=_ANSWER, why="the output is distances or costs"),
     Shape("Text: scores of a letter for each column", shapes.Recurrent, of(), "sample NUMBER", left_out=_ANSWER,
           why="the model's output has the shape (3, 8, 5) for 3 images"),
     Shape("Class indices instead of scores", lambda: Net(lambda m, x: m.scores(x).argmax(1)), of(CLASSES),

@@ -17,7 +17,8 @@ VIEW_OF = {"predictions": "Predictions", "feature_maps": "FeatureMaps", "filters
 
 WORDS = {
     "NAME": f"({'|'.join(NAMES)})",
-    "CLASS": r"\d+",
+    r"true\ CLASS": r"true\ \d+",
+    "CLASS": r"class\ \d+",
     "LABELS": f"(no label|({'|'.join(NAMES)})(, ({'|'.join(NAMES)}))*)",
     "SHARE": r"[\d.]+%",
     "NUMBER": r"-?[\d.]+",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +12,7 @@ from torch import distributed
 
 from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.model.sharded import OutOfStepError
-from lightning_cnnviz.training.ranks import Ranks, _portable, _Report
+from lightning_cnnviz.training.ranks import PATIENCE_S, Ranks, _place, _portable, _Report
 from tests.helpers.sabotage import Wordless
 
 
@@ -66,11 +68,39 @@ def test_all_raise_the_same(mine: Exception | None, other: Any, kind: type[BaseE
     assert str(caught.value).startswith(said)
 
 
+def test_results_show_that_the_ranks_went_the_same_way() -> None:
+    ranks = WithAnother(_Report("4"))
+    assert ranks.in_step(lambda: 2, compare=lambda result: 2 * result) == 2
+    with pytest.raises(OutOfStepError, match="the ranks went different ways while looking at the model: 4; 6"):
+        ranks.in_step(lambda: 3, compare=lambda result: 2 * result)
+
+
+def test_a_place_tells_failures_in_different_lines_apart() -> None:
+    places = []
+    for number in range(4):
+        try:
+            if number % 2:
+                raise KeyError("a")
+            raising(KeyError("a"))()
+        except KeyError as error:
+            places.append(_place(error))
+    assert places[0] == places[2] != places[1] == places[3]
+    assert places[0].partition(" > ")[2].startswith("act:")
+
+
+class NeedsTwo(Exception):  # noqa: N818
+    """Can be pickled, and not be read again."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} and {two}")
+
+
 def test_an_error_that_cannot_be_sent_is_told_in_words() -> None:
     class Local(Exception):  # noqa: N818
         pass
 
     assert str(_portable(Local("here"))) == "Local: here"
+    assert str(_portable(NeedsTwo("a", "b"))) == "NeedsTwo: a and b"
     error = KeyError("a")
     assert _portable(error) is error
 
@@ -96,6 +126,15 @@ def test_the_others_hear_of_what_failed_on_rank_0(action: Any) -> None:
     others.sharded = True
     with pytest.raises(type(failure)):
         others.broadcast_decision(action)
+
+
+def test_what_the_others_hear_can_always_be_sent() -> None:
+    sent: list[bytes] = []
+    ranks = Ranks(SimpleNamespace(is_global_zero=True, broadcast=lambda value: sent.append(pickle.dumps(value))))
+    ranks.sharded = True
+    with pytest.raises(NeedsTwo):
+        ranks.broadcast_decision(raising(NeedsTwo("a", "b")))
+    assert str(pickle.loads(sent[0])[1]) == "NeedsTwo: a and b"
 
 
 @pytest.mark.parametrize(("sharded", "sent"), [(False, 1), (True, 0)])
@@ -140,13 +179,15 @@ class Groups:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> None:
         self.error, self.made, self.destroyed = error, 0, 0
+        self.options: list[dict[str, Any]] = []
         answers = {"is_initialized": True, "get_rank": 0, "get_world_size": 2}
         for name, answer in answers.items():
             monkeypatch.setattr(distributed, name, lambda answer=answer: answer)
         for name in ("new_group", "all_gather_object", "destroy_process_group"):
             monkeypatch.setattr(distributed, name, getattr(self, name))
 
-    def new_group(self, *_: Any, **__: Any) -> object:
+    def new_group(self, *_: Any, **options: Any) -> object:
+        self.options.append(options)
         if self.error is not None:
             raise self.error
         self.made += 1
@@ -166,6 +207,9 @@ def test_connections_are_made_once_and_given_up_in_the_end(monkeypatch: pytest.M
         assert ranks.in_step(lambda: 3) == 3
         assert ranks.as_known_everywhere() == {"sync_dist": True, "sync_dist_group": "group 2"}
     assert groups.made == 2
+    # Objects are sent as tensors on the CPU, which NCCL cannot; and a rank that fell out is not waited for for good.
+    assert groups.options[0] == {"backend": "gloo", "timeout": timedelta(seconds=PATIENCE_S)}
+    assert groups.options[1] == {"use_local_synchronization": True}
     ranks.close()
     ranks.close()
     assert groups.destroyed == 2
@@ -182,6 +226,9 @@ def test_connections_that_are_gone_with_the_process_group_are_not_given_up_again
     monkeypatch.setattr(distributed, "is_initialized", lambda: False)
     ranks.close()
     assert groups.destroyed == 0
+    assert ranks.as_known_everywhere() == {}
+    monkeypatch.setattr(distributed, "is_available", lambda: False)
+    monkeypatch.delattr(distributed, "is_initialized")  # as where torch was built without it
     assert ranks.as_known_everywhere() == {}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import functools
 import random
 import types
@@ -160,7 +159,8 @@ class _Walk:
 def _members(container: Any) -> Iterable[Any]:
     if isinstance(container, dict):
         return [*dict.values(container), *dict.keys(container)]
-    return () if isinstance(container, (bytearray, array.array)) else [*container]
+    bases: tuple[Any, ...] = (list, set, deque, tuple, frozenset)
+    return next(([*base.__iter__(container)] for base in bases if isinstance(container, base)), ())
 
 
 def _closure(function: types.FunctionType) -> Iterator[Any]:

@@ -44,7 +44,7 @@ class SavedMapping:
     def differs(self) -> bool:
         """Whether there are other entries, or in another order."""
         mapping, entries = self._mapping, self._entries
-        if len(mapping) != len(entries):
+        if dict.__len__(mapping) != len(entries):
             return True
         if not entries:
             return False
@@ -78,16 +78,22 @@ class SavedContainer:
         self.name = name
         self._container = container
         self._base, self._refill = next((base, fill) for base, fill in _FILLS.items() if isinstance(container, base))
-        self._entries = self._base(container) if self._base is not array.array else container[:]
+        # Past what a subclass makes of them: it may yield other entries than it holds.
+        everything = slice(None)
+        self._entries = (
+            array.array.__getitem__(container, everything)
+            if self._base is array.array
+            else self._base(self._base.__iter__(container))
+        )
 
     def differs(self) -> bool:
         """Whether there are other entries, or in another order."""
-        if len(self._container) != len(self._entries):
+        if self._base.__len__(self._container) != len(self._entries):
             return True
         if isinstance(self._entries, (bytearray, array.array)):
-            return bool(self._container != self._entries)
+            return bool(self._base.__ne__(self._container, self._entries))
         if isinstance(self._entries, set):
-            return {*map(id, self._container)} != {*map(id, self._entries)}
+            return {*map(id, set.__iter__(self._container))} != {*map(id, self._entries)}
         return not all(map(is_, self._base.__iter__(self._container), self._entries))
 
     def restore(self) -> None:

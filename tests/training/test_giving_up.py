@@ -13,7 +13,6 @@ def test_for_debugging_a_failure_is_raised_and_nothing_given_up() -> None:
     assert not failures.ends_nothing
     for give_up in (
         lambda: failures.give_up(views, error),
-        lambda: failures.give_up_each([(views[0], error)]),
         lambda: failures.give_up_all(error),
     ):
         with pytest.raises(KeyError) as raised:

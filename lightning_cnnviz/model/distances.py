@@ -9,7 +9,7 @@ from torch import Tensor
 
 _KEEPING_ORDER = (
     *("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Transpose", "Permute", "T", "Clone"),
-    *("Alias", "ToCopy", "Expand", "Sqrt", "Pow", "Mul", "Div"),
+    *("Alias", "ToCopy", "Expand", "Sqrt", "Mul"),
 )
 _DISTANCES = ("CdistBackward", "EuclideanDistBackward")
 _NORMS = ("LinalgVectorNormBackward", "NormBackward")
@@ -38,6 +38,10 @@ def _is_cost(node: Any) -> bool:
         return any(_is_difference(before) for size in sizes for before in _before(size)) or any(
             before.name().startswith("MseLossBackward") for before in _before(node)
         )
+    if name.startswith("PowBackward0"):
+        return node._saved_exponent > 0 and any(map(_is_cost, _before(node)))
+    if name.startswith("DivBackward"):
+        return _is_cost(node.next_functions[0][0])
     keeps = any(name.startswith(f"{kind}Backward") for kind in _KEEPING_ORDER)
     return keeps and any(map(_is_cost, _before(node)))
 

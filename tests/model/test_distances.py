@@ -34,6 +34,9 @@ COSTS: dict[str, Tensor] = {
 SCORES: dict[str, Tensor] = {
     "negative": -torch.cdist(FEATURES, PROTOTYPES),
     "similarity": (-torch.cdist(FEATURES, PROTOTYPES)).exp(),
+    "inverse": 1 / torch.cdist(FEATURES, PROTOTYPES),
+    "inverse squares": torch.cdist(FEATURES, PROTOTYPES).pow(-2),
+    "over distances": torch.ones(2, 3) / torch.cdist(FEATURES, PROTOTYPES),
     "linear": FEATURES @ PROTOTYPES.T,
     "lengths of capsules": (FEATURES[:, None] * PROTOTYPES).norm(dim=2),
     "log-probabilities": FEATURES.log_softmax(dim=1),

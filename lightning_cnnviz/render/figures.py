@@ -6,8 +6,8 @@ take the numbers themselves, and a picture that nobody wants is never drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal, TypeVar
 
@@ -107,6 +107,7 @@ class Tiles:
         bar: one color bar for ``"all"`` cells, one for ``"each"`` cell, or none.
         bar_label: what the values of the bar are.
         smooth: whether small cells are enlarged bilinearly, or pixel by pixel.
+        sample: what all cells are of, with its caption; it stands above them.
     """
 
     cells: Maps | SignedImages | Images
@@ -116,6 +117,7 @@ class Tiles:
     bar: Literal["all", "each"] | None = None
     bar_label: str = ""
     smooth: bool = False
+    sample: Row | None = None
 
     def draw(self, style: Style = PLAIN) -> RGB:
         """The picture, (H, W, 3) uint8 RGB."""
@@ -123,19 +125,31 @@ class Tiles:
         with using_font(style.font):
             return tiles(
                 list(chain.from_iterable(self.cells.cells(()))),
-                labels=self.labels,
+                labels=self._labels(),
                 title=titled(self.title, style),
                 footer=" · ".join(filter(None, [self.footer, self.summary])),
                 bar=bars[0] if self.bar == "all" else None,
                 bars=bars if self.bar == "each" else None,
                 strengths=list(chain.from_iterable(self.cells.strengths())),
                 smooth=self.smooth,
+                sample=None if self.sample is None else self.sample.marked,
+                caption=None if self.sample is None else self.sample.caption,
             )
 
     @property
     def summary(self) -> str | None:
         """One sentence if some of the maps have nothing to show."""
         return self.cells.summary()
+
+    def _labels(self) -> Sequence[str]:
+        """The texts below the cells, and what is wrong with a cell that is dead or not finite."""
+        if not self.labels or isinstance(self.cells, Images):
+            return self.labels
+        wrong = list(chain.from_iterable(replace(self.cells, labels=()).cell_labels()))
+        return [
+            " · ".join(filter(None, [label, "" if defect.startswith("constant") else defect]))
+            for label, defect in zip(self.labels, wrong, strict=True)
+        ]
 
     def _bars(self) -> list[ColorBar]:
         if self.bar is None or not isinstance(self.cells, Maps):

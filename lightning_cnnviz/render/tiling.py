@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_cnnviz.render.bars import ColorBar, strength_bar, vertical_bar
-from lightning_cnnviz.render.blocks import beside, grid, stacked
-from lightning_cnnviz.render.captions import label_blocks
+from lightning_cnnviz.render.blocks import Block, beside, grid, stacked
+from lightning_cnnviz.render.captions import Caption, caption_blocks, label_blocks
 from lightning_cnnviz.render.checks import check_count, check_pictures
 from lightning_cnnviz.render.geometry import (
     GAP,
+    PIXEL_ART,
     WIDTH,
     balanced_columns,
     box_height,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _NARROWEST_LABELLED = 40
 _MOST_TILES = 1024
+_SAMPLE = 160  # pixels that a sample above its cells is wide at most, if it is not flat
 
 
 def tiles(
@@ -45,6 +47,8 @@ def tiles(
     bars: Sequence[ColorBar] | None = None,
     strengths: Sequence[float | None] = (),
     smooth: bool = False,
+    sample: RGB | None = None,
+    caption: Caption | None = None,
 ) -> RGB:
     """Draw pictures in one grid, in reading order: filters, the feature maps of one sample, class prototypes.
 
@@ -58,6 +62,8 @@ def tiles(
         bars: a color scale for every cell, drawn at its right.
         strengths: how much of a bar under every cell is filled, from 0 to 1; None for no bar.
         smooth: how small cells are enlarged: bilinearly, or pixel by pixel.
+        sample: (H, W, 3) uint8 RGB, what all cells are of; it stands above them.
+        caption: of the sample.
 
     Returns:
         (H, W, 3) uint8 RGB, at most 1,000 pixels wide: many cells become small ones.
@@ -89,7 +95,20 @@ def tiles(
         below = label_blocks(labels, width, size, DARK)
         blocks = [stacked([block, label]) for block, label in zip(blocks, below, strict=True)]
     rows = [blocks[start : start + columns] for start in range(0, len(blocks), columns)]
-    return framed(grid(rows, tile_gap(width)), title, footer, bar)
+    body: Block = grid(rows, tile_gap(width))
+    if sample is not None:
+        body = stacked([_head(sample, caption, size), body], GAP)
+    return framed(body, title, footer, bar)
+
+
+def _head(sample: RGB, caption: Caption | None, size: int) -> Block:
+    """A sample with its caption at its right."""
+    width = cell_width(_SAMPLE, sample)
+    height = box_height(sample, width)
+    block = cell_block(sample, height, width, smooth=sample.shape[1] > PIXEL_ART)
+    if caption is None:
+        return block
+    return beside([block, *caption_blocks([caption], [height], WIDTH - width - 2 * GAP, size)], 2 * GAP)
 
 
 def _check_tiles(

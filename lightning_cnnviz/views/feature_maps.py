@@ -11,7 +11,7 @@ from lightning_cnnviz.arguments import count_or_indices, integer, layer_names, o
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import ArgumentError, LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
-from lightning_cnnviz.render import Maps, Scale, Sheet, Tiles
+from lightning_cnnviz.render import Maps, Row, Scale, Sheet, Tiles
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, color_map
 from lightning_cnnviz.views.channels import Channels
@@ -113,6 +113,13 @@ class FeatureMaps(View):
         self._channels.load_state_dict(state.get("channels", {}))
         self._strongest.load_state_dict(state.get("strongest", {}))
 
+    def _sample(self, evidence: Evidence) -> Row:
+        """The sample that is drawn, with its caption if it is among those whose captions are known."""
+        index = range(len(evidence.samples))[self.sample or 0]
+        if index < evidence.shown:
+            return rows(evidence)[index]
+        return Row(evidence.samples.display_pictures()[index], None, index, evidence.samples.parts_shown()[index])
+
     def _picture(self, evidence: Evidence, tag: str, values: Tensor, channels: list[int]) -> Picture:
         shown = values[: evidence.shown] if self.sample is None else values[self.sample][None]
         headings = tuple(f"ch {channel}" for channel in channels)
@@ -122,6 +129,6 @@ class FeatureMaps(View):
         of = f"{len(channels)} of {evidence.layout[layer].channels} channels"
         if self.sample is not None:
             title = f"Feature maps of {layer}, sample {self.sample}, {of}"
-            return picture_of(tag, Tiles(maps, headings, title, footer))
+            return picture_of(tag, Tiles(maps, headings, title, footer, sample=self._sample(evidence)))
         title = f"Feature maps of {layer}, {values.shape[2]}×{values.shape[3]}, {of}"
         return picture_of(tag, Sheet(rows(evidence), (maps,), title, footer))

@@ -24,6 +24,7 @@ from lightning_cnnviz.render import (
     Tiles,
     draw_maps,
     lookup_table,
+    tiles,
 )
 from lightning_cnnviz.render.fonts import load_font
 
@@ -168,3 +169,15 @@ def test_what_is_constant_for_want_of_pixels_is_no_defect() -> None:
         values[1] = 0.7
         assert Maps(values, ("map",)).summary() == told
     assert Maps(np.zeros((1, 1, 1, 1), np.float32), ("map",)).summary() == "1 of 1 maps are all 0"
+
+
+def test_what_is_wrong_with_a_cell_of_a_grid_stands_below_it() -> None:
+    values = np.zeros((3, 1, 2, 2), np.float32)
+    values[1:, 0, 0, 0] = 1, np.nan
+    maps = Maps(values, ("",))
+    expected = tiles(
+        [row[0] for row in maps.cells(())],
+        labels=["0 · all 0", "1", "2 · 25% NaN, rest all 0"],
+        footer="2 of 3 maps are 25% NaN, rest all 0, all 0",
+    )
+    assert np.array_equal(Tiles(maps, ("0", "1", "2")).draw(), expected)

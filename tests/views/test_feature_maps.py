@@ -99,3 +99,15 @@ def test_what_is_out_of_range_is_refused() -> None:
         FeatureMaps(channels=0)
     with pytest.raises(ValueError, match="scale='all': allowed are 'each', 'shared'"):
         FeatureMaps(scale="all")  # type: ignore[arg-type]
+
+
+def test_a_grid_of_one_sample_shows_the_sample_above_its_channels() -> None:
+    images = torch.stack([torch.full((1, 4, 4), level) for level in (0.0, 0.4)])
+    images[:, :, 0, 0] = 1.0
+    for sample in (1, -1):
+        view = FeatureMaps("0", channels=2, sample=sample)
+        picture = explain(known_model(1.0, 0.5), images, [view]).pictures["feature_maps/0"]
+        shown = np.argwhere((picture == 102).all(axis=-1))  # 0.4 · 255
+        cells = np.argwhere((picture == lookup_table("viridis")[255]).all(axis=-1))
+        assert len(shown) > 100 * 100
+        assert shown[:, 0].max() < cells[:, 0].min()

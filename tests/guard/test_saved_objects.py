@@ -137,6 +137,23 @@ def test_a_list_that_yields_other_numbers_than_it_holds_is_as_before() -> None:
     assert [value[0], value[1], len(value)] == [1.0, 2.0, 2]
 
 
+@dataclass(frozen=True)
+class FrozenSlots:
+    __slots__ = ("absent",)
+
+
+def test_an_empty_slot_of_a_frozen_object_is_empty_again() -> None:
+    frozen = FrozenSlots()
+    look_while(holding(frozen), lambda: object.__setattr__(frozen, "absent", 1))
+    assert not hasattr(frozen, "absent")
+
+
+def test_tensors_in_a_list_that_yields_others_are_as_before() -> None:
+    held = torch.ones(2)
+    look_while(holding(Doubling([held])), lambda: held.add_(1))  # type: ignore[list-item]
+    assert held.tolist() == [1.0, 1.0]
+
+
 def test_bytes_are_as_before() -> None:
     value = bytearray(b"ab")
     look_while(holding(value), lambda: value.extend(b"c"))
@@ -145,12 +162,15 @@ def test_bytes_are_as_before() -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_what_cannot_be_put_back_hinders_nothing(tmp_path: Path) -> None:
-    constant = np.zeros(2)
+    users = np.zeros(2)
+    constant = users.view()
     constant.flags.writeable = False
     on_disk = np.memmap(tmp_path / "data", np.uint8, "w+", shape=2)
 
-    look_while(holding([random.SystemRandom(), constant, on_disk]), lambda: on_disk.fill(1))
+    held = [random.SystemRandom(), constant, on_disk, Slots()]
+    look_while(holding(held), lambda: (users.fill(1), on_disk.fill(1)))
 
+    assert users.tolist() == [1, 1]
     assert on_disk.tolist() == [1, 1]
 
 
@@ -170,6 +190,7 @@ CHANGES: dict[str, Callable[[torch.Tensor], object]] = {
     "requires_grad": lambda tensor: tensor.requires_grad_(),
     "gradient": lambda tensor: setattr(tensor, "grad", torch.ones(2, 2)),
     "shape": lambda tensor: setattr(tensor, "data", torch.zeros(4)),
+    "fewer rows": lambda tensor: setattr(tensor, "data", tensor.data[:1]),
     "dtype": lambda tensor: setattr(tensor, "data", tensor.data.view(torch.int32)),
     "strides": lambda tensor: setattr(tensor, "data", tensor.data.t()),
     "offset": lambda tensor: setattr(tensor, "data", torch.empty(0).set_(tensor.untyped_storage(), 1, (2, 2), (2, 1))),

@@ -7,7 +7,7 @@ take the numbers themselves, and a picture that nobody wants is never drawn.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Literal, TypeVar
 
@@ -145,7 +145,8 @@ class Tiles:
         """The texts below the cells, and what is wrong with a cell that is dead or not finite."""
         if not self.labels or isinstance(self.cells, Images):
             return self.labels
-        wrong = list(chain.from_iterable(replace(self.cells, labels=()).cell_labels()))
+        measured = self.cells.measured
+        wrong = [measured.defects.get(index, "") for index in np.ndindex(*measured.limits.shape[:-1])]
         return [
             " · ".join(filter(None, [label, "" if defect.startswith("constant") else defect]))
             for label, defect in zip(self.labels, wrong, strict=True)

@@ -23,7 +23,7 @@ def smaller_is_better(output: Tensor) -> bool:
     return bool((output >= 0).all()) and _is_cost(output.grad_fn)
 
 
-def _is_cost(node: Any) -> bool:  # noqa: PLR0911 - one answer for each kind of node
+def _is_cost(node: Any) -> bool:
     if node is None:
         return False
     name = node.name()
@@ -38,12 +38,16 @@ def _is_cost(node: Any) -> bool:  # noqa: PLR0911 - one answer for each kind of 
         return any(_is_difference(before) for size in sizes for before in _before(size)) or any(
             before.name().startswith("MseLossBackward") for before in _before(node)
         )
-    if name.startswith("PowBackward0"):
-        return node._saved_exponent > 0 and any(map(_is_cost, _before(node)))
-    if name.startswith("DivBackward"):
-        return _is_cost(node.next_functions[0][0])
+    return any(map(_is_cost, _of_the_same_order(node, name)))
+
+
+def _of_the_same_order(node: Any, name: str) -> Iterator[Any]:
+    """What is before a node that changes nothing about which entry is the smallest."""
     keeps = any(name.startswith(f"{kind}Backward") for kind in _KEEPING_ORDER)
-    return keeps and any(map(_is_cost, _before(node)))
+    if keeps or (name.startswith("PowBackward0") and node._saved_exponent > 0):
+        yield from _before(node)
+    elif name.startswith("DivBackward"):
+        yield node.next_functions[0][0]
 
 
 def _is_difference(node: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.arguments import layer_names, positive
 from lightning_cnnviz.drift.distances import FEWEST_SAMPLES
+from lightning_cnnviz.drift.frames import FAMILIES, Look, changes, thinned
 from lightning_cnnviz.drift.movements import movements
-from lightning_cnnviz.drift.scope import MOST_SAMPLES, Scope
+from lightning_cnnviz.drift.scope import MOST_SAMPLES, Scope, filters
 from lightning_cnnviz.drift.snapshots import Snapshot, attention_maps, small_map, take
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
@@ -26,20 +27,23 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import ComparesLooks
 from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.common import heat_map, to_numpy
-from lightning_cnnviz.views.strips import most_crowded, save_strip
+from lightning_cnnviz.views.strips import save_strip
 
 _SMALLEST_DRIFT = 0.001  # below it the heat map has one color
 
 
 class Timeline(ComparesLooks):
-    """A film strip of each sample and a heat map of what each layer did, over all looks so far.
+    """A film strip of each sample, and a heat map of what changed when, over all looks so far.
 
     How to read it: the strip shows where the model looked for its answer at that time, with a blue line below it if it
     was right and an orange one if not. A heat map's bright column is an epoch in which everything changed; a bright row
-    is a layer that does not come to rest. Colors are logarithmic: 0.001 is rest, 0.1 is much in one epoch.
+    is a layer that does not come to rest. Its rows are the numbers of :class:`Drift` since the column before: features
+    and filters by layer, the maps of Grad-CAM, the predictions. Colors are logarithmic: 0.001 is rest, 0.1 is much in
+    one epoch.
 
     When it misleads: a frame without color may only be weak beside the largest value of its row so far. With few
-    samples the estimate is noisy: with 8 samples it scatters by about 70%, with 32 by about 25%.
+    samples the number for features is noisy: with 8 samples it scatters by about 70%, with 32 by about 25%; with fewer
+    there is none.
 
     :meth:`save` writes the strip as an animation: ``timeline.save("digit.gif", sample=3)``.
 
@@ -48,7 +52,8 @@ class Timeline(ComparesLooks):
 
     Args:
         layers: for whose output Grad-CAM is drawn; of several the last one counts.
-        feature_layers: layers of the heat map; ``"auto"`` is the last layer at each spatial size.
+        feature_layers: layers of the heat map; ``"auto"`` is the last layer at each spatial size, and for filters all
+            convolutions and linear layers, of more than 16 evenly chosen ones.
         frames: most frames kept; the first and the last ones stay, late ones are thinned out before early ones. What a
             layer did in frames that are left out is counted with the next one.
         every_n_epochs: look in every n-th epoch in which the callback looks.
@@ -85,11 +90,15 @@ class Timeline(ComparesLooks):
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         layout.reading.check_classes()
         scope = self._scope(layout, samples)
-        return Request(activations=frozenset(scope.features), gradients=frozenset(scope.attention))
+        return Request(
+            activations=frozenset(scope.features),
+            gradients=frozenset(scope.attention),
+            weights=frozenset(scope.filters),
+        )
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         scope = self._scope(evidence.layout, evidence.samples)
-        now = take(evidence, replace(scope, maps=()))
+        now = take(evidence, scope)
         if self._before is not None and not self._before.fits(*now.probabilities.shape):
             self._before = None
         tag, maps = next(iter(attention_maps(evidence, scope).items()))
@@ -102,8 +111,8 @@ class Timeline(ComparesLooks):
         picture = self._strip(evidence, tag)
         self._drawn = picture.figure
         yield picture
-        if len(self._frames) > 1 and now.profiles:
-            yield self._heat_map(list(now.profiles))
+        if len(self._frames) > 1:
+            yield self._heat_map()
 
     def state_dict(self) -> dict[str, Any]:
         before = None if self._before is None else self._before.state_dict()
@@ -111,10 +120,7 @@ class Timeline(ComparesLooks):
         return {"frames": frames, "before": before, "largest": self._largest}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        # Those of earlier versions say nothing of strength: they stay as strong as the strongest.
-        self._frames = [
-            Look(**{"strongest": torch.full((len(frame["maps"]),), math.inf), **frame}) for frame in state["frames"]
-        ]
+        self._frames = [Look.from_state(frame) for frame in state["frames"]]
         self._largest = state.get("largest")
         self._before = None if state["before"] is None else Snapshot(**state["before"])
 
@@ -140,7 +146,8 @@ class Timeline(ComparesLooks):
     def _scope(self, layout: Layout, samples: FixedSamples) -> Scope:
         enough = len(samples) >= FEWEST_SAMPLES
         features = layout.maps(self.feature_layers) if enough else ()
-        return Scope(features, attention=layout.maps(self.layers)[-1:], samples=MOST_SAMPLES)
+        weights, attention = filters(layout, self.feature_layers), layout.maps(self.layers)[-1:]
+        return Scope(features, weights, attention, samples=MOST_SAMPLES)
 
     def _frame(self, evidence: Evidence, now: Snapshot, maps: Tensor) -> Look:
         moved = [] if self._before is None else movements(now, self._before)
@@ -154,7 +161,7 @@ class Timeline(ComparesLooks):
             strongest=strongest,
             classes=leading,
             probabilities=shown.gather(1, leading[:, None])[:, 0],
-            drift={one.layer: one.value for one in moved if one.name == "features" and one.layer},
+            drift=changes(moved),
         )
 
     def _strip(self, evidence: Evidence, tag: str) -> Picture:
@@ -172,62 +179,29 @@ class Timeline(ComparesLooks):
         )
         return Picture("timeline/grad_cam", strip)
 
-    def _heat_map(self, layers: list[str]) -> Picture:
+    def _heat_map(self) -> Picture:
         frames = self._frames[1:]
-        values = np.array([[frame.drift.get(layer, math.nan) for frame in frames] for layer in layers])
+        rows = {name: None for frame in frames for name in frame.drift}
+        names = [name for family in FAMILIES.values() for name in rows if name.partition(" ")[0] == family]
+        values = np.array([[frame.drift.get(name, math.nan) for frame in frames] for name in names])
         table = HeatTable(
             values,
-            tuple(layers),
+            tuple(names),
             tuple(moment(frame.epoch) for frame in frames),
             limits=(_SMALLEST_DRIFT, 1.0),
             logarithmic=True,
             colormap="magma",
-            label="1 − CKA",
-            title="What each layer changed since the column before",
-            footer="0: the layer tells the samples apart as before; 1: in an unrelated way",
+            label="drift",
+            title="What changed since the column before",
+            footer=(
+                "0: as before · features: 1 − CKA, 1 is unrelated · filters: change beside their size · Grad-CAM, "
+                "predictions: Jensen-Shannon distance, 1 is nothing in common"
+            ),
         )
         return Picture("timeline/features", table)
 
 
 _FEWEST_FRAMES = 3
-
-
-@dataclass(frozen=True)
-class Look:
-    """One look as it is kept.
-
-    Attributes:
-        position: how many looks came before it.
-        epoch: None before training.
-        maps: (shown, h, w) float16, each from 0 to 1.
-        strongest: (shown,) the value of each map that 1 stands for.
-        classes: (shown,) predicted.
-        probabilities: (shown,) of those.
-        drift: layer to its feature drift since the frame before, the largest where frames between were left out.
-    """
-
-    position: int
-    epoch: int | None
-    maps: Tensor
-    strongest: Tensor
-    classes: Tensor
-    probabilities: Tensor
-    drift: dict[str, float]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors and primitives."""
-        return dict(vars(self))
-
-
-def thinned(frames: list[Look], most: int) -> list[Look]:
-    """At most so many frames, thinned as film strips are; the drift of one that gives way goes to the next one."""
-    frames = list(frames)
-    while len(frames) > most:
-        place = most_crowded([frame.position for frame in frames])
-        left_out, following = frames[place : place + 2]
-        drift = {name: max(value, left_out.drift.get(name, 0.0)) for name, value in following.drift.items()}
-        frames[place : place + 2] = [replace(following, drift=drift)]
-    return frames
 
 
 def _moment(frame: Look, largest: Tensor | None, samples: FixedSamples, meaning: Meaning) -> Frame:

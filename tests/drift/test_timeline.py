@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_cnnviz import Timeline
-from lightning_cnnviz.drift.timeline import Look, thinned
+from lightning_cnnviz import Drift, Timeline
+from lightning_cnnviz.drift.frames import Look, thinned
 from lightning_cnnviz.render import Caption, FilmStrip, Frame, HeatTable, Images, Row
 from tests.helpers.drift import look, samples, small_cnn, through_file
 
@@ -56,14 +56,26 @@ class TestTimeline:
         assert widths[3] < widths[4] == widths[5] == widths[7]
         assert len(timeline.state_dict()["frames"]) == 5
 
-    def test_the_heat_map_shows_the_drift_of_each_layer(self) -> None:
-        timeline = Timeline()
+    def test_the_heat_map_shows_what_drift_measures(self) -> None:
+        timeline, drift = Timeline(), Drift("auto", details=True)
         assert "timeline/features" not in look([timeline], small_cnn(1), samples()).pictures
         assert "timeline/features" in look([timeline], small_cnn(1), samples()).pictures
+        look([drift], small_cnn(1), samples())
         look([timeline], small_cnn(2), samples())
+        numbers = look([drift], small_cnn(2), samples()).scalars
         at_rest, moved = (one["drift"] for one in timeline.state_dict()["frames"][1:])
-        assert at_rest == {"stem": 0.0, "body": 0.0}
-        assert moved["body"] > moved["stem"] > 0
+        rows = ["features stem", "features body", "filters stem.0", "filters body.0", "filters head", "Grad-CAM body"]
+        assert at_rest == dict.fromkeys([*rows, "predictions"], 0.0)
+        of_layers = {f"{family.lower().replace('-', '_')}/{layer}" for family, layer in map(str.split, rows)}
+        expected = [numbers[f"drift_layers/{name}/previous"] for name in sorted(of_layers)]
+        assert [moved[row] for row in sorted(rows, key=lambda row: row.lower().replace("-", "_"))] == expected
+        assert moved["predictions"] == numbers["drift/predictions"]
+        assert timeline._heat_map().figure.rows == (*rows, "predictions")
+
+    def test_looks_of_an_earlier_version_told_of_features_alone(self) -> None:
+        old = {name: value for name, value in frame(3).state_dict().items() if name != "strongest"}
+        assert Look.from_state({**old, "drift": {"stem": 0.5}}).drift == {"features stem": 0.5}
+        assert Look.from_state(frame(3).state_dict() | {"drift": {"filters a": 1.0}}).drift == {"filters a": 1.0}
 
     def test_the_state_survives_a_file_and_is_small(self) -> None:
         timeline, model = Timeline(frames=4), small_cnn()
@@ -98,10 +110,12 @@ class TestTimeline:
         assert np.allclose(third.values[seen], first.values[seen], atol=1e-3)
         assert all(maps.limits == (0.0, 1.0) for maps in (first, second, third))
 
-    def test_works_with_too_few_samples_for_the_heat_map(self) -> None:
+    def test_of_too_few_samples_there_is_no_number_for_features(self) -> None:
         timeline = Timeline()
         look([timeline], small_cnn(), samples(2))
-        assert list(look([timeline], small_cnn(), samples(2)).pictures) == ["timeline/grad_cam"]
+        look([timeline], small_cnn(), samples(2))
+        assert "Grad-CAM body" in timeline._heat_map().figure.rows
+        assert not any(row.startswith("features") for row in timeline._heat_map().figure.rows)
 
     def test_two_frames_are_refused(self) -> None:
         with pytest.raises(ValueError, match="frames must be at least 3"):

@@ -146,6 +146,21 @@ def test_a_class_without_a_name_and_its_probability_are_read_as_in_the_pictures(
     assert [caption.text for caption in captions] == ["class 4095 0.4%", "class 0 <0.1%"]
 
 
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_a_map_that_is_all_0_tints_nothing_and_a_constant_one_everything(
+    browser: Any, tmp_path: Path, symmetric: bool
+) -> None:
+    setup = Setup([np.full((4, 4, 3), 90, np.uint8)] * 2)
+    values = np.zeros((2, 1, 2, 2), np.float32)
+    values[1] = 3.0
+    maps = [Maps("grad_cam/body", values, title="Grad-CAM", symmetric=symmetric, over=True)]
+    look = encode_look(Record(0.0, 0, [Group(setup)], maps=maps), 1)
+    show(browser, _page(tmp_path, RunRecord("run", dict(look.setups), [look.look])), scale="map")
+    opacities = [with_opacity(browser, f"Grad-CAM, sample {sample}")[..., 3] for sample in range(2)]
+    assert opacities[0].max() <= 1
+    assert opacities[1].min() == 255
+
+
 def test_a_name_from_right_to_left_leaves_the_numbers_alone(browser: Any, tmp_path: Path) -> None:
     setup = Setup([np.zeros((4, 4, 3), np.uint8)] * 2, [0, 1], ["\u202eabc", "شاحنة"])
     show(browser, _page(tmp_path, _run(setup, probabilities=np.eye(2)[[0, 1]])))

@@ -64,7 +64,8 @@ function levels([low, high], symmetric) {
  * A map that lies over a picture is the more transparent the lower it is: what is low should not tint what lies below. */
 export function paintMap(canvas, map, limits, table, { symmetric = false, size = null, over = false } = {}) {
   const shown = size ? enlarged(map, size[0], size[1]) : map;
-  const colors = packed(table, over && !isFlat(limits) ? (symmetric ? "away from zero" : "high") : "all");
+  const isConstant = isFlat(limits) && limits[1] !== 0;
+  const colors = packed(table, over && !isConstant ? (symmetric ? "away from zero" : "high") : "all");
   const level = levels(limits, symmetric);
   fill(canvas, shown, (i) => {
     const value = shown.values[i];

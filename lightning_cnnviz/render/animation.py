@@ -20,6 +20,7 @@ FORMATS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}
 """What an animation can be stored as, by the end of the file's name."""
 
 _LAST_FRAME = 3.0  # times as long as the others
+_MARKS = {True: "✓", False: "✗", None: ""}
 
 
 def stills(strip: FilmStrip, rows: Sequence[int] | None = None) -> list[RGB]:
@@ -35,7 +36,8 @@ def stills(strip: FilmStrip, rows: Sequence[int] | None = None) -> list[RGB]:
     pictures = []
     for frame in strip.frames:
         cells = list(chain.from_iterable(frame.maps.cells(samples)))
-        labels = [" ".join(filter(None, [names[row], *frame.lines[row]])) for row in chosen]
+        said = [(names[row], _MARKS[frame.correct[row]], *frame.lines[row]) for row in chosen]
+        labels = [" ".join(filter(None, words)) for words in said]
         smooth = cells[0].shape[1] > PIXEL_ART
         title = f"{strip.title} · {frame.heading}"
         pictures.append(tiles([cells[row] for row in chosen], labels=labels, title=title, smooth=smooth))

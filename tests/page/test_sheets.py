@@ -36,10 +36,10 @@ def test_samples_that_others_begin_with_are_the_same_and_others_have_a_table_of_
     show(browser, f"file://{path}")
     first, second = browser.find_elements(By.CSS_SELECTOR, ".sheet")
     assert [row.text.split("\n")[0] for row in first.find_elements(By.CSS_SELECTOR, "tbody tr")] == [
-        "✓ 0 100%",
-        "✓ 1 100%",
-        "✓ 0 100%",
-        "✗ 0 100%",
+        "✓ class 0 100%",
+        "✓ class 1 100%",
+        "✓ class 0 100%",
+        "✗ class 0 100%",
     ]
     assert len(first.find_elements(By.CSS_SELECTOR, "canvas")) == 6, "two of the first map, four of the second"
     assert "predicted 3.5\ntrue 3" in second.text

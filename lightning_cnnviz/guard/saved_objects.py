@@ -79,10 +79,9 @@ class SavedContainer:
         self._container = container
         self._base, self._refill = next((base, fill) for base, fill in _FILLS.items() if isinstance(container, base))
         # Past what a subclass makes of them: it may yield other entries than it holds.
-        everything = slice(None)
         self._entries = (
-            array.array.__getitem__(container, everything)
-            if self._base is array.array
+            self._base.__getitem__(container, slice(None))
+            if self._refill is _fill_sequence  # at once: an iterator makes an object of each byte
             else self._base(self._base.__iter__(container))
         )
 

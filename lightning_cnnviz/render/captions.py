@@ -34,15 +34,21 @@ class Caption:
         lines: for example ``("7  98%", "true 7")``; a line that is too long is wrapped, and loses
             its middle where there is no room for that.
         correct: ``True`` for a tick, ``False`` for a cross, ``None`` for neither.
+        emphasis: how many times as large as the others the first line is.
     """
 
     lines: tuple[str, ...]
     correct: bool | None = None
+    emphasis: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.lines:
             raise ValueError("lines must hold at least one text, got none")
         object.__setattr__(self, "lines", tuple(self.lines))  # a list could not be looked up among the captions drawn
+
+    def size_of(self, number: int, size: int) -> int:
+        """The size of the type of a line, counted from 0, where that of the others is given."""
+        return size if number else round(size * self.emphasis)
 
 
 def caption_blocks(captions: Sequence[Caption], heights: Sequence[int], widest: float, size: int) -> tuple[Block, ...]:
@@ -57,8 +63,10 @@ def _caption_blocks(
     room = widest - max(_mark(caption.correct, size).shape[1] for caption in captions)
     blocks, among = [], _all_lines(captions)
     for caption, height in zip(captions, heights, strict=True):
-        lines = _written(caption, height // line_height(size), room, size, among)
-        texts = [text_block(text, size, MUTED if number else _COLORS[caption.correct]) for number, text in lines]
+        texts = [
+            text_block(text, caption.size_of(number, size), MUTED if number else _COLORS[caption.correct])
+            for number, text in _written(caption, height, room, size, among)
+        ]
         blocks.append(beside([_mark(caption.correct, size), stacked(texts)], down=0))
     width = max(block.shape[1] for block in blocks)
     return tuple(padded(block, 0, width, across=0) for block in blocks)
@@ -68,15 +76,15 @@ def _all_lines(captions: Sequence[Caption]) -> tuple[str, ...]:
     return tuple(line for caption in captions for line in caption.lines)
 
 
-def _written(caption: Caption, available: int, room: float, size: int, among: tuple[str, ...]) -> list[tuple[int, str]]:
+def _written(caption: Caption, height: int, room: float, size: int, among: tuple[str, ...]) -> list[tuple[int, str]]:
     """Pieces of the caption's lines with the number of the line they are from; cut only where there are too many."""
     for most in range(_MOST_LINES, 0, -1):
         lines = [
             (number, piece)
             for number, line in enumerate(caption.lines)
-            for piece in lines_told_apart(line, room, size, most, among)
+            for piece in lines_told_apart(line, room, caption.size_of(number, size), most, among)
         ]
-        if len(lines) <= available:
+        if sum(line_height(caption.size_of(number, size)) for number, _ in lines) <= height:
             break
     return lines
 
@@ -85,8 +93,12 @@ def fit_beside(captions: Sequence[Caption], heights: Sequence[int], widest: floa
     """Whether captions stand whole beside pictures of these heights."""
     room = widest - max(_mark(caption.correct, size).shape[1] for caption in captions)
     for caption, height in zip(captions, heights, strict=True):
-        lines = [piece for line in caption.lines for piece in wrapped(line, room, size)]
-        if len(lines) > height // line_height(size) or any(text_width(line, size) > room for line in lines):
+        lines = [
+            (piece, caption.size_of(number, size))
+            for number, line in enumerate(caption.lines)
+            for piece in wrapped(line, room, caption.size_of(number, size))
+        ]
+        if sum(line_height(of) for _, of in lines) > height or any(text_width(text, of) > room for text, of in lines):
             return False
     return True
 
@@ -101,11 +113,11 @@ def _caption_line(caption: Caption, width: int, size: int, among: tuple[str, ...
     mark, color = _mark(caption.correct, size), _COLORS[caption.correct]
     first, rest = caption.lines[0], " · ".join(caption.lines[1:])
     room = width - mark.shape[1]
-    following = f" · {rest}" if rest else ""
-    if text_width(first + following, size) <= room - size:
-        texts = [text_block(first, size, color), *([text_block(following, size, MUTED)] if rest else [])]
+    following, large = f" · {rest}" if rest else "", caption.size_of(0, size)
+    if text_width(first, large) + text_width(following, size) <= room - size:
+        texts = [text_block(first, large, color), *([text_block(following, size, MUTED)] if rest else [])]
         return beside([mark, *texts])
-    lines = [text_block(line, size, color) for line in lines_told_apart(first, room, size, among=among)]
+    lines = [text_block(line, large, color) for line in lines_told_apart(first, room, large, among=among)]
     if rest:
         lines += [text_block(line, size, MUTED) for line in lines_told_apart(rest, room, size, among=among)]
     return beside([mark, stacked(lines)], down=0)

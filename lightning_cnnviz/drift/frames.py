@@ -64,7 +64,8 @@ def thinned(frames: list[Look], most: int) -> list[Look]:
     while len(frames) > most:
         place = most_crowded([frame.position for frame in frames])
         left_out, following = frames[place : place + 2]
-        drift = {name: max(value, left_out.drift.get(name, 0.0)) for name, value in following.drift.items()}
+        both = left_out.drift, following.drift
+        drift = {name: max(drift.get(name, 0.0) for drift in both) for name in (*following.drift, *left_out.drift)}
         frames[place : place + 2] = [replace(following, drift=drift)]
     return frames
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,6 +48,12 @@ class TestThinning:
         assert [one.drift["layer"] for one in frames].count(1.0) == 1
         shown = next(one.position for one in frames if one.drift["layer"])
         assert shown >= spike
+
+    def test_what_only_the_frame_that_gives_way_knows_goes_to_the_next_one(self) -> None:
+        frames = [frame(0), replace(frame(1), drift={"filters stem": 0.5}), frame(2, 0.25), frame(9)]
+        kept = thinned(frames, 3)
+        assert [one.position for one in kept] == [0, 2, 9]
+        assert kept[1].drift == {"layer": 0.25, "filters stem": 0.5}
 
 
 class TestTimeline:

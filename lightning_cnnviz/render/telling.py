@@ -10,7 +10,7 @@ from os.path import commonprefix
 
 from lightning_cnnviz.render.text import ELLIPSIS, current_font, in_lines, text_width, wrapped
 
-_BEFORE_A_NAME = re.compile(r"(?:\u200e[✓✗] )?(?:[^·]{1,12} · )?(?:(?:true|maps|says) )?")
+_BEFORE_A_NAME = re.compile(r"(?:\u200e[✓✗] )?(?:[^·]{1,12} · )?(?:(?:true|maps of|says) )?")
 _BETWEEN_WORDS = re.compile(r"[\s_/.-]+")
 _LONGEST_WORD = 16  # of a longer one only what follows the first difference is kept
 _FEW = 4  # words of a name that may be cut within them

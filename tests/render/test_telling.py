@@ -31,7 +31,7 @@ def test_what_is_left_goes_to_what_stands_before_and_after_that_word() -> None:
 
 def test_words_before_a_name_are_not_what_tells_it_apart() -> None:
     room = "12% · true a…31…"
-    for lead in ("", "true ", "maps ", "says ", "12% · true ", "\u200e✗ "):
+    for lead in ("", "true ", "maps of ", "says ", "12% · true ", "\u200e✗ "):
         others = [*NAMES[:2], f"true {NAMES[2]}"]
         assert told(lead + NAMES[2], room, 1, others)[0].startswith(f"{lead}a")
         assert "…31" in told(lead + NAMES[2], room, 1, others)[0]

@@ -104,7 +104,7 @@ class FilmStrip:
             strips.append([grid(lines, GAP // 2)])
         row_height = max(block.shape[0] for block in strips[0]) + GAP // 2
         shown = max(1, min(len(strips), TALLEST // row_height))
-        footer = with_left_out(self.footer, (len(frames), len(self.frames), "looks"), (shown, len(strips), "rows"))
+        footer = with_left_out(self.footer, (len(frames), len(self.frames), "frames"), (shown, len(strips), "rows"))
         above: list[list[Block]] = [[Mosaic((1, 1)), *headings]] if in_one_line else []
         return framed(grid([*above, *strips[:shown]], GAP // 2), title, footer, None)
 

@@ -13,6 +13,8 @@ from lightning_cnnviz.output.artifacts import Scalar
 
 ViewT = TypeVar("ViewT")
 
+_GROUP = "visualizer"  # TensorBoard sorts groups by name: what a look costs comes after what was trained and validated
+
 
 class Costs:
     """Seconds that looks take of the training.
@@ -91,9 +93,9 @@ class Costs:
 
     def scalars(self) -> list[Scalar]:
         """Numbers of the last look: its seconds in all and by stage, and the share of all looks so far."""
-        by_stage = [Scalar(f"cnnviz/seconds_{name}", seconds) for name, seconds in sorted(self.stages.items())]
-        total = Scalar("cnnviz/seconds", sum(self.stages.values()))
-        return [total, Scalar("cnnviz/overhead", self.overhead), *by_stage]
+        by_stage = [Scalar(f"{_GROUP}/seconds_{name}", seconds) for name, seconds in sorted(self.stages.items())]
+        total = Scalar(f"{_GROUP}/seconds", sum(self.stages.values()))
+        return [total, Scalar(f"{_GROUP}/overhead", self.overhead), *by_stage]
 
     def _timed(self, view: object, procedure: Callable[[Model], Any]) -> Callable[[Model], Any]:
         def run(model: Model) -> Any:

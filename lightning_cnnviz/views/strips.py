@@ -98,7 +98,7 @@ class Rows:
         )
         footer = "one scale for all" if self.together else "each row on one scale"
         return FilmStrip(
-            rows, frames, f"{self.title}, look by look", footer if kept[0].values.is_floating_point() else ""
+            rows, frames, f"{self.title}, over the run", footer if kept[0].values.is_floating_point() else ""
         )
 
     def _column(self, values: Tensor, limits: Tensor) -> Maps | SignedImages | Images:

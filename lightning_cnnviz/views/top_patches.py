@@ -23,7 +23,9 @@ from lightning_cnnviz.views.channels import Channels
 from lightning_cnnviz.views.common import picture_of
 
 _NO_SAMPLE = -1
-_NOTHING: RGB = np.full((8, 8, 3), 255, np.uint8)
+_DARK = 40
+_NEGLIGIBLE = 1e-6  # of the strongest activation in the picture: as good as none
+_NOTHING: RGB = np.full((8, 8, 3), _DARK, np.uint8)
 
 
 class TopPatches(View):
@@ -31,8 +33,8 @@ class TopPatches(View):
 
     How to read it: what the patches of a row have in common is what the channel stands for; the frame in the first
     picture shows where the strongest patch lies. Patches that have nothing in common belong to a channel that stands
-    for several things, or for none yet. A place is left white where the channel does not respond. Put it beside
-    ``ActivationMaximization`` of the same channels.
+    for several things, or for none yet. A place is dark where the channel does not respond, and a channel that responds
+    to none of the samples is called dead. Put it beside ``ActivationMaximization`` of the same channels.
 
     When it misleads: only the samples are searched, and of each only its strongest place: what is not among them cannot
     show. A patch is cut to where most of the channel's sensitivity lies, which in deep layers is less than its whole
@@ -123,20 +125,24 @@ class TopPatches(View):
 
     def _picture(self, evidence: Evidence, layer: str, found: _Found) -> Picture:
         pictures = evidence.samples.pictures()
-        rows, patches = [], []
+        least = _NEGLIGIBLE * float(found.patches[..., 0].max())
+        rows, patches, labels = [], [], []
         for channel, of_channel in zip(found.channels, found.patches.tolist(), strict=True):
             strongest, sample, *box = of_channel[0]
-            caption = Caption((f"ch {channel}", f"up to {format_number(strongest)}"))
+            is_dead = 0 <= strongest <= least
+            caption = Caption((f"ch {channel}", "dead" if is_dead else f"up to {format_number(strongest)}"))
             frame = (box[0], box[1], box[2], box[3])
-            rows.append(Row(pictures[int(sample)], caption, _NO_SAMPLE, frame if strongest > 0 else None))
+            picture = np.full_like(pictures[0], _DARK) if is_dead else pictures[int(sample)]
+            rows.append(Row(picture, caption, _NO_SAMPLE, frame if strongest > least else None))
             patches.append(
-                [_cut(pictures[int(i)], *edges) if value > 0 else _NOTHING for value, i, *edges in of_channel]
+                [_cut(pictures[int(i)], *edges) if value > least else _NOTHING for value, i, *edges in of_channel]
             )
+            labels.append(["dead" if is_dead else format_number(value) for value, *_ in of_channel])
         columns = tuple(
             Images(
                 tuple(of_channel[rank] for of_channel in patches),
                 f"no. {rank + 1}",
-                tuple(format_number(float(value)) for value in found.patches[:, rank, 0]),
+                tuple(of_channel[rank] for of_channel in labels),
             )
             for rank in range(found.patches.shape[1])
         )

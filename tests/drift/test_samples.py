@@ -84,7 +84,7 @@ def test_the_untrained_model_is_seen_on_fewer_samples_than_numbers_want(
         run = trainer(tmp_path, [callback], num_sanity_val_steps=2)
         run.fit(SmallCNN(), loader(), loader(count=96, batch_size=6))
     assert len(callback.samples or ()) == 12
-    assert [one.step for one in events(tmp_path).Scalars("cnnviz/seconds")] == [0, 5, 11]
+    assert [one.step for one in events(tmp_path).Scalars("visualizer/seconds")] == [0, 5, 11]
     assert "num_sanity_val_steps=" in caplog.text, "how the numbers can have more"
 
 

@@ -48,7 +48,15 @@ def test_the_pictures_of_a_run_are_one_group_that_tells_the_story(tmp_path: Path
         "prototypes",
         *sorted(tag for tag in map(without_place, tags) if tag.startswith(("flips", "timeline"))),
     ]
-    assert tags[-1] < "cnnviz/overhead", "what a look costs comes after all that it shows"
+
+
+def test_what_a_look_costs_stands_behind_all_that_was_trained(tmp_path: Path) -> None:
+    fit(tmp_path, [CNNVisualizer(), DriftCallback()], max_epochs=1)
+    found = events(tmp_path)
+    tags = sorted([*found.Tags()["scalars"], *image_tags(found).values(), "loss", "train_loss", "val/acc", "val_loss"])
+    costs = [tag for tag in tags if tag.endswith(("/seconds", "/overhead")) or "/seconds_" in tag]
+    assert len(costs) == 5
+    assert tags[-5:] == costs
 
 
 def test_variants_stand_beside_each_other() -> None:

@@ -74,11 +74,11 @@ def test_a_view_that_was_left_out_keeps_its_last_cost() -> None:
 def test_every_look_is_logged_with_its_cost(tmp_path: Path) -> None:
     fit(tmp_path, [CNNVisualizer([Predictions(), Filters()]), PrototypeCallback(steps=2)])
     scalars = events(tmp_path)
-    seconds, overhead = scalars.Scalars("cnnviz/seconds"), scalars.Scalars("cnnviz/overhead")
+    seconds, overhead = scalars.Scalars("visualizer/seconds"), scalars.Scalars("visualizer/overhead")
     assert [scalar.step for scalar in seconds] == [scalar.step for scalar in overhead] == [0, 5, 11]
     assert all(0 < scalar.value < 1 for scalar in overhead)
     stages = [
-        [scalar.value for scalar in scalars.Scalars(f"cnnviz/seconds_{name}")] for name in ("pass", "draw", "write")
+        [scalar.value for scalar in scalars.Scalars(f"visualizer/seconds_{name}")] for name in ("pass", "draw", "write")
     ]
     assert [sum(values) for values in zip(*stages, strict=True)] == pytest.approx([scalar.value for scalar in seconds])
 

@@ -69,6 +69,15 @@ def drawn(samples: FixedSamples) -> Sheet:
     return sheet
 
 
+def drawn_of(channels: list[int], weights: torch.Tensor) -> Sheet:
+    """The strongest patch of channels of :class:`Sums` after its ReLU, whose weights are multiplied."""
+    model = Sums()
+    with torch.no_grad():
+        model.convs[0].weight.mul_(weights.reshape(2, 1, 1, 1))
+    [sheet] = sheets(model, FixedSamples(squares((2, 3))), TopPatches("relu", channels, patches=1))
+    return sheet
+
+
 def test_what_is_drawn_is_cut_out_of_the_samples() -> None:
     samples = FixedSamples(squares((2, 3), (5, 9)) * torch.tensor([1.0, 0.8]).reshape(2, 1, 1, 1))
     sheet = drawn(samples)
@@ -93,8 +102,23 @@ def test_where_a_channel_does_not_respond_there_is_nothing_to_see() -> None:
     images[1] = 0
     first, second = (column for column in drawn(FixedSamples(images)).columns if isinstance(column, Images))
     assert first.pictures[0].shape == (3, 3, 3)
-    assert second.pictures[0].min() == 255
+    assert second.pictures[0].max() < 64, "dark, as what does not respond is everywhere"
     assert (first.labels, second.labels) == (("9",), ("0",))
+
+
+def test_a_channel_without_any_response_is_called_dead() -> None:
+    sheet = drawn_of([0, 1], torch.tensor([1.0, 1.0]))
+    assert [row.caption and row.caption.lines for row in sheet.rows] == [("ch 0", "up to 9"), ("ch 1", "dead")]
+    assert sheet.rows[1].picture.max() < 64
+    assert sheet.rows[1].box is None
+    [patches] = (column for column in sheet.columns if isinstance(column, Images))
+    assert patches.labels == ("9", "dead")
+    assert patches.pictures[1].max() < 64
+
+
+def test_what_is_nothing_beside_the_strongest_is_dead_too() -> None:
+    sheet = drawn_of([0, 1], torch.tensor([1.0, -1e-8]))
+    assert [row.caption and row.caption.lines[1] for row in sheet.rows] == ["up to 9", "dead"]
 
 
 def test_the_channels_are_those_of_the_feature_maps_and_stay() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from lightning_cnnviz.render.film import FilmStrip
 from lightning_cnnviz.render.geometry import PIXEL_ART
+from lightning_cnnviz.render.text import SIGNS
 from lightning_cnnviz.render.tiling import tiles
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ FORMATS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}
 """What an animation can be stored as, by the end of the file's name."""
 
 _LAST_FRAME = 3.0  # times as long as the others
-_MARKS = {True: "✓", False: "✗", None: ""}
+_MOST_LINES = 4  # below a map: the true class, what the model said, and how sure it was
 
 
 def stills(strip: FilmStrip, rows: Sequence[int] | None = None) -> list[RGB]:
@@ -36,11 +37,14 @@ def stills(strip: FilmStrip, rows: Sequence[int] | None = None) -> list[RGB]:
     pictures = []
     for frame in strip.frames:
         cells = list(chain.from_iterable(frame.maps.cells(samples)))
-        said = [(names[row], _MARKS[frame.correct[row]], *frame.lines[row]) for row in chosen]
-        labels = [" ".join(filter(None, words)) for words in said]
+        labels = [" ".join(filter(None, (names[row], SIGNS[frame.correct[row]], *frame.lines[row]))) for row in chosen]
         smooth = cells[0].shape[1] > PIXEL_ART
         title = f"{strip.title} · {frame.heading}"
-        pictures.append(tiles([cells[row] for row in chosen], labels=labels, title=title, smooth=smooth))
+        shown = [cells[row] for row in chosen]
+        correct = [frame.correct[row] for row in chosen]
+        pictures.append(
+            tiles(shown, labels=labels, title=title, smooth=smooth, correct=correct, most_lines=_MOST_LINES)
+        )
     height, width = (max(picture.shape[side] for picture in pictures) for side in (0, 1))
     return [_on_canvas(picture, height, width) for picture in pictures]
 

@@ -10,12 +10,14 @@ import numpy as np
 
 from lightning_cnnviz.render.blocks import Block, beside, blank, filled, stacked
 from lightning_cnnviz.render.colormaps import lookup_table
-from lightning_cnnviz.render.text import DARK, MUTED, format_number, in_lines, text_block
+from lightning_cnnviz.render.text import DARK, MUTED, RIGHT, WRONG, Color, format_number, in_lines, text_block
 
 if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB
 
 _STRENGTH, _TRACK = 9, 222  # height of a bar in pixels, and the grey of its empty part
+_VERDICT = 12
+_VERDICTS: dict[bool | None, Color] = {True: RIGHT, False: WRONG, None: (200, 200, 200)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,11 @@ def vertical_bar(bar: ColorBar, height: int, size: int) -> RGB:
 def strength_bar(share: float | None, width: int) -> RGB:
     """How strong a map is beside the strongest, from 0 to 1, as a bar from the left; white for None."""
     return _strength_bar(None if share is None else round(width * share), width)
+
+
+def verdict_band(correct: bool | None, width: int) -> RGB:
+    """A band that one sees in a card: blue for right, orange for wrong, grey where that is not known."""
+    return np.full((_VERDICT, width, 3), _VERDICTS[correct], np.uint8)
 
 
 @lru_cache(maxsize=512)

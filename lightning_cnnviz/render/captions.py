@@ -12,6 +12,7 @@ from lightning_cnnviz.render.text import (
     DARK,
     MUTED,
     RIGHT,
+    SIGNS,
     WRONG,
     Color,
     current_font,
@@ -128,7 +129,7 @@ def _mark(correct: bool | None, size: int) -> Block:
         return Mosaic((1, 1))
     # Always in the default font, which has the two signs: another one may lack them.
     with using_font(None):
-        return beside([text_block("✓" if correct else "✗", size, _COLORS[correct]), Mosaic((1, size // 4))])
+        return beside([text_block(SIGNS[correct], size, _COLORS[correct]), Mosaic((1, size // 4))])
 
 
 def label_blocks(

@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.render.blocks import blank, painted, stacked
 from lightning_cnnviz.render.telling import lines_told_apart
-from lightning_cnnviz.render.text import DARK, ELLIPSIS, RIGHT, WRONG, line_height, text_block, text_width
+from lightning_cnnviz.render.text import DARK, ELLIPSIS, RIGHT, SIGNS, WRONG, line_height, text_block, text_width
 
 _COLORS = {True: (30, 120, 190), False: (230, 110, 20), None: (150, 150, 150)}
 _INKS = {True: RIGHT, False: WRONG, None: DARK}
@@ -109,7 +109,7 @@ def _names(bars: Sequence[Bar]) -> tuple[str, ...]:
 
 def _marked(bar: Bar) -> str:
     # The left-to-right mark keeps the sign on the left of names that are written from right to left.
-    return bar.name if bar.correct is None else f"\u200e{'✓' if bar.correct else '✗'} {bar.name}"
+    return bar.name if bar.correct is None else f"\u200e{SIGNS[bar.correct]} {bar.name}"
 
 
 def _paste(picture: RGB, block: RGB, within: slice, left: int) -> None:

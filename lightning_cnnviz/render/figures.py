@@ -108,6 +108,7 @@ class Tiles:
         bar_label: what the values of the bar are.
         smooth: whether small cells are enlarged bilinearly, or pixel by pixel.
         sample: what all cells are of, with its caption; it stands above them.
+        numbered: whether numbers of rows and columns stand for the labels, which only say what is wrong with a cell.
     """
 
     cells: Maps | SignedImages | Images
@@ -118,6 +119,7 @@ class Tiles:
     bar_label: str = ""
     smooth: bool = False
     sample: Row | None = None
+    numbered: bool = False
 
     def draw(self, style: Style = PLAIN) -> RGB:
         """The picture, (H, W, 3) uint8 RGB."""
@@ -134,6 +136,7 @@ class Tiles:
                 smooth=self.smooth,
                 sample=None if self.sample is None else self.sample.marked,
                 caption=None if self.sample is None else self.sample.caption,
+                numbered=self.numbered,
             )
 
     @property
@@ -148,7 +151,7 @@ class Tiles:
         measured = self.cells.measured
         wrong = [measured.defects.get(index, "") for index in np.ndindex(*measured.limits.shape[:-1])]
         return [
-            " · ".join(filter(None, [label, "" if defect.startswith("constant") else defect]))
+            " · ".join(filter(None, ["" if self.numbered else label, "" if defect.startswith("constant") else defect]))
             for label, defect in zip(self.labels, wrong, strict=True)
         ]
 

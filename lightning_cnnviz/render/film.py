@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lightning_cnnviz.output.artifacts import PLAIN, RGB, Style
+from lightning_cnnviz.render.bars import verdict_band
 from lightning_cnnviz.render.blocks import WHITE, Block, Mosaic, grid, padded, stacked
 from lightning_cnnviz.render.captions import label_blocks
 from lightning_cnnviz.render.columns import Images, SignedImages
@@ -24,12 +25,10 @@ from lightning_cnnviz.render.geometry import (
     with_left_out,
 )
 from lightning_cnnviz.render.map_columns import Maps
-from lightning_cnnviz.render.text import DARK, MUTED, RIGHT, WRONG, Color, using_font
+from lightning_cnnviz.render.text import DARK, MUTED, using_font
 
 _LARGEST_FRAME, _MOST_FRAMES = 128, 7  # more of them would be too small for their text in a card
 _LOWEST_FRAME = 32
-_MARK = 12  # height of what says right or wrong, in pixels
-_MARKS: dict[bool | None, Color] = {True: RIGHT, False: WRONG, None: (200, 200, 200)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +122,7 @@ def _stills(
     texts = [label_blocks(lines, width, size, MUTED) for lines in zip(*(f.lines[index] for f in frames), strict=True)]
     stills: list[Block] = []
     for number, (frame, cell) in enumerate(zip(frames, cells, strict=True)):
-        band = np.full((_MARK, width, 3), _MARKS[frame.correct[index]], np.uint8)
+        band = verdict_band(frame.correct[index], width)
         below = [column[number] for column in texts]
         stills.append(stacked([cell_block(cell, height, width, smooth=False), band, *below]))
     return stills

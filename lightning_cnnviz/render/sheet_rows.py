@@ -125,7 +125,10 @@ class Parts:
         if self.cell_labels:
             written = [text for labels in self.cell_labels for text in labels]
             below = iter(label_blocks(written, plan.width, plan.size, MUTED, most=3))
-            blocks = [[stacked([cell, next(below)]) for cell in row] for row in blocks]
+            blocks = [
+                [stacked([cell, text]) if any(labels) else cell for cell, text in zip(row, below, strict=False)]
+                for row, labels in zip(blocks, self.cell_labels, strict=True)
+            ]
         return blocks
 
 

@@ -27,6 +27,9 @@ RIGHT: Color = (0, 92, 160)
 WRONG: Color = (200, 80, 0)
 """Blue and orange, which all kinds of color vision tell apart; a tick and a cross stand beside them."""
 
+SIGNS: dict[bool | None, str] = {True: "✓", False: "✗", None: ""}
+"""What stands before an answer that is right, wrong, or neither."""
+
 ELLIPSIS = "…"
 _SHORT_END = re.compile(r"(?: · [^·]{1,12}|\s\S{1,8})$")
 _WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"  # Chinese, Japanese, Korean

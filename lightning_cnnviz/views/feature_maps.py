@@ -37,7 +37,7 @@ class FeatureMaps(View):
         channels: how many, those that vary most over samples and places at the first look, the same ones in every
             epoch, in ascending order of their index; or indices.
         sample: draw all channels of this one sample as a grid instead of a row for each sample; the channels are then
-            the first ones.
+            the first ones, and rows and columns are numbered: the channel is the sum of both numbers.
         scale: ``"each"`` map by itself or all on one ``"shared"`` scale.
         colormap: any OpenCV or matplotlib name.
         reshape: height and width of the tokens of a transformer, such as ``(14, 14)``, where they cannot be found out;
@@ -129,6 +129,8 @@ class FeatureMaps(View):
         of = f"{len(channels)} of {evidence.layout[layer].channels} channels"
         if self.sample is not None:
             title = f"Feature maps of {layer}, sample {self.sample}, {of}"
-            return picture_of(tag, Tiles(maps, headings, title, footer, sample=self._sample(evidence)))
+            in_order = channels == list(range(len(channels)))
+            tiles = Tiles(maps, headings, title, footer, sample=self._sample(evidence), numbered=in_order)
+            return picture_of(tag, tiles)
         title = f"Feature maps of {layer}, {values.shape[2]}×{values.shape[3]}, {of}"
         return picture_of(tag, Sheet(rows(evidence), (maps,), title, footer))

@@ -16,6 +16,8 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View, color_map
 from lightning_cnnviz.views.common import Strongest, picture_of, to_numpy
 
+_MOST_LABELLED = 100  # beyond, cells are too small for numbers of their own
+
 
 class Filters(View):
     """Kernels of a convolution, symmetric about zero: mid-grey is no weight.
@@ -104,4 +106,5 @@ class Filters(View):
             cells = Maps(to_numpy(norms[:count]), ("",), colormap=colormap, scale=self.scale, limits=limits)
             title += f", norm over {channels} input channels"
             label = "norm of the weights"
-        return picture_of(tag, Tiles(cells, tuple(map(str, range(count))), title, footer, bar, label))
+        numbers = tuple(map(str, range(count)))
+        return picture_of(tag, Tiles(cells, numbers, title, footer, bar, label, numbered=count > _MOST_LABELLED))

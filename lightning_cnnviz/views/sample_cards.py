@@ -14,6 +14,7 @@ from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.render import Bar, Caption, Card, Column, Maps
+from lightning_cnnviz.render.text import SIGNS
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.common import heat_map, picture_of, rows, to_numpy
@@ -118,5 +119,5 @@ class SampleCards(View):
 def _said(caption: Caption | None) -> str:
     if caption is None:
         return ""
-    mark = "" if caption.correct is None else "✓ " if caption.correct else "✗ "
+    mark = "" if caption.correct is None else f"{SIGNS[caption.correct]} "
     return mark + ", ".join(caption.lines)

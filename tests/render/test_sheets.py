@@ -10,6 +10,15 @@ from tests.helpers.pictures import box, flat, has, longest_run
 CAPTIONS = [Caption(("7  98%", "true 7"), True), Caption(("1  60%", "true 4"), False)]
 
 
+def test_only_rows_with_labels_have_room_for_them() -> None:
+    samples, cells = [flat((0, 0, 200))] * 3, [[flat((0, 0, 100))]] * 3
+    heights = [
+        sheet(samples, None, cells, cell_labels=labels).shape[0]
+        for labels in (None, [["all 0"], [""], [""]], [["all 0"]] * 3)
+    ]
+    assert (heights[2] - heights[0]) == 3 * (heights[1] - heights[0]) > 0
+
+
 def test_a_sheet_has_a_row_for_each_sample_and_its_cells_follow_from_left_to_right() -> None:
     samples = [flat((200, 0, 0)), flat((0, 200, 0))]
     cells = [[flat((10, 0, 0), 7, 7), flat((20, 0, 0), 7, 7)], [flat((0, 10, 0), 7, 7), flat((0, 20, 0), 7, 7)]]

@@ -61,6 +61,7 @@ def first_call(
 
     Raises:
         ValueError: the model takes no images.
+        MemoryError: or torch's own error, there is no memory for the call.
     """
     few = [index % len(samples) for index in range(SAMPLES)]
     everything = list(range(len(samples)))
@@ -77,6 +78,8 @@ def first_call(
             with hooked(modules, watch.record, watch.record_input), torch.set_grad_enabled(with_gradients):
                 output = entry(images.clone())
         except Exception as error:
+            if _is_of_memory(error):  # which another way of calling the model would not give
+                raise
             failure, what_failed = failure or error, what_failed or refused(model, way(images), error)
             continue
         remark = None
@@ -109,3 +112,7 @@ def placed(images: Tensor, model: nn.Module) -> Tensor:
     device, dtype = placement(model)
     moved = images.to(device=device, dtype=dtype)
     return moved.clone() if moved.is_inference() else moved.detach()
+
+
+def _is_of_memory(error: Exception) -> bool:
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)

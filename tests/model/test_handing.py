@@ -74,3 +74,30 @@ def test_gradients_reach_images_that_the_model_would_take_as_bytes() -> None:
 def test_a_model_of_volumes_is_refused() -> None:
     with pytest.raises(ValueError, match="takes volumes or videos, which cannot be drawn"):
         looked_at(nn.Sequential(nn.Conv3d(5, 2, 3)), MODELS["all frames"][1])
+
+
+@pytest.mark.parametrize(
+    ("run_out", "kind", "words"),
+    [
+        (lambda: torch.empty(2**60), RuntimeError, "^.*DefaultCPUAllocator"),
+        (lambda: raise_error(torch.OutOfMemoryError("CUDA out of memory")), torch.OutOfMemoryError, "^CUDA out of"),
+        (lambda: raise_error(MemoryError("none left")), MemoryError, "^none left$"),
+    ],
+    ids=["memory", "memory_of_the_device", "memory_of_python"],
+)
+def test_no_memory_for_the_first_call_is_no_other_way_to_call_the_model(
+    run_out: Callable[[], object], kind: type[Exception], words: str
+) -> None:
+    def forward(images: Tensor) -> Tensor:
+        calls.append(len(images))
+        run_out()
+        return images
+
+    calls: list[int] = []
+    with pytest.raises(kind, match=words):
+        explain(nn.Conv2d(3, 2, 1), torch.rand(8, 3, 4, 4), forward=forward)
+    assert calls == [3]
+
+
+def raise_error(error: Exception) -> None:
+    raise error

@@ -48,6 +48,11 @@ _LEFT_TO_RIGHT = "\u200e"
 _FEWEST_LETTERS = 3  # before a hyphen, and after it
 _SYLLABLES = {"untrained": 2, "positive": 4, "negative": 4}  # where our own words above narrow columns are broken
 _EMOJI_ASCENT = 0.95  # of the size, above the baseline
+# Of many fine strokes some are lost in a card, in grey and at the size of Latin letters: another sign is read.
+_FINE = re.compile(f"[{_WIDE}\u0590-\u109f\u1780-\u17ff]")
+_WIDE_RUN = re.compile(f"([{_WIDE}]+)")
+_WIDE_SCALE, _WIDE_DROP = 13 / 11, 0.08  # of the size; lower, they stay within the line
+_DARKER: dict[Color, Color] = {MUTED: (60, 60, 60)}
 _font: ContextVar[str | None] = ContextVar("font", default=None)
 
 
@@ -97,13 +102,15 @@ def _text_block(text: str, size: int, color: Color, font: str | None) -> RGB:
     width = max(1, math.ceil(_text_width(text, size, font)))
     image = Image.new("RGB", (width, ascent + descent), "white")
     left = 0.0
-    for piece, path in fonts_of(text, font):
-        face = load_font(path, size)
-        if face.size == size:
-            ImageDraw.Draw(image).text((left, ascent), piece, fill=color, font=face, anchor="ls")
+    for piece, path, is_wide in _pieces(text, font):
+        wanted = round(size * _WIDE_SCALE) if is_wide else size
+        face, ink = load_font(path, wanted), _DARKER.get(color, color) if _FINE.search(piece) else color
+        if face.size == wanted:
+            baseline = ascent + round(size * _WIDE_DROP) if is_wide else ascent
+            ImageDraw.Draw(image).text((left, baseline), piece, fill=ink, font=face, anchor="ls")
         else:
             image.paste(_emoji(piece, face, size), (round(left), ascent - round(size * _EMOJI_ASCENT)))
-        left += _piece_width(piece, path, size)
+        left += _piece_width(piece, path, wanted)
     block = np.asarray(image)
     block.flags.writeable = False
     return block
@@ -124,7 +131,17 @@ def text_width(text: str, size: int) -> float:
 
 @lru_cache(maxsize=8192)
 def _text_width(text: str, size: int, font: str | None) -> float:
-    return sum(_piece_width(piece, path, size) for piece, path in fonts_of(_printable(text), font))
+    return sum(
+        _piece_width(piece, path, round(size * _WIDE_SCALE) if is_wide else size)
+        for piece, path, is_wide in _pieces(_printable(text), font)
+    )
+
+
+def _pieces(text: str, font: str | None) -> Iterator[tuple[str, str | None, bool]]:
+    """Pieces of a text with the font of each, and whether they are Chinese, Japanese or Korean."""
+    for piece, path in fonts_of(text, font):
+        for run in filter(None, _WIDE_RUN.split(piece)):
+            yield run, path, _WIDE_RUN.match(run) is not None
 
 
 def _piece_width(piece: str, font: str | None, size: int) -> float:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lightning_cnnviz.render import format_number, missing_glyphs
+from lightning_cnnviz.render.fonts import fonts_of
 from lightning_cnnviz.render.text import (
     DARK,
+    MUTED,
+    RIGHT,
     in_lines,
     line_block,
     line_height,
@@ -45,6 +49,22 @@ def test_another_font_file_is_used() -> None:
     with using_font(str(mono)):
         assert text_width("iii", 20) == text_width("WWW", 20)
     assert text_width("iii", 20) < text_width("WWW", 20)
+
+
+@pytest.mark.parametrize("text", ["飞机", "猫", "한국어", "हिन्दी", "القطط", "ไทย"])
+def test_scripts_of_fine_strokes_are_darker_than_latin_letters_beside_them(text: str) -> None:
+    for drawn, darkest in ((text, 60), ("airplane", MUTED[0]), (f"true {text}", 60)):
+        assert int(text_block(drawn, 32, MUTED).min()) == pytest.approx(darkest, abs=3), drawn
+    assert np.array_equal(text_block(text, 32, RIGHT).min(axis=(0, 1)), RIGHT), "what has a color keeps it"
+
+
+def test_chinese_is_larger_than_latin_letters_beside_it_and_within_the_line() -> None:
+    block = text_block("國際龜龍", 33, DARK)
+    [(text, path)] = fonts_of("國際龜龍", None)
+    assert block.shape == (line_height(33), math.ceil(load_font(path, 39).getlength(text)), 3), "13 for 11 pixels"
+    ink = np.flatnonzero((block < 200).any(axis=(1, 2)))
+    assert 0 < ink.min() < ink.max() < len(block) - 1
+    assert text_width("國 a", 33) == text_width("國", 33) + text_width(" a", 33)
 
 
 def test_text_is_dark_on_white_and_as_high_as_its_line() -> None:

@@ -17,7 +17,7 @@ from lightning_cnnviz.comparison.report import Comparison
 from lightning_cnnviz.drift.drift import Drift
 from lightning_cnnviz.drift.scope import MOST_SAMPLES
 from lightning_cnnviz.explain import as_samples
-from lightning_cnnviz.look import check_classes, look_at, looks_at_all, run_views
+from lightning_cnnviz.look import check_classes, check_labels, look_at, looks_at_all, run_views
 from lightning_cnnviz.model.checkpoints import with_weights
 from lightning_cnnviz.model.evidence import Request
 from lightning_cnnviz.model.isolation import isolated
@@ -87,6 +87,7 @@ def compare(
         layouts = [probe.survey(samples) for probe in probes]
         if layouts[0].classes != layouts[1].classes:
             raise ValueError(f"model_b must have the {layouts[0].classes} classes of model_a, got {layouts[1].classes}")
+        check_labels(layouts[0], samples)
         check_classes(layouts[0], samples, target)
         both = list(zip(probes, layouts, strict=True))
         shares = _spread(samples.labels, len(samples))

@@ -70,6 +70,7 @@ def run_views(
     raised. What the reader should know of the model and of the layers looked at is told to ``say``. ``charged`` is the
     view that the pass is put down to, None where it serves all of them.
     """
+    unwritten = _unreadable_labels(samples, layout)
     samples = _fitting(samples, layout)
     requests: dict[View, Request] = {}
     with process_state_preserved():
@@ -87,6 +88,8 @@ def run_views(
         evidence = probe.run(samples, layout, merged, target, shown=shown, epoch=epoch)
     for remark in (*layout.remarks, *layout.remarks_on(merged.activations | merged.gradients)):
         say(remark)
+    if unwritten is not None:
+        say(f"{unwritten}; no true class is written, since it is not known which ones they mean: {_COUNTING}")
     if training is not None:
         evidence = replace(evidence, training=training)
     drawn: list[tuple[View, list[Artifact]]] = []
@@ -173,22 +176,17 @@ def check_views(views: object) -> None:
 def check_classes(
     layout: Layout, samples: FixedSamples, target: Target, class_names: Sequence[str] | None = None
 ) -> None:
-    """Checks names, labels and target against the number of classes that the model turned out to have.
+    """Checks names and target, and where it is the label the labels, against the number of classes of the model.
 
     Raises:
         ArgumentError: there are too few names, or the target is out of range.
-        ValueError: a label is out of range.
+        ValueError: the target is the label, and labels are out of range.
     """
     if class_names is not None and len(class_names) < layout.classes:
         raise ArgumentError(f"class_names has {len(class_names)} names, the model has {layout.classes} classes")
+    if isinstance(target, str) and target == "label":
+        check_labels(layout, samples)
     samples = _fitting(samples, layout)
-    if layout.reading.meaning == "classes" and samples.labels is not None:
-        most = int(samples.labels.max())
-        if most >= layout.classes:
-            raise ValueError(
-                f"samples have labels up to {most}, the model has {layout.classes} classes: labels count from 0; where "
-                "the output is no scores of classes, output='embedding' or another kind says what it is"
-            )
     if callable(target) or (isinstance(target, str) and target == "predicted") or not layout.reading.width:
         return
     try:
@@ -197,6 +195,36 @@ def check_classes(
         raise ArgumentError(str(error)) from error
 
 
+def check_labels(layout: Layout, samples: FixedSamples) -> None:
+    """Checks labels against the number of classes of the model.
+
+    Raises:
+        ValueError: one is out of range.
+    """
+    unreadable = _unreadable_labels(samples, layout)
+    if unreadable is not None:
+        raise ValueError(f"{unreadable}: {_COUNTING}")
+
+
+_COUNTING = (
+    "labels count from 0, and -100 stands for none; where the output is no scores of classes, output='embedding' or "
+    "another kind says what it is"
+)
+
+
+def _unreadable_labels(samples: FixedSamples, layout: Layout) -> str | None:
+    """Says that labels are none of the model's classes, None where all are: then no label can be trusted."""
+    if layout.reading.meaning not in ("classes", "labels") or samples.labelled_below(layout.classes) is samples:
+        return None
+    assert samples.labels is not None
+    return f"samples have labels up to {int(samples.labels.max())}, the model has {layout.classes} classes"
+
+
 def _fitting(samples: FixedSamples, layout: Layout) -> FixedSamples:
-    """The samples without names of other classes, and with labels where whole numbers turn out to be classes."""
+    """The samples without names of other classes, and with labels where whole numbers turn out to be classes.
+
+    Without labels where some are of other classes.
+    """
+    if layout.reading.meaning in ("classes", "labels"):
+        samples = samples.labelled_below(layout.classes)
     return samples.fitting(layout.classes, one_each=layout.reading.meaning == "classes")

@@ -128,8 +128,22 @@ def test_views_that_are_none() -> None:
 
 
 def test_labels_that_the_model_does_not_have() -> None:
-    with pytest.raises(ValueError, match="samples have labels up to 7, the model has 3 classes"):
-        explain(small_model(), FixedSamples(IMAGES, torch.tensor([0, 7])))
+    samples = FixedSamples(IMAGES, torch.tensor([0, 7]))
+    with pytest.raises(ValueError, match="samples have labels up to 7, the model has 3 classes: labels count from 0"):
+        explain(small_model(), samples, target="label")
+    listens = Asking(Request(), lambda evidence: float(evidence.samples.labels is None))
+    found = explain(small_model(), samples, [listens, GradCAM("1")])
+    assert float(found.arrays["read"]) == 1
+    assert "grad_cam/1" in found.arrays
+    told = "samples have labels up to 7, the model has 3 classes; no true class is written"
+    assert [remark for remark in found.remarks if told in remark]
+
+
+def test_a_label_at_the_edge_of_the_classes() -> None:
+    listens = Asking(Request(), lambda evidence: float(evidence.samples.labels.sum()))  # type: ignore[union-attr]
+    found = explain(small_model(), FixedSamples(IMAGES, torch.tensor([1, 2])), [listens])
+    assert float(found.arrays["read"]) == 3
+    assert found.remarks == []
 
 
 def test_a_cam_variant_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,17 @@ class CopiedSamples(ShownSamples):
             return self
         return self._unnamed
 
+    def labelled_below(self, classes: int) -> Self:
+        """Returns samples without labels where one is beyond so many classes; the very same object where none is.
+
+        Labels that count from 1 are wrong below that, too.
+        """
+        return self if self.labels is None or int(self.labels.max()) < classes else self._unlabelled
+
+    @cached_property
+    def _unlabelled(self) -> Self:
+        return self._with(labels=None, truth=None)
+
     @cached_property
     def _labelled(self) -> Self:
         assert self.truth is not None

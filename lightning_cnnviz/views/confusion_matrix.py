@@ -140,9 +140,21 @@ def confusion(labels: Tensor, said: Tensor, classes: int) -> Tensor:
         ValueError: a label is no class of the model.
     """
     labels = labels.long()
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
-        raise ValueError(f"labels go from {int(labels.min())} to {int(labels.max())}, the model has {classes} classes")
+    check_labels(labels, classes)
     return torch.bincount(labels * classes + said.long(), minlength=classes**2).reshape(classes, classes)
+
+
+def check_labels(labels: Tensor, classes: int) -> None:
+    """Checks that labels (N,) are classes of the model.
+
+    Raises:
+        ValueError: one is not.
+    """
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise ValueError(
+            f"labels go from {int(labels.min())} to {int(labels.max())}, the model has {classes} classes: "
+            "they count from 0, and -100 stands for none"
+        )
 
 
 def _with_most_mistakes(counts: Tensor, most: int) -> list[int]:

@@ -20,6 +20,7 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.common import picture_of
+from lightning_cnnviz.views.confusion_matrix import check_labels
 from lightning_cnnviz.views.contrast import CONTRAST_NOTE, Contrasted, check_two_classes, contrast_columns
 
 _NO_SAMPLE = -1
@@ -77,6 +78,8 @@ class WorstMistakes(View):
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         check_two_classes(layout)
+        if self._worst is not None:
+            check_labels(self._worst.true, layout.classes)
         known = self._worst is not None or self._watching or samples.labels is None
         # Whatever has no mistakes is told apart only once the procedure runs: a sharded model takes all ranks.
         work = partial(
@@ -129,10 +132,14 @@ class Mistakes:
 
     @classmethod
     def among(cls, images: Tensor, labels: Tensor, log_probabilities: Tensor, count: int) -> Mistakes:
-        """The worst of a batch, right answers last; nothing is copied from a GPU, nor waited for."""
-        best = log_probabilities.max(dim=1)
-        loss = -log_probabilities.gather(1, labels[:, None])[:, 0]
-        loss = loss.where((best.indices != labels) & ~loss.isnan(), 0.0)
+        """The worst of a batch, right answers last; nothing is copied from a GPU, nor waited for.
+
+        A label beyond the classes comes first, for whoever may wait to find it.
+        """
+        best, classes = log_probabilities.max(dim=1), log_probabilities.shape[1]
+        inside = labels.clamp(0, classes - 1)  # a GPU is lost to whoever asks it for a column that is not there
+        loss = -log_probabilities.gather(1, inside[:, None])[:, 0]
+        loss = loss.where((best.indices != labels) & ~loss.isnan(), 0.0).where(inside == labels, torch.inf)
         worst = loss.topk(min(count, len(loss))).indices
         return cls(images[worst], best.indices[worst], labels[worst], best.values[worst].exp(), loss[worst])
 

@@ -158,6 +158,8 @@ SHAPES = (
     Shape("An ensemble: the mean of two softmaxes",
           lambda: Net(lambda m, x: (m.scores(x).softmax(1) + (9 * m.scores(x)).softmax(1)) / 2), of(CLASSES),
           "CLASS SHARE true CLASS", "the outputs already are probabilities: shown as they are"),
+    Shape("Labels that count from 1, or of other classes", lambda: Net(shapes.logits), of(CLASSES + 1), "CLASS SHARE",
+          "samples have labels up to 3, the model has 3 classes; no true class is written"),
     Shape("A norm without running statistics", shapes.without_statistics, of(CLASSES), "CLASS SHARE true CLASS",
           "the samples of a batch influence each other in this model"),
     Shape("A frozen backbone under no_grad", lambda: Net(shapes.frozen), of(CLASSES), "CLASS SHARE true CLASS",
@@ -208,8 +210,6 @@ SHAPES = (
     Shape("forward() returns the loss alone", lambda: Net(lambda m, x: m.scores(x).pow(2).mean()), of(),
           "sample NUMBER",
           left_out=_ANSWER, why="the model's output has the shape () for 3 images"),
-    Shape("Labels of other classes", lambda: Net(shapes.logits), of(CLASSES + 4), refused=True,
-          why="samples have labels up to 6, the model has 3 classes"),
     Shape("A generator of latent vectors", lambda: nn.Sequential(nn.Linear(8, 48), nn.Unflatten(1, (3, 4, 4))), of(),
           refused=True, why="was given one batch of images of shape (3, 3, 16, 16) and raised RuntimeError"),
 )  # fmt: skip

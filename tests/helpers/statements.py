@@ -39,8 +39,8 @@ class Statement:
     answer: Tensor | None = None
 
 
-def statements(kind: str, given: str, output: Any, labels: Any, names: list[str] | None) -> list[Statement] | str:
-    """One for each sample of a model that takes images, or a part of the message with which the samples are refused.
+def statements(kind: str, given: str, output: Any, labels: Any, names: list[str] | None) -> list[Statement]:
+    """One for each sample of a model that takes images.
 
     Args:
         kind: of the model.
@@ -58,10 +58,9 @@ def statements(kind: str, given: str, output: Any, labels: Any, names: list[str]
     count = 6 if labels is None else len(labels)
     truths: list[int | None] = [None] * count if classes is None else [*classes]
     says, width = _Says(names), _width(kind, given, scores, classes)
+    if max(classes or [0]) >= (scores.shape[1] if kind == "multilabel" else width or math.inf):
+        truths = [None] * count  # of labels that may count in another way none can be trusted
     if width:
-        highest = max(classes or [0])
-        if highest >= width:
-            return f"samples have labels up to {highest}, the model has {width} classes"
         return [says.classes(row, truth) for row, truth in zip(_probabilities(kind, scores), truths, strict=True)]
     if kind == "segmentation" or (kind in PICTURES and given == "mask" and scores.shape[1] > 1):
         masks = labels if given == "mask" else [None] * count
@@ -122,7 +121,7 @@ class _Says:
     def labels(self, probabilities: Tensor, truth: int | None) -> Statement:
         told = probabilities.tolist()
         said = [index for index, value in enumerate(told) if value > 0.5]
-        known = truth is not None and truth < len(told)
+        known = truth is not None
         line = ", ".join(map(self.name, said)) or "no label"
         order = sorted(range(len(told)), key=lambda index: -told[index])
         bars = [

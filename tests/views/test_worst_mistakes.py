@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lightning_cnnviz import CNNVisualizer, FixedSamples, GradCAM, WorstMistakes, explain
 from lightning_cnnviz.model.overheard import Answered
+from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.views.worst_mistakes import Mistakes
 from tests.helpers.training import SmallCNN, fit, image_steps, sha, stripes
 from tests.views.test_confusion_matrix import Told, told
@@ -47,6 +48,17 @@ def test_answers_that_are_nan_do_not_crowd_out_mistakes() -> None:
     said = torch.tensor([[0.9, 0.1], [torch.nan, torch.nan], [0.2, 0.8]]).log()
     found = Mistakes.among(torch.zeros(3, 1, 2, 2), torch.tensor([1, 1, 1]), said, 1)
     assert found.loss.tolist() == pytest.approx([-math.log(0.1)])
+
+
+def test_labels_beyond_the_classes_are_told_when_there_is_time_to_wait() -> None:
+    view = WorstMistakes()
+    view.begin_validation()
+    view.observe_validation(Answered(IMAGES, torch.tensor([1, 2, 3, 2, 1, 1]), PROBABILITIES.log()))
+    assert view._worst is not None
+    assert view._worst.true[0] == 3
+    layout = Probe(Hand([[0.0] * 8] * 3)).survey(FixedSamples(COUNTING))
+    with pytest.raises(ValueError, match="labels go from 1 to 3, the model has 3 classes: they count from 0"):
+        view.request(layout, FixedSamples(COUNTING))
 
 
 def test_images_of_another_size_are_passed_over() -> None:

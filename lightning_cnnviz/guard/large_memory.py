@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,9 +18,6 @@ _COPIED_AT_ONCE = 2**23
 _COPIED_ON_DEVICE = 2**30
 """Copies beyond it lie in the memory of the host."""
 
-_TORCHS_OWN = ("aten", "prim", "prims", "torchvision", "quantized")
-"""Operators that say truly what they write to, besides batch normalization."""
-
 _OPEN_MEMORY = frozenset(
     {
         "numpy",
@@ -31,11 +27,10 @@ _OPEN_MEMORY = frozenset(
         "data_ptr",
         "storage",
         "untyped_storage",
-        "_typed_storage",
         "share_memory_",
     }
 )
-"""Methods of tensors behind which torch no longer sees who writes."""
+"""Methods and properties of tensors behind which torch no longer sees who writes."""
 
 _trusted: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 
@@ -65,8 +60,7 @@ class LargeMemory:
         self._on_trial = not _trusted.get(model, False)
         if self._on_trial or not self._watched:
             for number in self._storages:
-                with suppress(Exception):
-                    self._copy(number)
+                self._copy(number)
 
     def watch(self) -> None:
         """Begins; :meth:`restore` ends it."""
@@ -78,7 +72,7 @@ class LargeMemory:
     def before_write(self, tensor: Tensor) -> None:
         """Copies a tensor's storage, if it is one of the watched and has not been copied yet."""
         with torch._C.DisableTorchFunction():
-            if tensor.layout is not torch.strided or tensor.device.type == "meta":
+            if tensor.layout is not torch.strided:
                 return
             number = tensor.untyped_storage()._cdata
         if number in self._storages:
@@ -98,7 +92,7 @@ class LargeMemory:
                 copy.restore()
             except Exception as error:
                 failed.append(error)
-        if self._on_trial and self._watched and self._modes[0].called:
+        if self._modes[0].called:
             missed = any(copy.wrote and number not in self._written for number, copy in self._copies.items())
             _trusted[self._model] = _trusted.get(self._model, True) and not missed
         if failed:
@@ -167,8 +161,8 @@ class _Accesses(TorchFunctionMode):
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         name = getattr(func, "__name__", "")
-        if name == "__get__":
-            name = getattr(func.__self__, "__name__", "")
+        if name == "__get__":  # of a property, which has no name itself before Python 3.13
+            name = getattr(getattr(func.__self__, "fget", None), "__name__", "")
         if name in _OPEN_MEMORY:
             for tensor in _tensors(args):
                 self._memory.before_write(tensor)
@@ -186,18 +180,17 @@ def _written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Seque
 @functools.cache
 def _written_arguments(func: Any) -> Sequence[tuple[int, str]] | None:
     """Position and name of each, None where that is not known."""
-    schema = getattr(func, "_schema", None)
     # Batch normalization does not say that it writes to its statistics, nor may an operator of somebody else.
-    if schema is None or func.namespace not in _TORCHS_OWN or "batch_norm" in schema.name:
+    if func.namespace != "aten" or "batch_norm" in func._schema.name:
         return None
-    arguments = enumerate(schema.arguments)
+    arguments = enumerate(func._schema.arguments)
     return [(position, one.name) for position, one in arguments if one.alias_info and one.alias_info.is_write]
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
-    elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+    elif isinstance(value, Iterable):
         for member in value:
             if isinstance(member, Tensor):
                 yield member

@@ -30,6 +30,7 @@ _COMPARED = (
     "the output compares the samples of a batch with each other: it has as many columns as there are samples, and no "
     "score of one class; output_key names another part of the output"
 )
+_UNKNOWN = "labels of -1, -100 and NaN are not known: they are left out of what is true and of what is right or wrong"
 _NO_OUTPUT = "there is no score to explain: "
 
 
@@ -68,6 +69,8 @@ def survey(
         )
         reading = read(output, known, selected.path)
         remarks += [selected.remark, *reading.remarks]
+        if reading.meaning == "labels" and samples.truth is not None and samples.truth.known is not None:
+            remarks.append(_UNKNOWN)
     except ValueError as error:
         if key is not None:
             raise

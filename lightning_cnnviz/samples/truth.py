@@ -35,17 +35,21 @@ class Truth:
             ``"masks"``: (N, H, W) int64 class indices. ``"pictures"``: (N, C, H, W) float32. ``"boxes"``: for each
             image (boxes, 4) float32.
         classes: for boxes, the class of each, where there are any: for each image (boxes,) int64.
+        known: of ``"multi_hot"`` which labels anybody knows, (N, labels) bool; None: all of them.
     """
 
     kind: TruthKind
     values: Tensor | tuple[Tensor, ...]
     classes: tuple[Tensor, ...] | None = None
+    known: Tensor | None = None
 
     def __post_init__(self) -> None:
         one_of("kind", self.kind, get_args(TruthKind))
         instance("values", self.values, (Tensor, tuple), "a tensor, or a tuple of them")
         if self.classes is not None:
             instance("classes", self.classes, tuple, "None or a tuple of tensors")
+        if self.known is not None:
+            instance("known", self.known, Tensor, "None or a tensor")
 
     def __len__(self) -> int:
         return len(self.values)
@@ -93,6 +97,7 @@ class Truth:
             self.kind,
             tuple(values[index] for index in indices) if isinstance(values, tuple) else values[list(indices)],
             self.classes and tuple(self.classes[index] for index in indices),
+            None if self.known is None else self.known[list(indices)],
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -100,23 +105,29 @@ class Truth:
         values = list(self.values) if isinstance(self.values, tuple) else self.values
         if self.kind == "masks" and isinstance(values, Tensor) and 0 <= int(values.min()) <= int(values.max()) < 256:
             values = values.to(torch.uint8)
-        return {"kind": self.kind, "values": values, "classes": self.classes and list(self.classes)}
+        return {
+            "kind": self.kind,
+            "values": values,
+            "classes": self.classes and list(self.classes),
+            "known": self.known,
+        }
 
     @classmethod
     def from_state_dict(cls, state: Mapping[str, Any]) -> Truth:
         """The truth whose state this is."""
         values, classes = state["values"], state["classes"]
         values = values.long() if state["kind"] == "masks" else values
-        return cls(state["kind"], tuple(values) if isinstance(values, list) else values, classes and tuple(classes))
+        values = tuple(values) if isinstance(values, list) else values
+        return cls(state["kind"], values, classes and tuple(classes), state.get("known"))
 
 
 def read_truth(labels: object, count: int) -> Truth | None:
     """Returns what a batch says of its `count` images; None where it says nothing that can be read.
 
     Class indices, also one-hot, become classes; so do lists, arrays and sparse tensors of them. Other 0s and 1s are
-    several labels, and rows that sum to one are soft. Integers for each pixel are masks, other numbers for each pixel
-    pictures, other floats are numbers to be predicted. A list of dictionaries with ``"boxes"``, as torchvision's
-    detectors take it, is boxes. Strings and negative classes are not read.
+    several labels, of which -1, -100 and NaN are not known, and rows that sum to one are soft. Integers for each pixel
+    are masks, other numbers for each pixel pictures, other floats are numbers to be predicted. A list of dictionaries
+    with ``"boxes"``, as torchvision's detectors take it, is boxes. Strings and negative classes are not read.
     """
     boxes = _boxes(labels, count)
     if boxes is not None:
@@ -143,7 +154,8 @@ def labels_and_truth(labels: Tensor | None, truth: Truth | None, count: int) -> 
         labels, truth = found.labels, found if truth is None else truth
     if labels is None and truth is not None:
         labels = truth.labels
-        if truth.kind == "multi_hot" and isinstance(truth.values, Tensor) and truth.values.shape[1] == 1:
+        is_known = truth.kind == "multi_hot" and truth.known is None
+        if is_known and isinstance(truth.values, Tensor) and truth.values.shape[1] == 1:
             labels = truth.values[:, 0].long()
     return labels, truth
 
@@ -203,10 +215,26 @@ def _rows(values: Tensor) -> Truth | None:
         return Truth("classes", column.long().argmax(dim=1))
     if binary:
         return Truth("multi_hot", column.bool())
+    known = _known(column, single)
+    if known is not None:
+        return Truth("multi_hot", (column == 1) & known, known=known)
     numbers = column.float()
     if not single and bool((numbers >= 0).all()) and bool(((numbers.sum(dim=1) - 1).abs() < 1e-3).all()):
         return Truth("soft", numbers)
     return Truth("values", numbers)
+
+
+def _known(column: Tensor, single: bool) -> Tensor | None:
+    """Which of 0s and 1s (N, labels) are known, where -1, -100 or NaN stands for the others; None for other numbers.
+
+    Without a 0 they may be the -1 and 1 of a margin, and in a single column numbers to be predicted.
+    """
+    unknown = column.isnan()
+    for number in () if single else WITHOUT_CLASS:
+        unknown = unknown | (column == number)
+    rest = column[~unknown]
+    flags = bool(((rest == 0) | (rest == 1)).all()) and bool((rest == 0).any())
+    return ~unknown if flags else None
 
 
 def _masks(values: Tensor) -> Truth | None:

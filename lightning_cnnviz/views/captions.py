@@ -48,10 +48,17 @@ def true_labels(evidence: Evidence, index: int) -> list[int] | None:
     if truth is None or isinstance(truth.values, tuple):
         return None
     if truth.kind == "multi_hot":
-        return labels_in(truth.values[index]) if truth.values.shape[1] == count else None
+        nothing = known_labels(evidence, index) == []
+        return None if nothing or truth.values.shape[1] != count else labels_in(truth.values[index])
     if truth.kind == "classes":
         return [int(truth.values[index])] if int(truth.values[index]) < count else None
     return None
+
+
+def known_labels(evidence: Evidence, index: int) -> list[int] | None:
+    """The labels of which the data say whether they are true of a sample, None where they do of all."""
+    truth = evidence.samples.truth
+    return None if truth is None or truth.known is None else labels_in(truth.known[index])
 
 
 def true_values(evidence: Evidence, index: int) -> Tensor | None:
@@ -108,7 +115,7 @@ def _of_class(evidence: Evidence, index: int) -> Caption:
 
 
 def _of_labels(evidence: Evidence, index: int) -> Caption:
-    """All labels that are more probable than not, and all true ones."""
+    """All labels that are more probable than not, and all true ones; of labels that nobody knows none is wrong."""
     samples = evidence.samples
     probabilities, truth = evidence.probabilities[index], true_labels(evidence, index)
     said = labels_in(probabilities > 0.5)
@@ -117,7 +124,9 @@ def _of_labels(evidence: Evidence, index: int) -> Caption:
     if truth is not None:
         lines.append(f"true {_listed(samples, truth)}")
     lines += _explained(evidence, index, unless=said if len(said) == 1 else [])
-    return Caption(tuple(lines), None if truth is None else finite and truth == said)
+    known = known_labels(evidence, index)
+    judged = said if known is None else [label for label in said if label in known]
+    return Caption(tuple(lines), None if truth is None else finite and truth == judged)
 
 
 def _of_places(evidence: Evidence, index: int) -> Caption:

@@ -13,7 +13,7 @@ from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Bar, BarSheet, format_number
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
-from lightning_cnnviz.views.captions import percent, true_labels, true_values
+from lightning_cnnviz.views.captions import known_labels, percent, true_labels, true_values
 from lightning_cnnviz.views.common import rows
 from lightning_cnnviz.views.masks import predicted_masks, reconstructions
 
@@ -74,13 +74,14 @@ def answer_bars(evidence: Evidence, index: int, count: int) -> tuple[Bar, ...]:
     """The most probable classes of a sample, and its true ones with their ranks where they are not among them."""
     probabilities = evidence.probabilities[index]
     independent = evidence.layout.reading.meaning == "labels"
-    truth = _true_classes(evidence, index)
+    truth, known = _true_classes(evidence, index), known_labels(evidence, index) if independent else None
     best = probabilities.topk(count).indices.tolist()
     bars = []
     for place, label in enumerate([*best, *(label for label in truth or () if label not in best)]):
         probability = float(probabilities[label])
         claimed = probability > 0.5 if independent else place == 0 and math.isfinite(probability)
-        correct = None if truth is None else True if label in truth else False if claimed else None
+        is_known = truth is not None and (known is None or label in known)
+        correct = None if truth is None or not is_known else True if label in truth else False if claimed else None
         rank = "" if place < count else f", no. {int((probabilities > probability).sum()) + 1}"
         bars.append(Bar(evidence.samples.class_title(label), probability, f"{percent(probability)}{rank}", correct))
     return tuple(bars)

@@ -44,6 +44,28 @@ def test_keeps_what_labels_are(labels, kind, values):
     assert torch.equal(restored.values, truth.values)
 
 
+@pytest.mark.parametrize(
+    ("labels", "kind", "known"),
+    [
+        (torch.tensor([[1, 0, -1], [0, -100, 1], [1, 1, 0]]), "multi_hot", [[1, 1, 0], [1, 0, 1], [1, 1, 1]]),
+        (torch.tensor([[1, 0], [0, torch.nan], [1, 0.0]]), "multi_hot", [[1, 1], [1, 0], [1, 1]]),
+        (torch.tensor([1, torch.nan, 0.0]), "multi_hot", [[1], [0], [1]]),
+        (torch.tensor([[1, -1], [-1, 1], [1, 1]]), "values", None),  # may be those of a margin
+        (torch.tensor([[1.0, -1, 0.5], [0, 0, 1], [0, 0, 1]]), "values", None),
+        (torch.tensor([-1.0, 0.0, 1.0]), "values", None),
+    ],
+)
+def test_labels_that_are_not_known(labels, kind, known):
+    truth = read_truth(labels, 3)
+    assert truth.kind == kind
+    assert (None if truth.known is None else truth.known.int().tolist()) == known
+    if known is not None:
+        assert truth.values.tolist() == (labels.reshape(3, -1) == 1).tolist()
+        assert truth.chosen([1]).known.int().tolist() == known[1:2]
+        assert torch.equal(Truth.from_state_dict(truth.state_dict()).known, truth.known)
+        assert FixedSamples(torch.zeros(3, 1, 2, 2), truth=truth).labels is None
+
+
 def test_boxes():
     truth = read_truth(BOXES, 3)
     assert truth.kind == "boxes"

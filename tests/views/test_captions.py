@@ -14,6 +14,7 @@ from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.samples.truth import Truth
 from lightning_cnnviz.views.captions import captions, numbers, percent
 from lightning_cnnviz.views.predictions import Predictions as View
+from lightning_cnnviz.views.predictions import answer_bars
 from tests.helpers.answers import Says
 
 IMAGES = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -79,13 +80,36 @@ def test_of_a_yes_or_no_the_truth_that_floats_say() -> None:
 
 
 def test_of_independent_labels_one_may_be_true_of_each_sample() -> None:
-    samples = FixedSamples(IMAGES, torch.tensor([0, 1, 9]))
     scores = torch.tensor([[2.0, -2.0], [2.0, 1.0], [-1.0, -1.0]])
-    assert said(scores, samples, output="multilabel") == [
+    assert said(scores, FixedSamples(IMAGES, torch.tensor([0, 1, 1])), output="multilabel") == [
         (("0", "true 0"), True),
         (("0, 1", "true 1", "maps of class 0"), False),
-        (("no label", "maps of class 0"), None),  # label 9 is none of these two
+        (("no label", "true 1", "maps of class 0"), False),
     ]
+    # With a label that is none of these two nobody knows what the others mean.
+    assert said(scores, FixedSamples(IMAGES, torch.tensor([0, 1, 2])), output="multilabel") == [
+        (("0",), None),
+        (("0, 1", "maps of class 0"), None),
+        (("no label", "maps of class 0"), None),
+    ]
+
+
+@pytest.mark.parametrize("unknown", [-1, -100, torch.nan])
+def test_of_independent_labels_those_that_are_not_known_are_neither_right_nor_wrong(unknown: float) -> None:
+    labels = torch.tensor([[1, 0, unknown], [0, unknown, 1], [unknown, unknown, unknown]])
+    scores = torch.tensor([[2.0, -2.0, 1.0], [2.0, 1.0, 3.0], [2.0, -1.0, -1.0]])
+    samples = FixedSamples.from_dataset(list(zip(IMAGES, labels, strict=True)))
+    assert said(scores, samples) == [
+        (("0, 2", "true 0", "maps of class 0"), True),
+        (("0, 1, 2", "true 2", "maps of class 2"), False),
+        (("0",), None),
+    ]
+    view = Remembers()
+    found = explain(Says(scores), samples, [view])
+    assert any("labels of -1, -100 and NaN are not known" in remark for remark in found.remarks)
+    marks = [[bar.correct for bar in answer_bars(view.evidence, index, 3)] for index in range(3)]
+    # The most probable label first: of the second sample 2, which is true, 0, which is not, and 1.
+    assert marks == [[True, None, None], [True, False, None], [None, None, None]]
 
 
 def test_of_independent_labels_all_that_are_more_probable_than_not() -> None:

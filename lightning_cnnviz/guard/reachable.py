@@ -90,7 +90,7 @@ class _Walk:
         if isinstance(value, MUTABLE):
             if saved:
                 self.found.containers.append((where, value))
-                if getattr(value, "__dict__", None) or slots(value):
+                if hasattr(value, "__dict__") or slots(value):
                     self.found.objects.append((where, value))
                     self._queue(queue, where, attributes(value))
             self._queue(queue, where, _members(value))

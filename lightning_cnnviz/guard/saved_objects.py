@@ -22,7 +22,7 @@ def saved_objects(found: Reachable) -> Iterator[Saved]:
         yield SavedMapping(name, container) if isinstance(container, dict) else SavedContainer(name, container)
     for name, value in found.objects:
         attributes = getattr(value, "__dict__", None)
-        if attributes:
+        if attributes is not None:
             yield SavedMapping(name, attributes)
         if slots(value):
             yield SavedSlots(name, value)
@@ -59,7 +59,7 @@ class SavedMapping:
         for key in [key for key in dict.keys(mapping) if key not in entries]:
             self._base.__delitem__(mapping, key)
         for key, value in entries.items():
-            if dict.get(mapping, key, _MISSING) is not value:
+            if dict.get(mapping, key) is not value:
                 self._base.__setitem__(mapping, key, value)
         if self.differs():  # in their order
             self._base.clear(mapping)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 import numpy as np
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
 from lightning_cnnviz.arguments import one_of, positive, text
 from lightning_cnnviz.keys import optional_key, required_key
@@ -17,6 +17,7 @@ from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import PictureFormat
 from lightning_cnnviz.output.sink import Sink, check_sinks
 from lightning_cnnviz.samples import DEFAULT_COUNT, FixedSamples
+from lightning_cnnviz.training.copying import OwnCopies
 from lightning_cnnviz.training.failures import Failures, OnError, batch_entry, entry, refusing
 from lightning_cnnviz.training.membership import Membership
 from lightning_cnnviz.training.memory import Memory, restore, saved
@@ -29,7 +30,7 @@ from lightning_cnnviz.views import View, default_views
 from lightning_cnnviz.views.base import check_font
 
 
-class CNNVisualizer(Callback):
+class CNNVisualizer(OwnCopies):
     """Draws what a CNN sees on fixed samples into the Trainer's loggers.
 
     It looks before training and after every validation. Training goes on with the same bits as without it. A view that

@@ -157,3 +157,20 @@ def test_a_copy_of_one_that_has_run_starts_afresh_on_another_trainer(tmp_path: P
     assert len(ours.views[0]._frames) == 4  # type: ignore[attr-defined]
     keys = {one.state_key for one in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours), ours)}
     assert len(keys) == 3
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda ours: pickle.loads(pickle.dumps(ours))],
+    ids=["shallow", "deep", "pickled"],
+)
+def test_a_copy_of_one_that_has_run_draws_and_holds_nothing_of_the_run(
+    copied: Callable[[CNNVisualizer], CNNVisualizer], alone: str, tmp_path: Path
+) -> None:
+    ours = CNNVisualizer([Timeline()], 8)
+    model = strict_fit(tmp_path / "first", [ours])
+    model.cannot_be_copied = (one for one in ())
+    other = copied(ours)
+    assert sha(strict_fit(tmp_path / "second", [other])) == alone
+    assert image_steps(tmp_path / "second") == image_steps(tmp_path / "first")
+    assert other.views[0] is not ours.views[0]

@@ -23,13 +23,14 @@ _RESHAPING = (
 )
 _COMBINING = ("Add", "Mul", "Div", "Sum", "Stack", "Cat", "Clamp", "Amax", "Max", "Amin", "Min")
 _PROBABILITIES = ("prob", "confidence", "pred_score")  # the last is anomalib's
+_PERCENTS = 100
 _CLEAR = 1e-3  # what a probability must be away from 0 and 1 to tell something
 
 
 def ending_of(output: Tensor) -> Ending | None:
     """What a tensor's own graph says was done last, "logits" if that was a linear layer, None if it cannot be told.
 
-    Means of several outputs, as of an ensemble, end as those do, if the numbers agree.
+    Means of several outputs, as of an ensemble, end as those do, if the numbers agree; so do their multiples.
     """
     nodes, combined = _last_nodes(output.grad_fn)
     found = {_ending_of(node, output.ndim) for node in nodes}
@@ -38,7 +39,22 @@ def ending_of(output: Tensor) -> Ending | None:
         return ending
     if ending == "sigmoid":
         return ending if bool(((output >= 0) & (output <= 1)).all()) else None
+    if ending == "softmax":
+        return ending if total_of(output) is not None else None
     return ending if ending == ending_by_numbers(output) else None
+
+
+def total_of(output: Tensor) -> float | None:
+    """What every row of numbers that are not negative sums to: 1 of probabilities, 100 of percents; else None."""
+    values = output.detach().float()
+    if values.ndim < 2 or values.shape[1] < 2 or not bool(values.isfinite().all()):
+        return None
+    totals = values.sum(dim=1)
+    mean = float(totals.mean())
+    near = mean * max(1e-3, 4 * torch.finfo(output.dtype).eps)
+    if mean <= 0 or bool((values < -near).any()) or bool(((totals - mean).abs() > near).any()):
+        return None
+    return float(round(mean)) if abs(mean - round(mean)) <= near else mean
 
 
 def _ending_of(node: Any, dimensions: int) -> Ending | None:
@@ -102,7 +118,7 @@ def ending_by_numbers(output: Tensor) -> Ending:
         # Ones and zeros alone are what scores may be by chance.
         return close and bool(((rows > _CLEAR) & (rows < 1 - _CLEAR)).any())
 
-    if sums_to_one(values):
+    if sums_to_one(values) or (total_of(output) == _PERCENTS and sums_to_one(values / _PERCENTS)):
         return "softmax"
     if bool((values <= 0).all()) and sums_to_one(values.exp()):
         return "log_softmax"

@@ -15,6 +15,8 @@ from lightning_cnnviz.model.names import clean_name, is_convolution
 from lightning_cnnviz.model.outputs import Hints, at, select_output
 from lightning_cnnviz.model.readings import Ending, Reading
 
+_ROUNDED = 1.001
+
 
 @dataclass(frozen=True)
 class Answered:
@@ -119,14 +121,14 @@ def _scores(output: Any, reading: Reading | None, key: int | str | None, count: 
 
 
 def _read(scores: Tensor, reading: Reading | None) -> Tensor:
-    if reading is not None and not _ends_as(scores, reading.ending):
-        reading = replace(reading, ending="logits")  # of a child, before the model goes on with them
+    if reading is not None and not _ends_as(scores, reading.ending, reading.total):
+        reading = replace(reading, ending="logits", total=1.0)  # of a child, before the model goes on with them
     return (reading or Reading()).log_probabilities(scores)
 
 
-def _ends_as(scores: Tensor, ending: Ending) -> bool:
+def _ends_as(scores: Tensor, ending: Ending, total: float) -> bool:
     if ending == "logits":
         return True
     if ending in ("log_softmax", "log_sigmoid"):
         return bool((scores <= 0).all())
-    return bool(((scores >= 0) & (scores <= 1)).all())
+    return bool(((scores >= 0) & (scores <= total * _ROUNDED)).all())

@@ -37,6 +37,7 @@ class Reading:
         remarks: how it was read, for the reader.
         skips_first: whether the first class of masks is a background.
         overlapping: whether a place may be of several classes of masks, or of none.
+        total: what the probabilities of one sample sum to where they end in a softmax: 100 for percents.
     """
 
     meaning: Meaning = "classes"
@@ -48,6 +49,7 @@ class Reading:
     remarks: tuple[str, ...] = ()
     skips_first: bool = True
     overlapping: bool = False
+    total: float = 1.0
 
     @property
     def classes(self) -> int:
@@ -92,7 +94,7 @@ class Reading:
             return torch.stack(shares, dim=1)
         if self.ending not in ("softmax", "sigmoid"):
             return self.log_probabilities(output).exp()
-        scores = self._rows(output)
+        scores = self._rows(output) / self.total
         return torch.cat([1 - scores, scores], dim=1) if self.single else scores
 
     def log_probabilities(self, output: Tensor) -> Tensor:
@@ -106,7 +108,7 @@ class Reading:
                 return self._both(scores)
             return torch.nn.functional.logsigmoid(torch.cat([-scores, scores], dim=1))
         if self.ending in ("softmax", "sigmoid"):
-            return scores.clamp_min(tiny).log()
+            return (scores / self.total).clamp_min(tiny).log()
         if self.ending in ("log_softmax", "log_sigmoid"):
             return scores
         return torch.nn.functional.logsigmoid(scores) if self.meaning == "labels" else scores.log_softmax(dim=1)

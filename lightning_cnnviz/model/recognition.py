@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lightning_cnnviz.model.distances import smaller_is_better
 from lightning_cnnviz.model.embeddings import is_embedding, may_be_embedding
-from lightning_cnnviz.model.endings import ending_by_name, ending_by_numbers, ending_of
+from lightning_cnnviz.model.endings import ending_by_name, ending_by_numbers, ending_of, total_of
 from lightning_cnnviz.model.outputs import Path
 from lightning_cnnviz.model.readings import Ending, Known, Meaning, OutputKind, Reading
 
@@ -43,6 +43,7 @@ def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
         _reason(meaning, output, known),
         skips_first=not overlapping and (known.names is None or known.names[0].lower() in _BACKGROUNDS),
         overlapping=overlapping,
+        total=(total_of(output) or 1.0) if meaning == "classes" and ending == "softmax" and width > 1 else 1.0,
     )
     remark = None if known.kind == "embedding" else _remark(reading, known)
     return replace(reading, remarks=() if remark is None else (remark,))
@@ -145,6 +146,8 @@ def _remark_on_classes(reading: Reading, known: Known) -> str | None:
             f"the output is {reading.width} wide, the labels go up to {known.highest}: read as scores of classes; "
             "output='embedding' reads it as an embedding, output='logits' leaves out this remark"
         )
+    if reading.total != 1:
+        return f"the outputs already are probabilities, times {reading.total:.6g}: shown divided by that; {ADVICE}"
     return _REMARKS.get((reading.meaning, reading.ending))
 
 

@@ -98,6 +98,8 @@ SHAPES = (
           "not finite true CLASS"),
     Shape("A classifier that ends in softmax", lambda: Net(lambda m, x: m.scores(x).softmax(1)), of(CLASSES),
           "CLASS SHARE true CLASS", "the outputs already are probabilities: shown as they are"),
+    Shape("A classifier that answers in percents", lambda: Net(lambda m, x: 100 * m.scores(x).softmax(1)), of(CLASSES),
+          "CLASS SHARE true CLASS", "the outputs already are probabilities, times 100: shown divided by that"),
     Shape("A classifier that ends in log-softmax", lambda: Net(lambda m, x: m.scores(x).log_softmax(1)), of(CLASSES),
           "CLASS SHARE true CLASS", "the outputs already are log-probabilities: shown as their exponentials"),
     Shape("Two classes, one logit, labels of 0.0 and 1.0", lambda: Net(shapes.logits, 1), floats([0.0, 1.0, 1.0, 0.0]),

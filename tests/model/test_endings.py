@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lightning_cnnviz import FixedSamples
 from lightning_cnnviz.model.endings import ending_of
+from lightning_cnnviz.model.overheard import Overhearing
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.readings import Known
 from lightning_cnnviz.model.recognition import read
@@ -54,10 +55,62 @@ def test_means_of_probabilities_are_probabilities() -> None:
     single = torch.stack([scores[:, :1].sigmoid(), (scores[:, :1] + 3).sigmoid()]).mean(dim=0)
     assert read(single, TWO).ending == "sigmoid"
     assert read(single, TWO).probabilities(single)[:, 1].tolist() == single[:, 0].tolist()
-    for output in (scores.softmax(1) + scores.softmax(1), 3 + scores.sigmoid(), (scores + scores.mul(2)) / 2):
+    for output in (scores.softmax(1) + scores.sigmoid(), 3 + scores.sigmoid(), (scores + scores.mul(2)) / 2):
         assert read(output, TWO).ending == "logits"  # no row sums to one, some exceed one
     assert ending_of(torch.cat([1 - single, single], dim=1)) is None  # by its numbers a softmax
     assert read(torch.cat([1 - single, single], dim=1), TWO).ending == "softmax"
+
+
+@pytest.mark.parametrize(
+    ("make", "total"),
+    [
+        (lambda p: 100 * p, 100),
+        (lambda p: p * 7.5, 7.5),
+        (lambda p: p + p, 2),
+        (lambda p: 100 * p.detach(), 100),  # by the numbers alone
+        (lambda p: p, 1),
+    ],
+)
+def test_multiples_of_probabilities_are_divided_by_what_they_sum_to(
+    make: Callable[[Tensor], Tensor], total: float
+) -> None:
+    shares = torch.tensor([[0.7, 0.2, 0.1], [0.25, 0.5, 0.25]])
+    output = make(shares.log().requires_grad_().softmax(dim=1))
+    reading = read(output, TWO)
+    assert (reading.ending, reading.total) == ("softmax", total)
+    torch.testing.assert_close(reading.probabilities(output).detach(), shares)
+    torch.testing.assert_close(reading.log_probabilities(output).detach(), shares.log())
+    assert (f"times {total:g}" in reading.remarks[0]) is (total != 1)
+    assert "already are probabilities" in reading.remarks[0]
+
+
+def test_percents_that_are_overheard_are_shares() -> None:
+    torch.manual_seed(0)
+    model = Net(lambda m, x: m.scores(x).softmax(dim=1) * 100)
+    images = torch.rand(4, 3, 16, 16)
+    reading = Probe(model).survey(FixedSamples(images)).reading
+    overhearing = Overhearing()
+    overhearing.start(model)
+    output = model(images)
+    heard = overhearing.log_probabilities(4, reading)
+    overhearing.stop()
+    assert heard is not None
+    torch.testing.assert_close(heard.exp(), output / 100)
+    assert 0.3 < float(heard.exp().max()) < 0.6
+
+
+def test_multiples_that_no_graph_tells_and_that_are_no_percents_are_scores() -> None:
+    for output in (torch.tensor([[7.0, 2.0, 1.0], [2.0, 4.0, 4.0]]), torch.tensor([[70.0, 30.0], [40.0, 40.0]])):
+        assert (read(output, TWO).ending, read(output, TWO).total) == ("logits", 1)
+
+
+def test_hard_decisions_with_the_gradient_of_a_softmax_are_probabilities() -> None:
+    scores = torch.tensor([[2.0, -1.0, 0.5], [-3.0, 1.0, 0.0]], requires_grad=True)
+    output = F.gumbel_softmax(scores, hard=True)
+    reading = read(output, TWO)
+    assert reading.ending == "softmax"
+    torch.testing.assert_close(reading.probabilities(output), output)
+    assert reading.decisions(output)[:, 0].tolist() == output.argmax(dim=1).tolist()
 
 
 @pytest.mark.parametrize("bounded", [F.hardsigmoid, lambda x: x.clamp(0, 1), lambda x: F.hardtanh(x, 0.0, 1.0)])

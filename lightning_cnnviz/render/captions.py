@@ -133,10 +133,22 @@ def _mark(correct: bool | None, size: int) -> Block:
 
 
 def label_blocks(
-    texts: Sequence[str], width: int, size: int, color: Color, *, most: int = 2, down: float = 0, across: float = 0.5
+    texts: Sequence[str],
+    width: int,
+    size: int,
+    color: Color,
+    *,
+    most: int = 2,
+    down: float = 0,
+    across: float = 0.5,
+    among: Sequence[str] = (),
 ) -> list[Block]:
-    """A text for each cell of a width, all of one height, in at most so many lines before it loses its middle."""
-    written = [lines_told_apart(text, width, size, most, texts) for text in texts]
+    """A text for each cell of a width, all of one height, in at most so many lines before it loses its middle.
+
+    What is cut is told apart from the others, or from those ``among`` which it stands.
+    """
+    told = [lines_told_apart(text, width, size, most, among or texts) for text in texts]
+    written = [[line.removesuffix(" ·") for line in lines] for lines in told]
     height = max(map(len, written), default=1) * line_height(size)
     return [
         padded(

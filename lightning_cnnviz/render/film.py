@@ -120,11 +120,12 @@ def _stills(
 ) -> list[Block]:
     """The maps of a sample, each with its band and what stands below."""
     texts = [label_blocks(lines, width, size, MUTED) for lines in zip(*(f.lines[index] for f in frames), strict=True)]
+    is_known = any(correct is not None for frame in frames for correct in frame.correct)
     stills: list[Block] = []
     for number, (frame, cell) in enumerate(zip(frames, cells, strict=True)):
-        band = verdict_band(frame.correct[index], width)
+        bands = [verdict_band(frame.correct[index], width)] if is_known else []
         below = [column[number] for column in texts]
-        stills.append(stacked([cell_block(cell, height, width, smooth=False), band, *below]))
+        stills.append(stacked([cell_block(cell, height, width, smooth=False), *bands, *below]))
     return stills
 
 

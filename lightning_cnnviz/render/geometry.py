@@ -17,8 +17,8 @@ MARGIN = 16
 WIDTH = 1000 - 2 * MARGIN
 """Most pixels that a picture is wide without its margins: a browser shows it in 350 by leaving out pixels."""
 
-TALLEST = 8000
-"""Most pixels that a picture is high; what would lie beyond is left out, and said."""
+TALLEST = 5200
+"""Most pixels that a picture is high, 1,820 in a card; what would lie beyond is left out, and said."""
 
 HIGH = 3000
 """Pixels of height beyond which samples lie abreast, if they stay large enough: 1,050 in a card."""
@@ -40,6 +40,7 @@ _NEARLY_WHITE, _MUCH = 244, 0.15  # of the pixels along the edges
 _NARROWEST_BODY = 480  # a title needs room
 _CARD, _LEGIBLE = 350, 11  # pixels: a card in TensorBoard, and the smallest type to be read there
 _SMALLEST_TYPE = 18
+_THICK_TYPE = 31  # from this size on a hyphen is 3 pixels thick, below it 2
 
 
 def across(picture: RGB, most: int, room: int = WIDTH, *, lowest: int = LOWEST_CELL) -> int:
@@ -127,8 +128,13 @@ def balanced_columns(count: int, aspect: float) -> int:
 
 
 def text_size(width: float) -> int:
-    """Size in pixels of text that can still be read when a picture of a width is shown 350 pixels wide."""
-    return max(_SMALLEST_TYPE, math.ceil((width + 2 * MARGIN) * _LEGIBLE / _CARD))
+    """Size in pixels of text that can still be read when a picture of a width is shown 350 pixels wide.
+
+    Where a browser shows less than every second pixel, it would leave out lines of 2 pixels: hyphens, or the middle of
+    an "e".
+    """
+    smallest = _THICK_TYPE if width + 2 * MARGIN > 2 * _CARD else _SMALLEST_TYPE
+    return max(smallest, math.ceil((width + 2 * MARGIN) * _LEGIBLE / _CARD))
 
 
 def framed(body: Block, title: str, footer: str, bar: ColorBar | None) -> RGB:

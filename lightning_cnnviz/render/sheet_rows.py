@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from lightning_cnnviz.render.bars import strength_bar
@@ -124,10 +126,13 @@ class Parts:
             ]
         if self.cell_labels:
             written = [text for labels in self.cell_labels for text in labels]
-            below = iter(label_blocks(written, plan.width, plan.size, MUTED, most=3))
+            below = [
+                label_blocks(labels, plan.width, plan.size, MUTED, most=3, among=written) if any(labels) else []
+                for labels in self.cell_labels
+            ]
             blocks = [
-                [stacked([cell, text]) if any(labels) else cell for cell, text in zip(row, below, strict=False)]
-                for row, labels in zip(blocks, self.cell_labels, strict=True)
+                [stacked([cell, text]) for cell, text in zip(row, texts, strict=True)] if texts else row
+                for row, texts in zip(blocks, below, strict=True)
             ]
         return blocks
 
@@ -153,15 +158,19 @@ class Laid:
     @property
     def height(self) -> int:
         """Of all rows below each other, so many abreast."""
-        lines = [self.rows[start : start + self.abreast] for start in range(0, len(self.rows), self.abreast)]
-        height: int = sum(max(row.shape[0] for row in line) + self.gap for line in lines)
-        return height
+        return self._ends[-1]
 
     @property
     def shown(self) -> int:
         """How many rows fit into the highest picture."""
-        highest: int = max(row.shape[0] for row in self.rows) + self.gap
-        return min(len(self.rows), max(1, TALLEST // highest) * self.abreast)
+        lines = bisect_right(self._ends, TALLEST)
+        return min(len(self.rows), max(1, lines) * self.abreast)
+
+    @property
+    def _ends(self) -> list[int]:
+        """Where the lines of rows end."""
+        lines = [self.rows[start : start + self.abreast] for start in range(0, len(self.rows), self.abreast)]
+        return list(accumulate(max(row.shape[0] for row in line) + self.gap for line in lines))
 
     def body(self) -> Block:
         """The rows that fit, in reading order."""

@@ -49,7 +49,7 @@ def sheet(
         more than fit beside a sample take several lines, below the sample where none fits beside it. Pictures keep
         their aspect ratio. Captions stand between the sample and its cells, or above both where they would have to be
         cut. Where rows below each other would be more than 3,000 pixels high, up to four lie abreast, in reading order,
-        as far as their cells stay 80 pixels wide; what is higher than 8,000 is left out, and the footer says so.
+        as far as their cells stay 80 pixels wide; what is higher than 5,200 is left out, and the footer says so.
 
     Raises:
         TypeError: if a picture is not uint8.

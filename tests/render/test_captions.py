@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lightning_cnnviz.render.blocks import Block, painted
-from lightning_cnnviz.render.captions import Caption, caption_blocks, caption_lines, fit_beside
-from lightning_cnnviz.render.text import line_height
+from lightning_cnnviz.render.captions import Caption, caption_blocks, caption_lines, fit_beside, label_blocks
+from lightning_cnnviz.render.text import DARK, line_height, text_width
 
 PLAIN, LARGE = Caption(("4 → 2", "true 2")), Caption(("4 → 2", "true 2"), emphasis=1.5)
 
@@ -32,3 +34,11 @@ def test_what_is_larger_needs_more_room() -> None:
     assert fit_beside([PLAIN], [height], 200, 20)
     assert not fit_beside([LARGE], [height], 200, 20)
     assert fit_beside([LARGE], [line_height(30) + line_height(20)], 200, 20)
+
+
+def test_a_label_ends_no_line_with_a_dot() -> None:
+    width = math.ceil(text_width("true 0 ·", 31))
+    [block] = label_blocks(["true 0 · all 0"], width, 31, DARK)
+    first, second = painted(block)[: line_height(31)], painted(block)[line_height(31) :]
+    assert (first == painted(label_blocks(["true 0"], width, 31, DARK)[0])).all()
+    assert (second == painted(label_blocks(["all 0"], width, 31, DARK)[0])).all()

@@ -27,6 +27,8 @@ from lightning_cnnviz.render import (
     tiles,
 )
 from lightning_cnnviz.render.fonts import load_font
+from lightning_cnnviz.render.text import RIGHT
+from tests.helpers.pictures import flat
 
 RANDOM = np.random.default_rng(0)
 PHOTO = RANDOM.integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -181,3 +183,13 @@ def test_what_is_wrong_with_a_cell_of_a_grid_stands_below_it() -> None:
         footer="2 of 3 maps are 25% NaN, rest all 0, all 0",
     )
     assert np.array_equal(Tiles(maps, ("0", "1", "2")).draw(), expected)
+
+
+def test_a_strip_has_bands_only_where_right_and_wrong_are_known() -> None:
+    grey = flat((128, 128, 128))
+    rows = (Row(grey, None, 0), Row(grey, None, 1))
+    for correct, bands in (((None, None), 0), ((None, True), 1)):
+        frame = Frame("epoch 0", Images((grey,) * 2), (("98%",),) * 2, correct)
+        drawn = FilmStrip(rows, (frame,)).draw()
+        areas = [int((drawn == color).all(axis=-1).sum()) for color in ((200, 200, 200), RIGHT)]
+        assert [round(area / (128 * 12)) for area in areas] == [bands, bands], correct

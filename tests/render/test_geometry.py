@@ -24,8 +24,8 @@ from lightning_cnnviz.render import (
     tiles,
 )
 from lightning_cnnviz.render.blocks import painted
-from lightning_cnnviz.render.geometry import balanced_columns, cell_width, paragraph
-from lightning_cnnviz.render.text import DARK, RIGHT, text_width
+from lightning_cnnviz.render.geometry import MARGIN, balanced_columns, cell_width, paragraph, text_size
+from lightning_cnnviz.render.text import DARK, RIGHT, text_block, text_width
 from tests.helpers.pictures import Color, flat, has
 
 
@@ -90,7 +90,7 @@ def test_of_many_flat_samples_some_are_left_out_and_that_is_said() -> None:
     cells = [[flat(GREEN, *shape)] * 8 for _ in range(32)]
     samples = [flat((10, 10, 10), *shape)] * 32
     drawn = sheet(samples, None, cells, columns=["ch 7"] * 8)
-    assert drawn.shape[0] <= 8400
+    assert drawn.shape[0] <= 5600
     assert len(green_cells(drawn)) % 8 == 0
     assert 1 < len(green_cells(drawn)) / 8 < 32
     assert (drawn[-40:] < 200).any(), "the footer"
@@ -137,7 +137,7 @@ def test_rows_beyond_the_height_of_a_picture_are_left_out() -> None:
     bars = (Bar("bee", 0.5, "50%"),) * 5
     for figure in (FilmStrip((row,) * 99, (frame,)), BarSheet((row,) * 99, (bars,) * 99)):
         drawn = figure.draw()
-        assert drawn.shape[0] <= 8400
+        assert drawn.shape[0] <= 5600
         assert 10 < len(green_cells(drawn)) < 99
         assert (drawn[-40:] < 200).any(), "the footer"
 
@@ -174,3 +174,9 @@ def test_the_pictures_of_one_column_have_a_line_around_them_all_or_none() -> Non
         for drawn in (tiles(pictures), sheet([dark] * 2, None, [[picture] for picture in pictures])):
             grey = (drawn == 190).all(axis=-1).sum()
             assert round(grey / (4 * 3 * 224)) == lines
+
+
+@pytest.mark.parametrize("width", range(480, 969, 8))
+def test_no_hyphen_is_left_out_of_a_card(width: int) -> None:
+    thick = (text_block("-", text_size(width), DARK) < 100).all(axis=-1).sum(axis=0).max()
+    assert thick >= (width + 2 * MARGIN) / 350, "a card shows one of so many lines of pixels"

@@ -10,6 +10,16 @@ from tests.helpers.pictures import box, flat, has, longest_run
 CAPTIONS = [Caption(("7  98%", "true 7"), True), Caption(("1  60%", "true 4"), False)]
 
 
+def test_a_row_with_a_long_label_makes_no_other_row_higher() -> None:
+    samples, cells = [flat((0, 0, 200))] * 2, [[flat((0, 0, 100))]] * 2
+    long = "true a name of some words · 0.7% · all 0"
+    heights = [
+        sheet(samples, None, cells, cell_labels=[[first], [second]]).shape[0]
+        for first, second in (("1%", "1%"), (long, "1%"), (long, long))
+    ]
+    assert heights[2] - heights[1] == heights[1] - heights[0] > 0
+
+
 def test_only_rows_with_labels_have_room_for_them() -> None:
     samples, cells = [flat((0, 0, 200))] * 3, [[flat((0, 0, 100))]] * 3
     heights = [
@@ -175,9 +185,8 @@ def test_more_cells_than_fit_take_several_lines_each_below_its_heading() -> None
     cells = [flat((10 * i, 0, 0), 7, 7) for i in range(1, 21)]
     picture = sheet([flat((0, 0, 200))], CAPTIONS[:1], [cells], columns=[f"ch {i}" for i in range(20)])
     places = [box(picture, (10 * i, 0, 0)) for i in range(1, 21)]
-    assert [len({place[0] for place in places[start : start + 7]}) for start in (0, 7, 14)] == [1, 1, 1]
-    tops = [places[start][0] for start in (0, 7, 14)]
-    assert np.diff(tops).min() > places[0][2] + 20  # room for a line of headings
+    assert [len({place[0] for place in places[start : start + 10]}) for start in (0, 10)] == [1, 1]
+    assert places[10][0] - places[0][0] > places[0][2] + 20  # room for a line of headings
     assert picture.shape[1] <= 1000
 
 
@@ -185,7 +194,7 @@ def test_a_sheet_has_an_end_and_says_what_it_leaves_out() -> None:
     sample, cell = flat((0, 0, 200)), flat((0, 0, 100), 7, 7)
     for samples, count in ((128, 8), (8, 512), (128, 512)):
         picture = sheet([sample] * samples, None, [[cell] * count] * samples, footer="")
-        assert picture.shape[0] <= 8400
+        assert picture.shape[0] <= 5600
         assert picture.shape[1] <= 1000
         drawn = (picture == (0, 0, 200)).all(axis=-1).sum() // (112 * 112)
         assert 1 <= drawn < samples or count == 512
@@ -226,7 +235,7 @@ def test_many_samples_lie_abreast_in_reading_order_each_with_its_caption_and_cel
     assert has(picture[: second[0], second[1] :], RIGHT)
 
 
-@pytest.mark.parametrize(("count", "cells"), [(8, 2), (12, 2), (32, 12)])
+@pytest.mark.parametrize(("count", "cells"), [(8, 2), (12, 2), (16, 12)])
 def test_samples_stand_below_each_other_where_they_are_few_or_their_cells_would_be_too_narrow(
     count: int, cells: int
 ) -> None:
@@ -238,7 +247,7 @@ def test_samples_stand_below_each_other_where_they_are_few_or_their_cells_would_
 def test_a_sheet_that_lies_abreast_leaves_out_the_last_samples_of_very_many() -> None:
     colors = [(1 + index // 250, 2, index % 250) for index in range(500)]
     picture = sheet([flat(color, 8, 8) for color in colors], None, [[flat((0, 0, 0), 8, 8)]] * 500)
-    assert 7500 < picture.shape[0] < 8200
+    assert 5000 < picture.shape[0] < 5400
     drawn = {(red, 2, blue) for red, blue in np.unique(picture[picture[..., 1] == 2][:, [0, 2]], axis=0).tolist()}
     assert 100 < len(drawn) < 500
     assert drawn == set(colors[: len(drawn)])
@@ -246,7 +255,7 @@ def test_a_sheet_that_lies_abreast_leaves_out_the_last_samples_of_very_many() ->
 
 @pytest.mark.parametrize(("name", "abreast"), [("7", True), ("a name that is too long for half of a sheet", False)])
 def test_bars_of_many_samples_lie_abreast_where_their_names_fit(name: str, abreast: bool) -> None:
-    colors = [(0, 100 + index, 0) for index in range(32)]
+    colors = [(0, 100 + index, 0) for index in range(20)]
     rows = tuple(Row(flat(color), None, index) for index, color in enumerate(colors))
     charts = tuple((Bar(name, 0.9, "90%"),) * 3 for _ in rows)
     picture = BarSheet(rows, charts).draw()

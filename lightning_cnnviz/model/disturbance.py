@@ -53,16 +53,26 @@ def changed_rows(before: Tensor, after: Tensor) -> list[int] | None:
     return (change > torch.maximum(_OF_LARGEST * change.max(), rounding)).nonzero().flatten().tolist()
 
 
-def strays(before: Tensor | None, after: Sequence[Tensor | None]) -> bool:
-    """Whether the left edge of the first image may lie at another edge of what becomes of the images (N, K, h, w)."""
+def strays(images: Tensor, before: Tensor | None, after: Sequence[Tensor | None]) -> bool:
+    """Whether the left edge of the first image may lie elsewhere, or upside down, in what becomes of the images.
+
+    Args:
+        images: (N, C, H, W).
+        before: (N, K, h, w) what becomes of them.
+        after: the same with each edge changed, as far as there are any.
+    """
     changed = after[0] if after else None
     if before is None or changed is None or before.ndim != 4 or changed.shape != before.shape:
         return False
-    change = (changed[0] - before[0]).float().square().sum(0)
-    mass = F.adaptive_avg_pool2d(change[None, None], _SIZE)[0, 0]
-    width = int(EDGE * _SIZE) + 1
-    others = (mass[:, -width:], mass[:width], mass[-width:])
-    return any(bool(other.sum() > mass[:, :width].sum()) for other in others)
+    made, found = _change(images, disturbed(images, "left")), _change(before, changed)
+    likeness = {turn: float((turn.undone(found) * made).sum()) for turn in TURNS}
+    return any(one > likeness[UPRIGHT] for one in likeness.values())
+
+
+def _change(before: Tensor, after: Tensor) -> Tensor:
+    """Where the first of images (N, C, H, W) changed, (16, 16)."""
+    change = (after[0] - before[0]).detach().float().square().sum(0)
+    return F.adaptive_avg_pool2d(change[None], _SIZE)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +91,10 @@ class Trace:
 
         Args:
             before: the maps.
-            after: the same with each edge of the image changed.
+            after: the same, of the same shape, with each edge of the image changed.
             blurred: whether they are maps of a layer, that changes more where more changes, and not images.
         """
-        if len(after) < len(EDGES) or any(maps.shape != before.shape for maps in after):
+        if len(after) < len(EDGES):
             return None
         change = torch.stack([(maps.detach().float() - before.detach().float()).square().sum(0) for maps in after])
         if not blurred:

@@ -137,7 +137,7 @@ class Watch:
             if (len(watched.calls) > 1 and self._has_weights(name)) or (rows > samples and rows % samples == 0):
                 return True
         first = min(self._watched.values(), key=lambda watched: watched.began, default=None)
-        return first is not None and strays(first.calls[0].taken, first.calls[0].taken_disturbed)
+        return first is not None and strays(self._images, first.calls[0].taken, first.calls[0].taken_disturbed)
 
     def _has_weights(self, name: str) -> bool:
         return any(True for _ in self._modules[name].parameters())

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 from lightning_cnnviz import CAM, Contrast, FixedSamples, GradCAM, GuidedGradCAM, explain
 from lightning_cnnviz.model.frame import Frame
@@ -72,6 +73,56 @@ def test_the_part_that_is_seen_is_found(name: str) -> None:
     assert found.frame is not None
     edges = ((frame.top, frame.left, frame.bottom, frame.right) for frame in (found.frame, expected))
     assert torch.tensor(next(edges)).sub(torch.tensor(next(edges))).abs().max() < 0.02
+
+
+def left_half(images: Tensor) -> Tensor:
+    return images[..., :16]
+
+
+class Crops(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return left_half(images)
+
+
+class Learned(nn.Module):
+    """A prompt, which is called with nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.full((1, 3, 1, 1), 0.1))
+
+    def forward(self) -> Tensor:
+        return self.value
+
+
+def with_a_parametrization(model: Prepares) -> None:
+    parametrizations.weight_norm(model.conv)
+
+
+def inside_a_block(model: Prepares) -> None:
+    model.prepare, model.conv = nn.Identity(), nn.Sequential(Crops(), model.conv)  # type: ignore[assignment]
+
+
+def after_a_gate(model: Prepares) -> None:
+    model.gate = nn.Linear(3, 3)
+    model.prepare = lambda x: left_half(x) * (1 + 0.1 * model.gate(x.mean((2, 3))).tanh())[..., None, None]
+
+
+def after_a_prompt(model: Prepares) -> None:
+    model.prompt = Learned()
+    model.prepare = lambda x: left_half(x) + model.prompt()
+
+
+@pytest.mark.parametrize("change", [with_a_parametrization, inside_a_block, after_a_gate, after_a_prompt])
+def test_the_part_is_that_of_the_first_layer_with_weights_that_is_given_maps(
+    change: Callable[[Prepares], None],
+) -> None:
+    torch.manual_seed(0)
+    model = Prepares(left_half)
+    change(model)
+    found = Probe(model).survey(FixedSamples(torch.rand(2, 3, SIDE, SIDE))).frame
+    assert found is not None
+    assert (found.top, found.left, found.bottom, found.right) == pytest.approx((0, 0, 1, 0.5), abs=0.02)
 
 
 SEEING = [name for name in WAYS if name not in ("a smaller size", "another shape", "every second pixel, four times")]

@@ -111,6 +111,48 @@ def test_flips_of_two_sizes_are_shown_in_the_size_of_the_first() -> None:
     assert "puts out maps of several sizes: shown are calls 1 and 2" in found.remarks[0]
 
 
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("turn", TURNS)
+def test_maps_of_images_that_the_model_turns_lie_on_the_image(turn: Turn, centred: bool) -> None:
+    def prepared(images: Tensor) -> Tensor:
+        return turn.undone(images) - centred * images.mean((1, 2, 3), keepdim=True)
+
+    torch.manual_seed(0)
+    images, model = torch.rand(3, 3, 24, 24), Net(lambda m, x: m.scores(prepared(x)))
+    found = explain(model, images, [FeatureMaps("late", channels=8)]).arrays["feature_maps/late"]
+    assert torch.equal(turn.undone(found), model.maps(prepared(images)).detach())
+
+
+def activated(net: Net, images: Tensor) -> Tensor:
+    """As in torchvision's residual networks, a module without weights stands at several places."""
+    return net.head(net.relu(net.late(net.relu(net.early(images)))).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+def of_boxes(net: Net, images: Tensor, counts: tuple[int, ...] = (1, 2, 2)) -> Tensor:
+    boxes = [torch.tensor([[0.0, 0.0, 8.0, 8.0]] * count) for count in counts]
+    found = net.late(roi_align(net.early(images), boxes, (4, 4))).mean((2, 3)).split(counts)
+    return net.head(torch.stack([one.amax(0) for one in found]))  # type: ignore[no-any-return]
+
+
+PASSES: dict[str, tuple[Callable[[Net, Tensor], Tensor], int]] = {
+    "once": (logits, 2),
+    "without weights, twice": (activated, 2),
+    "boxes": (of_boxes, 2),
+    "nothing": (lambda net, x: F.linear(x.mean((2, 3)), net.head.weight[:, :3]), 2),
+    "twice": (in_calls(lambda x: [x, x / 2]), 3),
+}
+
+
+@pytest.mark.parametrize("called", PASSES)
+def test_another_edge_costs_a_pass_only_where_it_may_tell_something(called: str) -> None:
+    answer, passes = PASSES[called]
+    seen: list[Tensor] = []
+    model = Net(lambda net, images: (seen.append(images), answer(net, images))[1])
+    model.relu = nn.ReLU()
+    Probe(model).survey(FixedSamples(torch.rand(3, 3, 16, 16)))
+    assert len(seen) == passes
+
+
 def test_maps_of_transposed_images_are_turned_back_also_where_these_are_no_squares() -> None:
     torch.manual_seed(0)
     images, model = torch.rand(3, 3, 16, 32), Net(lambda m, x: m.scores(x.transpose(2, 3)))

@@ -120,7 +120,11 @@ def main() -> None:
             sections.append(section(view, written, place))
     opening = (
         "# Gallery\n\nEvery view, of a small CNN that has seen a few thousand handwritten digits, and how it is read. "
-        "`python docs/gallery.py` draws them and writes this page.\n"
+        "`python docs/gallery.py` draws them and writes this page.\n\n"
+        "In TensorBoard open **Images**, or CNN Viz: a picture is 350 pixels wide there, and its captions are made to "
+        "be read at that width.\nThe page Time Series, which TensorBoard opens first, fits every picture into a "
+        "height of some 215 pixels, in which a sheet of eight\nsamples is 80 wide and cannot be read; the button "
+        '"Toggle actual image size" in the corner of a card helps for one picture.\n'
     )
     PAGE.write_text("\n".join([opening, *sections]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -139,7 +140,8 @@ def before_and_after(
         kind = tag if tag in snapshot.maps else next(iter(snapshot.maps))  # another model may name its layers otherwise
         labels = tuple(("  ".join(short_answer(evidence, snapshot.probabilities[index])),) for index in chosen)
         maps = to_numpy(snapshot.maps[kind][list(chosen)][:, None])
-        columns.append(heat_map(maps, heading, laying="over", labels=labels))
+        column = heat_map(maps, heading, laying="over", labels=labels)
+        columns.append(replace(column, is_moment=evidence.epoch is not None))
     said = {index: _caption(evidence, before, now, index, called[index]) for index in chosen}
     return Sheet(
         tuple(Row(pictures[index], said[index], index, boxes[index]) for index in chosen),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -15,10 +14,8 @@ from lightning_cnnviz.output.record import Maps
 from lightning_cnnviz.render.figures import Sheet, Tiles
 from lightning_cnnviz.render.legend import MaskSheet
 from lightning_cnnviz.render.masks import Masks, class_color
-from lightning_cnnviz.render.text import moment
 
 _OF_PICTURES = (0.0, 255.0)
-_MOMENT = re.compile(rf"{moment(None)}|{moment(0)[:-1]}\d+")
 _MOST_CLASSES = 250
 """8 bits keep so many numbers apart."""
 
@@ -41,7 +38,8 @@ def maps_of_sheet(figure: Sheet, tag: str, common: Mapping[str, Any], rows: list
     for number, column in enumerate(columns, start=min(1, len(masks))):
         words = " ".join(column.column_headings)
         # A name with the epoch in it would be another one in every look.
-        name = tag if number == 0 else f"{tag} ({number if not words or _MOMENT.fullmatch(words) else words})"
+        is_moment = isinstance(column, drawn.Maps) and column.is_moment
+        name = tag if number == 0 else f"{tag} ({number if not words or is_moment else words})"
         is_named = len(figure.columns) > 1 or rows is None
         yield from _column(column, {**common, "tag": name, "title": figure.title, "rows": chosen}, is_named)
 

@@ -50,6 +50,7 @@ class Maps:
         labels: for each sample K texts below its maps; what is wrong with a map follows.
         strongest: the largest magnitude to be shown, of all maps and epochs; below each map a bar then says how strong
             it is beside that, and maps below a millionth of it are drawn as nothing. None: no bars.
+        is_moment: whether the headings say when it was, and are therefore others at every look.
 
     Raises:
         TypeError: the values are no real numbers.
@@ -68,6 +69,7 @@ class Maps:
     grey: bool = False
     labels: tuple[tuple[str, ...], ...] = ()
     strongest: float | None = None
+    is_moment: bool = False
 
     def __post_init__(self) -> None:
         if self.values.ndim != 4:

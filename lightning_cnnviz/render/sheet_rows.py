@@ -27,11 +27,12 @@ from lightning_cnnviz.render.geometry import (
     text_size,
     width_abreast,
 )
-from lightning_cnnviz.render.text import DARK, MUTED
+from lightning_cnnviz.render.text import DARK, MUTED, text_width
 
 if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB
 
+_CHANNEL = "ch "
 _CAPTION = 208
 _SHORT = 144  # of captions that stand beside samples even where there are many cells
 _FEW = 4  # cells beside which there is room for captions
@@ -84,13 +85,14 @@ class Parts:
             texts = caption_blocks(captions, plan.heights, plan.captions - GAP, plan.size)
             heads = [beside([head, text], GAP) for head, text in zip(heads, texts, strict=True)]
         blocks = self._cells(plan)
-        headings = label_blocks(self.columns, plan.width, plan.size, DARK, down=1) if self.columns else []
+        above_each_line = plan.lines > 1 or plan.below
+        first, columns = self._headings(plan.width, plan.size, whole=above_each_line)
+        headings = label_blocks(columns, plan.width, plan.size, DARK, down=1) if columns else []
         over = caption_lines(captions, plan.row_width, plan.size) if above else []
 
         head: Block | None = None
-        above_each_line = plan.lines > 1 or plan.below
         if headings and not above_each_line:
-            corner = padded(label_blocks([self.first], plan.width, plan.size, DARK)[0], 1, heads[0].shape[1], across=0)
+            corner = padded(label_blocks([first], plan.width, plan.size, DARK)[0], 1, heads[0].shape[1], across=0)
             head = beside([corner, beside(headings, GAP)], GAP, down=1)
         line_height = max(block.shape[0] for row in blocks for block in row) + GAP if count else 0
         line_height += headings[0].shape[0] + GAP if headings and above_each_line else 0
@@ -108,6 +110,13 @@ class Parts:
                 drawn = stacked([sample, cells], GAP) if plan.below else beside([sample, cells], GAP, down=0)
             rows.append(stacked([over[index], drawn]) if over else drawn)
         return Laid(rows, head, abreast, 2 * GAP if over else GAP, most)
+
+    def _headings(self, width: int, size: int, *, whole: bool) -> tuple[str, Sequence[str]]:
+        """What stands above the samples and above the cells: "ch" once where "ch 108" would be broken."""
+        broken = any(text_width(text, size) > width for text in self.columns)
+        if whole or self.first or not broken or not all(text.startswith(_CHANNEL) for text in self.columns):
+            return self.first, self.columns
+        return _CHANNEL.strip(), [text.removeprefix(_CHANNEL) for text in self.columns]
 
     def _cells(self, plan: _Plan) -> list[list[Block]]:
         """The cells of each row, with a bar below each one if any has a strength, and a text if any has a label."""

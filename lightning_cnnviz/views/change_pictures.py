@@ -51,7 +51,9 @@ def change_of_attention(
     then, after = (maps / limits[:, None, None] for _, maps in looks)
     columns = [
         replace(
-            heat_map(to_numpy(maps[:, None]), moment(kept.epoch), laying="over", labels=kept.said), limits=(0.0, 1.0)
+            heat_map(to_numpy(maps[:, None]), moment(kept.epoch), laying="over", labels=kept.said),
+            limits=(0.0, 1.0),
+            is_moment=True,
         )
         for maps, (kept, _) in zip((then, after), looks, strict=True)
     ]

@@ -30,7 +30,8 @@ class FeatureMaps(View):
     strong it is beside the strongest of its layer in the run so far. A channel that is dead for every sample says so;
     perhaps none of these samples excites it.
 
-    Tags and arrays: ``feature_maps/<layer>``, (N, K, h, w) for the K channels drawn.
+    Tags and arrays: ``feature_maps/<layer>``, (N, K, h, w) for the K channels drawn. TensorBoard sorts pictures by
+    their tags, so ``relu``, the first layer of a ResNet, stands behind ``layer4``.
 
     Args:
         layers: ``"auto"`` is the last layer at each spatial size, of more than 8 sizes 8 evenly chosen ones.

@@ -25,6 +25,7 @@ from lightning_cnnviz.views.common import picture_of
 _NO_SAMPLE = -1
 _DARK = 40
 _NEGLIGIBLE = 1e-6  # of the strongest activation in the picture: as good as none
+_FAINT = 0.01  # of it: digits would be longer than the cell is wide
 _NOTHING: RGB = np.full((8, 8, 3), _DARK, np.uint8)
 
 
@@ -125,7 +126,8 @@ class TopPatches(View):
 
     def _picture(self, evidence: Evidence, layer: str, found: _Found) -> Picture:
         pictures = evidence.samples.pictures()
-        least = _NEGLIGIBLE * float(found.patches[..., 0].max())
+        largest = float(found.patches[..., 0].max())
+        least, faint = _NEGLIGIBLE * largest, _FAINT * largest
         rows, patches, labels = [], [], []
         for channel, of_channel in zip(found.channels, found.patches.tolist(), strict=True):
             strongest, sample, *box = of_channel[0]
@@ -137,7 +139,7 @@ class TopPatches(View):
             patches.append(
                 [_cut(pictures[int(i)], *edges) if value > least else _NOTHING for value, i, *edges in of_channel]
             )
-            labels.append(["dead" if is_dead else format_number(value) for value, *_ in of_channel])
+            labels.append(["dead" if is_dead else _strength(value, faint) for value, *_ in of_channel])
         columns = tuple(
             Images(
                 tuple(of_channel[rank] for of_channel in patches),
@@ -162,6 +164,10 @@ class _Found:
 
     channels: tuple[int, ...]
     patches: Tensor
+
+
+def _strength(value: float, faint: float) -> str:
+    return "≈ 0" if 0 < value < faint else format_number(value)
 
 
 def _cut(picture: RGB, left: float, top: float, right: float, bottom: float) -> RGB:

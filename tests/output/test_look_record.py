@@ -95,7 +95,7 @@ def test_a_map_has_the_same_name_in_every_look_though_its_heading_is_the_epoch()
     def names(*headings: str) -> list[tuple[str, tuple[str, ...]]]:
         kinds: list[Any] = ["activation", "signed", "signed"]
         columns = [
-            DrawnMaps(ramp(2), (heading,), kind=kind, limits=(-1.0, 1.0 + number))
+            DrawnMaps(ramp(2), (heading,), kind=kind, limits=(-1.0, 1.0 + number), is_moment=number < 2)
             for number, (heading, kind) in enumerate(zip(headings, kinds, strict=True))
         ]
         recorded = record(Picture("change/body", Sheet(rows(0, 1), tuple(columns))))

@@ -1,13 +1,30 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 
-from lightning_cnnviz.render import Bar, BarSheet, Caption, ColorBar, Row, sheet, tiles
+from lightning_cnnviz.render import Bar, BarSheet, Caption, ColorBar, Row, sheet, sheet_rows, tiles
 from lightning_cnnviz.render.text import RIGHT, WRONG
 from tests.helpers.pictures import box, flat, has, longest_run
 
 CAPTIONS = [Caption(("7  98%", "true 7"), True), Caption(("1  60%", "true 4"), False)]
+
+
+@pytest.mark.parametrize(("channel", "written"), [(8, ["", "ch 8"]), (1213, ["ch", "1213"])])
+def test_headings_of_channels_are_not_broken(channel: int, written: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+    drawn = sheet_rows.label_blocks
+
+    def listening(texts: Sequence[str], *args: Any, **options: Any) -> Any:
+        found.extend(dict.fromkeys(texts))
+        return drawn(texts, *args, **options)
+
+    monkeypatch.setattr(sheet_rows, "label_blocks", listening)
+    sheet([flat((0, 0, 200))], CAPTIONS[:1], [[flat((0, 0, 100))] * 8], columns=[f"ch {channel}"] * 8)
+    assert sorted(found) == sorted(written)
 
 
 def test_a_row_with_a_long_label_makes_no_other_row_higher() -> None:

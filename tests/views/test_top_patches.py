@@ -116,6 +116,13 @@ def test_a_channel_without_any_response_is_called_dead() -> None:
     assert patches.pictures[1].max() < 64
 
 
+def test_what_is_faint_beside_the_strongest_has_no_digits_that_would_be_cut() -> None:
+    sheet = drawn_of([0, 1], torch.tensor([1.0, -0.009]))
+    [patches] = (column for column in sheet.columns if isinstance(column, Images))
+    assert patches.labels == ("9", "≈ 0")
+    assert patches.pictures[1].max() == 255
+
+
 def test_what_is_nothing_beside_the_strongest_is_dead_too() -> None:
     sheet = drawn_of([0, 1], torch.tensor([1.0, -1e-8]))
     assert [row.caption and row.caption.lines[1] for row in sheet.rows] == ["up to 9", "dead"]

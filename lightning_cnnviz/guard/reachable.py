@@ -129,6 +129,7 @@ class _Walk:
 
     def _tensor(self, where: str, tensor: Tensor) -> None:
         self.found.tensors.append((where, tensor))
+        self.found.containers.append((where, vars(tensor)))
         self._queue(self._inside, where, vars(tensor).values())
         if tensor.is_leaf and tensor.grad is not None:
             self._inside.append((where, tensor.grad))

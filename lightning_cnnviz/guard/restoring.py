@@ -74,7 +74,7 @@ class _Undo:
     def report(self) -> None:
         """Warns once of what was not as before."""
         if self._failed:
-            failed = "; ".join(f"{name} {problem}" for name, problem in self._failed.items())
+            failed = "; ".join(f"{name or 'the model'} {problem}" for name, problem in self._failed.items())
             warnings.warn(f"a look may have left traces in the training: {failed}", RuntimeWarning, stacklevel=4)
 
     def _attempt(self, todo: list[Saved], action: Callable[[Saved], None]) -> None:
@@ -94,7 +94,7 @@ class _Undo:
         todo.pop()
 
     def _check(self, saved: Saved) -> None:
-        if saved.name not in self._failed and saved.differs():
+        if saved.differs():
             saved.restore()
             if saved.differs():
                 raise RuntimeError("it does not stay as it was")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from lightning_cnnviz.guard.large_memory import LargeMemory
 from lightning_cnnviz.guard.reachable import Reachable
@@ -18,6 +17,8 @@ from lightning_cnnviz.guard.restoring import Saved
 from lightning_cnnviz.guard.saved_memory import SavedMemory
 
 _SMALL = 2**16
+
+_SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
 
 def saved_tensors(model: nn.Module, found: Reachable) -> Iterator[Saved]:
@@ -31,43 +32,47 @@ def saved_tensors(model: nn.Module, found: Reachable) -> Iterator[Saved]:
     for name, tensor in found.tensors:
         # Whatever kind of tensor cannot be taken down is left as it is: nobody asked us to look at it.
         with suppress(Exception):
-            if is_lazy(tensor):
-                continue
-            if tensor.layout is not torch.strided:
+            if tensor.layout in _SPARSE:
                 yield SavedSparse(name, tensor)
                 continue
             yield SavedTensor(name, tensor)
             if _is_wrapper(tensor):  # such as a sharded tensor, whose own operators are not seen
                 watchable = False
-            elif tensor.device.type != "meta":
-                storage = tensor.untyped_storage()
+            storage = tensor.untyped_storage()
+            if storage.data_ptr():  # neither on the meta device nor a wrapper's, to read which would end the process
                 storages.setdefault(storage._cdata, storage)
-    small: dict[torch.device, list[torch.UntypedStorage]] = defaultdict(list)
-    large: list[torch.UntypedStorage] = []
-    for storage in storages.values():
-        if 0 < storage.nbytes() <= _SMALL:
-            small[storage.device].append(storage)
-        elif storage.nbytes():
-            large.append(storage)
-    for together in small.values():  # in one piece, which takes half as long as one by one
-        yield SavedMemory(together)
-    yield LargeMemory(model, large, watchable=watchable)
+    yield from _saved_memory(model, storages.values(), watchable=watchable)
     for name, array in found.arrays:
         if array.flags.writeable and not isinstance(array, np.memmap):
             yield SavedArray(name, array)
 
 
+def _saved_memory(model: nn.Module, storages: Iterable[torch.UntypedStorage], *, watchable: bool) -> Iterator[Saved]:
+    small: dict[torch.device, list[torch.UntypedStorage]] = defaultdict(list)
+    large: list[torch.UntypedStorage] = []
+    for storage in storages:
+        if storage.nbytes() <= _SMALL:
+            small[storage.device].append(storage)
+        else:
+            large.append(storage)
+    for together in small.values():  # in one piece, which takes half as long as one by one
+        yield SavedMemory(together)
+    yield LargeMemory(model, large, watchable=watchable)
+
+
 def _is_wrapper(tensor: Tensor) -> bool:
-    return hasattr(tensor, "__tensor_flatten__")
+    return type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__
 
 
 class SavedTensor:
     """Where a tensor lies and what autograd knows of it; its contents belong to :class:`SavedMemory`."""
 
     def __init__(self, name: str, tensor: Tensor) -> None:
-        self.name = name or "a tensor of the model"
+        self.name = name
         self._tensor = tensor
-        self._place = None if _is_wrapper(tensor) else tensor.detach()
+        # Others have no place of their own: what they wrap or list is found by itself.
+        has_place = tensor.layout is torch.strided and not tensor.is_nested and not _is_wrapper(tensor)
+        self._place = tensor.detach() if has_place else None
         self._is_leaf, self._requires_grad = tensor.is_leaf, tensor.requires_grad
         self._gradient = tensor.grad if tensor.is_leaf else None
         self._hooks = [(hooks, dict(hooks)) for hooks in _tensor_hooks(tensor)]
@@ -95,38 +100,52 @@ class SavedTensor:
             tensor.data = self._place
         if self._is_leaf:
             if not tensor.is_leaf:  # written in place by something that needs gradients
-                tensor.detach_()
+                _cut_off(tensor)
             if tensor.requires_grad != self._requires_grad:
                 tensor.requires_grad_(self._requires_grad)
             if tensor.grad is not self._gradient:
-                tensor.grad = self._gradient
+                _give_gradient(tensor, self._gradient)
         for hooks in _tensor_hooks(tensor):
             if not any(hooks is kept for kept, _ in self._hooks):
                 hooks.clear()
         for hooks, entries in self._hooks:
-            if hooks != entries:
-                hooks.clear()
-                hooks.update(entries)
+            hooks.clear()
+            hooks.update(entries)
 
     def _moved(self) -> bool:
         tensor, place = self._tensor, self._place
         if place is None:
             return False
-        if tensor.shape != place.shape or tensor.dtype != place.dtype or tensor.device != place.device:
-            return True
-        if tensor.device.type == "meta":
-            return False
         return bool(
-            tensor.stride() != place.stride()
+            tensor.shape != place.shape
+            or tensor.dtype != place.dtype
+            or tensor.stride() != place.stride()
             or tensor.storage_offset() != place.storage_offset()
             or tensor.untyped_storage()._cdata != place.untyped_storage()._cdata
         )
 
 
+def _cut_off(tensor: Tensor) -> None:
+    """Takes a tensor out of the graph."""
+    if tensor._is_view():  # which torch refuses to detach in place
+        torch._C._swap_tensor_impl(tensor, tensor.detach())
+    else:
+        tensor.detach_()
+
+
+def _give_gradient(tensor: Tensor, gradient: Tensor | None) -> None:
+    if gradient is None or (gradient.shape, gradient.dtype) == (tensor.shape, tensor.dtype):
+        tensor.grad = gradient
+        return
+    # It is older than the tensor's shape or dtype, and torch gives it to a tensor like itself only.
+    place = tensor.data
+    tensor.data = gradient.detach()
+    tensor.grad = gradient
+    tensor.data = place
+
+
 def _tensor_hooks(tensor: Tensor) -> list[dict[Any, Any]]:
-    hooks: list[Any] = [tensor._backward_hooks]
-    if tensor.is_leaf:
-        hooks.append(tensor._post_accumulate_grad_hooks)
+    hooks: list[Any] = [tensor._backward_hooks, tensor._post_accumulate_grad_hooks]
     return [entries for entries in hooks if entries]
 
 
@@ -171,17 +190,11 @@ class SavedArray:
         self.name = name
         self._array = array
         self._copy = array.copy()
-        self._key: Callable[[Any], Any] = _identities if array.dtype.hasobject else np.ndarray.tobytes
 
     def differs(self) -> bool:
-        """Whether it holds other bytes, or other objects."""
-        return bool(self._key(self._array) != self._key(self._copy))
+        """Whether it holds other bytes, which of objects are their addresses."""
+        return bool(self._array.tobytes() != self._copy.tobytes())
 
     def restore(self) -> None:
-        """Fills it again, if it differs."""
-        if self.differs():
-            self._array[...] = self._copy
-
-
-def _identities(array: np.ndarray[Any, Any]) -> list[int]:
-    return [*map(id, array.reshape(-1))]
+        """Fills it again."""
+        self._array[...] = self._copy

@@ -44,8 +44,7 @@ def isolated(model: nn.Module) -> Iterator[None]:
         stack.enter_context(process_state_preserved())
         stack.enter_context(restored(lambda: [SavedSwitch(ENVIRONMENT)]))
         seed(_SEED)
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
+        stack.enter_context(torch.inference_mode(False))  # which takes gradients also under no_grad
         stack.enter_context(torch.autograd.set_detect_anomaly(False))
         stack.enter_context(torch.autocast(device_type=placement(model)[0].type, enabled=False))
         # Models trained in true half or double precision make their new tensors in that precision.

@@ -116,6 +116,26 @@ def test_an_interrupt_while_restoring_comes_when_everything_is_restored(times: i
     assert [cell.value for cell in cells] == [0, 0, 0]
 
 
+def test_each_thing_has_as_many_attempts_as_any_other() -> None:
+    cells = [Interrupts("first", 2), Interrupts("second", 2)]
+    with pytest.raises(KeyboardInterrupt), restored(lambda: cells):
+        change(cells)
+    assert [cell.value for cell in cells] == [0, 0]
+
+
+def test_what_has_no_name_is_said_of_the_model() -> None:
+    warns = pytest.warns(RuntimeWarning, match="training: the model could not be put back: OSError: no$")
+    with warns, restored(lambda: [Refuses("")]):
+        pass
+
+
+def test_of_two_things_of_one_name_the_second_is_looked_at_though_the_first_failed() -> None:
+    late = RestoresLate("it")
+    with pytest.warns(RuntimeWarning, match="it "), restored(lambda: [late, Refuses("it")]):
+        late.value = 1
+    assert late.value == 0
+
+
 def test_one_that_always_interrupts_does_not_hold_us_for_ever() -> None:
     cells = [Cell("first"), Interrupts("second", 1000), Cell("third")]
     with pytest.warns(RuntimeWarning, match="second"), pytest.raises(KeyboardInterrupt), restored(lambda: cells):

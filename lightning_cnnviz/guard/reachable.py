@@ -61,11 +61,10 @@ def reachable(model: nn.Module) -> Reachable:
 class _Walk:
     def __init__(self) -> None:
         self.found = Reachable()
-        self._seen: set[int] = set()
-        self._kept: list[Any] = []  # an id is only one's own as long as one lives
+        self._seen: dict[int, Any] = {}  # with the values, as an id is only one's own as long as one lives
         self._inside: deque[tuple[str, Any]] = deque()
         self._outside: deque[tuple[str, Any]] = deque()
-        self._classes: set[type] = set()
+        self._classes: set[type] = set()  # that were looked at: a model has many modules of few classes
 
     def from_(self, model: nn.Module) -> Reachable:
         self._inside.extend(model.named_modules())
@@ -84,8 +83,7 @@ class _Walk:
         key = id(value) if saved else -id(value)
         if key in self._seen or id(value) in self._seen:
             return
-        self._seen.add(key)
-        self._kept.append(value)
+        self._seen[key] = value
         queue = self._inside if saved else self._outside
         if isinstance(value, MUTABLE):
             if saved:
@@ -112,7 +110,7 @@ class _Walk:
             self._queue(queue, where, attributes(value))
 
     def _module(self, where: str, module: nn.Module) -> None:
-        name = where if self.found.modules.setdefault(where, module) is module else f"{where} #{len(self._kept)}"
+        name = where if self.found.modules.setdefault(where, module) is module else f"{where} #{len(self._seen)}"
         self.found.modules[name] = module
         self.found.containers.append((name, vars(module)))
         for attribute, value in vars(module).items():
@@ -147,10 +145,10 @@ class _Walk:
 
     def _class(self, where: str, cls: type) -> None:
         for owner in cls.__mro__:
-            if owner not in self._classes and not is_a_librarys(owner):
+            if owner not in self._classes:
                 self._classes.add(owner)
-                values = (value for value in vars(owner).values() if not isinstance(value, types.FunctionType))
-                self._queue(self._outside, where, values)
+                if not is_a_librarys(owner):
+                    self._queue(self._outside, where, vars(owner).values())
 
     @staticmethod
     def _queue(queue: deque[tuple[str, Any]], where: str, values: Iterable[Any]) -> None:

@@ -77,6 +77,16 @@ def beside_an_empty_cell(held: Tensor) -> Any:
     return function
 
 
+class Shy(dict[Any, Any]):
+    """Does not give away what it holds."""
+
+    def keys(self) -> Any:
+        return ()
+
+    def values(self) -> Any:
+        return ()
+
+
 def a_gradient(held: Tensor) -> Any:
     kept = torch.zeros(2, requires_grad=True)
     kept.grad = held
@@ -96,6 +106,8 @@ KEPT: dict[str, Callable[[Tensor], Any]] = {
     "closure with an empty cell": beside_an_empty_cell,
     "beside what cannot be asked": lambda held: [Unanswering(), held],
     "gradient": a_gradient,
+    "dictionary with values of its own": lambda held: Shy(held=held),
+    "dictionary with keys of its own": lambda held: Shy({held: 1}),
 }
 
 
@@ -114,12 +126,35 @@ def test_an_attribute_of_a_class_is_as_before() -> None:
     class Shared(nn.Conv2d):
         held = torch.tensor([1.0, 2.0])
 
+        def method(self, buffer: Tensor = torch.tensor([3.0])) -> Tensor:  # noqa: B008 - one for all calls
+            return buffer.add_(1)
+
     model = Shared(1, 1, 1)
 
     with isolated(model):
         Shared.held.add_(1)
+        model.method()
 
     assert Shared.held.tolist() == [1.0, 2.0]
+    assert model.method().tolist() == [4.0]
+
+
+def test_what_stands_in_a_circle_and_inside_and_outside_is_found_once() -> None:
+    model, held, circle = nn.Conv2d(1, 1, 1), torch.zeros(1), [torch.zeros(1)]
+    circle.append(circle)  # type: ignore[arg-type]
+    vars(model)["known"] = lambda: (held, circle)
+    vars(model)["kept"] = [[held]]
+    found = [(where, tensor) for where, tensor in reachable(model).tensors if tensor is held or tensor is circle[0]]
+    assert {where for where, _ in found} == {"kept", "known"}
+    assert len(found) == 2
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_tensor_in_the_middle_of_a_graph_is_not_asked_for_its_gradient(recwarn: pytest.WarningsRecorder) -> None:
+    model = nn.Conv2d(1, 1, 1)
+    vars(model)["kept"] = model.weight * 2
+    reachable(model)
+    assert not recwarn.list
 
 
 def test_no_more_is_looked_at_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:

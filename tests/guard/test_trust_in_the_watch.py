@@ -45,6 +45,7 @@ def test_a_watch_that_saw_nothing_has_proved_nothing() -> None:
 class Quantized(Tensor):
     """A wrapper around the tensor that holds its numbers, as those of torchao are."""
 
+    __slots__ = ("inner",)  # as torch's DTensor has them
     inner: Tensor
 
     @staticmethod

@@ -133,6 +133,11 @@ def with_channel(tensor: Tensor, image_shape: tuple[int, ...]) -> Tensor:
     return tensor[:, None] if tensor.ndim == 3 and tensor.shape[1:] == image_shape[-2:] else tensor
 
 
+def as_rows(tensor: Tensor) -> Tensor:
+    """The tensor; one row of scores for each image as (N, classes), also of (N, 1, classes) and (N, classes, 1)."""
+    return tensor.flatten(1) if tensor.ndim == 3 and 1 in tensor.shape[1:] else tensor
+
+
 def describe(output: Any) -> str:
     """What a model returned, in a few words."""
     if isinstance(output, Tensor):

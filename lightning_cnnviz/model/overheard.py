@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from lightning_cnnviz.model.hooks import is_vmapped
 from lightning_cnnviz.model.names import clean_name, is_convolution
-from lightning_cnnviz.model.outputs import Hints, at, select_output
+from lightning_cnnviz.model.outputs import Hints, as_rows, at, select_output
 from lightning_cnnviz.model.readings import Ending, Reading
 
 _ROUNDED = 1.001
@@ -97,7 +97,7 @@ def _speakers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def _copied(output: Any) -> Any:
     """The output with tensors that nobody else changes, as far down as scores may be."""
     if isinstance(output, Tensor):
-        return output.detach().clone() if output.ndim in (1, 2) and not is_vmapped(output) else None
+        return output.detach().clone() if as_rows(output).ndim in (1, 2) and not is_vmapped(output) else None
     if isinstance(output, dict):
         return {key: _copied(value) for key, value in output.items()}
     if isinstance(output, (tuple, list)) and not hasattr(output, "_fields"):
@@ -113,7 +113,8 @@ def _scores(output: Any, reading: Reading | None, key: int | str | None, count: 
             found = select_output(output, key, Hints(count)).tensor
         except ValueError:
             return None
-    if not isinstance(found, Tensor) or not found.is_floating_point() or found.ndim not in (1, 2):
+    found = as_rows(found) if isinstance(found, Tensor) else None
+    if found is None or not found.is_floating_point() or found.ndim not in (1, 2):
         return None
     if reading is not None and (found.shape[1] if found.ndim == 2 else 1) != (1 if reading.single else reading.width):
         return None

@@ -20,7 +20,7 @@ from lightning_cnnviz.model.hooks import Recorder, hooked
 from lightning_cnnviz.model.isolation import isolated
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import kernel_of, named_layers
-from lightning_cnnviz.model.outputs import at, describe
+from lightning_cnnviz.model.outputs import as_rows, at, describe
 from lightning_cnnviz.model.procedures import ProcedureModel, run_procedures
 from lightning_cnnviz.model.readings import Answers, OutputKind
 from lightning_cnnviz.model.request import check_request
@@ -204,6 +204,7 @@ class Probe:
             return None
         if layout.reading.meaning in ("masks", "reconstruction") and found.ndim == 3:
             found = found[:, None]  # a single score for each place
+        found = as_rows(found)
         return found if layout.reading.meaning != "nothing" else None
 
     @property

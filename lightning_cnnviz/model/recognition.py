@@ -19,7 +19,9 @@ _BACKGROUNDS = ("background", "bg", "void", "none", "unlabeled", "unlabelled", "
 def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
     """How to read a tensor of a few samples that lies at a path of what the model returned."""
     reason = (
-        _unreadable(output, known.samples) or _places_first(output, known.image_shape) or _nearest_last(output, known)
+        _unreadable(output, known.samples, path)
+        or _places_first(output, known.image_shape)
+        or _nearest_last(output, known)
     )
     if reason:
         return Reading("nothing", path=path, reason=reason)
@@ -169,18 +171,21 @@ _REMARKS: dict[tuple[str, str], str] = {
 }
 
 
-def _unreadable(output: Tensor, samples: int) -> str:
+def _unreadable(output: Tensor, samples: int, path: Path) -> str:
+    elsewhere = "output_key names another part of the output" if path else _ELSEWHERE
     if not output.is_floating_point():
-        return (
-            f"the model returns {str(output.dtype).removeprefix('torch.')}, which has no gradient: "
-            "output_key names scores in its output"
-        )
+        return f"the model returns {str(output.dtype).removeprefix('torch.')}, which has no gradient: {elsewhere}"
     if output.ndim == 0 or output.shape[0] != samples or output.ndim == 3 or output.ndim > 4 or not output.numel():
+        turned = output.ndim == 2 and output.shape[1] == samples
         return (
-            f"the model's output has the shape {tuple(output.shape)} for {samples} images; "
-            "allowed are (N, classes), (N, 1), (N,) and (N, classes, H, W); output_key names another part of the output"
+            f"the model's output has the shape {tuple(output.shape)} for {samples} images; allowed are (N, classes), "
+            f"(N, 1), (N,) and (N, classes, H, W); {_TURNED if turned else elsewhere}"
         )
     return ""
+
+
+_ELSEWHERE = "forward= takes a function of model and images that returns one row of scores for each image"
+_TURNED = "forward=lambda model, images: model(images).T puts the images first"
 
 
 def _places_first(output: Tensor, image_shape: tuple[int, ...]) -> str:

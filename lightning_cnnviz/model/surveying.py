@@ -17,7 +17,7 @@ from lightning_cnnviz.model.frame import Lie, find_lie, is_in_doubt
 from lightning_cnnviz.model.hooks import hooked, image_like, replaced
 from lightning_cnnviz.model.layers import Layout
 from lightning_cnnviz.model.names import named_layers
-from lightning_cnnviz.model.outputs import Hints, at, select_output, with_channel
+from lightning_cnnviz.model.outputs import Hints, as_rows, at, select_output, with_channel
 from lightning_cnnviz.model.readings import Known, OutputKind, Reading
 from lightning_cnnviz.model.recognition import read
 from lightning_cnnviz.samples import FixedSamples, Truth
@@ -55,7 +55,7 @@ def survey(
     remarks = [first.remark, first.handing.remark]
     try:
         selected = select_output(first.output, key, hints)
-        output = with_channel(selected.tensor, tuple(first.images.shape[1:]))
+        output = as_rows(with_channel(selected.tensor, tuple(first.images.shape[1:])))
         known = Known(
             len(first.images),
             tuple(first.images.shape[1:]),
@@ -176,5 +176,6 @@ def _dismiss_undecided(first: FirstCall, explained: Tensor, reading: Reading) ->
             output = at(first.entry(first.images.detach().clone()), reading.path)
     except Exception:
         return
-    if isinstance(output, Tensor) and torch.equal(output, explained.detach()):
+    same = isinstance(output, Tensor) and output.numel() == explained.numel()
+    if same and torch.equal(output.reshape(explained.shape), explained.detach()):
         first.watch.dismiss(doubtful)

@@ -73,6 +73,8 @@ def _pooled(width: int) -> tuple[nn.Module, ...]:
 SHAPES = (
     Shape("A classifier, one label for each image", lambda: Net(shapes.logits), of(CLASSES, NAMES),
           "NAME SHARE true NAME"),
+    Shape("Scores with a dimension more, (N, 1, classes)", lambda: Net(lambda m, x: m.scores(x)[:, None]), of(CLASSES),
+          "CLASS SHARE true CLASS"),
     Shape("Classes given as floats", lambda: Net(shapes.logits), floats([0.0, 1.0, 2.0, 0.0]),
           "CLASS SHARE true CLASS"),
     Shape("Embedding and logits, with names of the classes",
@@ -209,6 +211,8 @@ SHAPES = (
           "sample NUMBER CLASS", left_out=_ANSWER, why="the output is distances or costs"),
     Shape("Text: scores of a letter for each column", shapes.Recurrent, of(), "sample NUMBER", left_out=_ANSWER,
           why="the model's output has the shape (3, 8, 5) for 3 images"),
+    Shape("Scores of classes before samples, (classes, N)", lambda: Net(lambda m, x: m.scores(x).T, 5), of(CLASSES),
+          "sample NUMBER CLASS", left_out=_ANSWER, why="model(images).T puts the images first"),
     Shape("Class indices instead of scores", lambda: Net(lambda m, x: m.scores(x).argmax(1)), of(CLASSES),
           "sample NUMBER CLASS",
           left_out=_ANSWER, why="the model returns int64, which has no gradient"),

@@ -7,8 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lightning_cnnviz import ConfusionMatrix, FixedSamples, GradCAM, Predictions, Saliency, explain
+from lightning_cnnviz.model.overheard import Overhearing
+from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.readings import Known
 from lightning_cnnviz.model.recognition import read
+from tests.helpers.model_shapes import Net, logits
 
 TWO = Known(2)
 
@@ -37,6 +41,45 @@ def test_one_score_for_labels_above_one_is_a_number() -> None:
     assert read(torch.randn(2, 1), replace(of_classes, highest=1)).meaning == "classes"
     assert read(torch.randn(2, 1), replace(of_classes, kind="logits")).meaning == "classes"
     assert read(torch.randn(2, 3), of_classes).meaning == "classes"
+
+
+def test_what_cannot_be_read_says_what_would_help() -> None:
+    def reason(output: torch.Tensor, path: tuple[int | str, ...] = ()) -> str:
+        return read(output, TWO, path).reason
+
+    shapes = "allowed are (N, classes), (N, 1), (N,) and (N, classes, H, W); "
+    function = "forward= takes a function of model and images that returns one row of scores for each image"
+    assert reason(torch.randn(5, 2)) == (
+        f"the model's output has the shape (5, 2) for 2 images; {shapes}"
+        "forward=lambda model, images: model(images).T puts the images first"
+    )
+    assert reason(torch.randn(5, 3)).endswith(shapes + function)
+    assert reason(torch.randn(2, 5, 3)).endswith(shapes + function)
+    assert reason(torch.randn(2, 5, 3), ("a",)).endswith(shapes + "output_key names another part of the output")
+    assert reason(torch.ones(2).long()) == f"the model returns int64, which has no gradient: {function}"
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+@pytest.mark.parametrize("name", ["logits", None])
+def test_one_row_of_scores_with_one_more_dimension(dim: int, name: str | None) -> None:
+    torch.manual_seed(0)
+    plain = Net(logits)
+    model = Net(lambda m, x: {"logits": m.scores(x).unsqueeze(dim)} if name else m.scores(x).unsqueeze(dim))
+    model.load_state_dict(plain.state_dict())
+    samples = FixedSamples(torch.rand(8, 3, 16, 16), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1]))
+    views = [Predictions(), Saliency(), GradCAM(), ConfusionMatrix()]
+    found, expected = explain(model, samples, views), explain(plain, samples, views)
+    assert found.remarks == expected.remarks
+    assert found.arrays.keys() == expected.arrays.keys()
+    for tag, array in expected.arrays.items():
+        torch.testing.assert_close(found.arrays[tag], array)
+    overhearing = Overhearing()
+    overhearing.start(model)
+    output = model(samples.images)
+    heard = overhearing.log_probabilities(8, Probe(model).survey(samples).reading)
+    overhearing.stop()
+    assert heard is not None
+    torch.testing.assert_close(heard, (output["logits"] if name else output).squeeze(dim).log_softmax(dim=1).detach())
 
 
 def test_pictures() -> None:
@@ -86,10 +129,11 @@ def test_embeddings() -> None:
 
 @pytest.mark.parametrize("shape", [(), (3, 4), (2, 3, 4), (2, 3, 4, 4, 4), (1,), (2, 0)])
 def test_outputs_that_are_no_class_scores(shape: tuple[int, ...]) -> None:
-    reading = read(torch.zeros(shape), TWO)
+    reading = read(torch.zeros(shape), TWO, ("a",))
     assert reading.meaning == "nothing"
     assert "allowed are (N, classes)" in reading.reason
     assert "output_key" in reading.reason
+    assert "output_key" not in read(torch.zeros(shape), TWO).reason  # there is no other part
 
 
 def test_integers_have_no_gradient() -> None:

@@ -222,6 +222,7 @@ class Known:
         names: of the classes.
         unlabelled: whether the samples are from a batch of a kind that trains without labels.
         compared: whether the model holds a loss that compares outputs with each other, as metric learning does.
+        numbers: how many whole numbers the data have for each image; None if they are something else.
     """
 
     samples: int
@@ -233,6 +234,7 @@ class Known:
     names: tuple[str, ...] | None = None
     unlabelled: bool = False
     compared: bool = False
+    numbers: int | None = None
 
     @property
     def classes(self) -> int | None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from lightning_cnnviz.model.distances import smaller_is_better
 from lightning_cnnviz.model.embeddings import is_embedding, may_be_embedding
 from lightning_cnnviz.model.endings import ending_by_name, ending_by_numbers, ending_of, total_of
+from lightning_cnnviz.model.no_classes import no_classes
 from lightning_cnnviz.model.outputs import Path
 from lightning_cnnviz.model.readings import Ending, Known, Meaning, OutputKind, Reading
 
@@ -22,6 +23,7 @@ def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
         _unreadable(output, known.samples, path)
         or _places_first(output, known.image_shape)
         or _nearest_last(output, known)
+        or no_classes(output, known)
     )
     if reason:
         return Reading("nothing", path=path, reason=reason)

@@ -66,6 +66,7 @@ def survey(
             samples.class_names,
             samples.origin.form.unlabelled,
             holds_metric_loss(modules, first.watch.called),
+            _numbers_of(samples.truth),
         )
         reading = read(output, known, selected.path)
         remarks += [selected.remark, *reading.remarks]
@@ -131,6 +132,14 @@ def _kind_of_truth(truth: Truth | None, output: Tensor) -> str | None:
     several = output.ndim == 4 and output.shape[1] == truth.values.shape[1] > 1
     binary = bool(((truth.values == 0) | (truth.values == 1)).all())
     return "label_masks" if several and binary else truth.kind
+
+
+def _numbers_of(truth: Truth | None) -> int | None:
+    """Of how many whole numbers from 0 on for each image the data are, see :attr:`Known.numbers`."""
+    if truth is None or truth.kind != "values" or not isinstance(truth.values, Tensor):
+        return None
+    are_whole = bool(((truth.values >= 0) & (truth.values == truth.values.round())).all())
+    return truth.values.shape[1] if are_whole else None
 
 
 def _lie(first: FirstCall, modules: Mapping[str, nn.Module]) -> Lie | None:

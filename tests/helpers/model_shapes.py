@@ -51,6 +51,13 @@ def logits(model: Net, images: Tensor) -> Tensor:
     return model.scores(images)
 
 
+def beside_a_queue(model: Net, images: Tensor) -> Tensor:
+    """Similarities to one other view and to a queue, as momentum contrast has them."""
+    codes = F.normalize(model.scores(images), dim=1)
+    queue = torch.linspace(-1, 1, 3 * 20).reshape(3, 20)
+    return torch.cat([(codes * codes.detach()).sum(dim=1, keepdim=True), codes @ queue], dim=1) / 0.07
+
+
 class Places(Net):
     """An encoder with a decoder that scores each place.
 

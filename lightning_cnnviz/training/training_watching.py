@@ -83,7 +83,7 @@ class Pace:
     def _note(self, outputs: Tensor | Mapping[str, object] | None) -> None:
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if isinstance(loss, Tensor) and loss.numel() == 1:
-            self._losses = loss.detach().float().reshape(()) + self._losses
+            self._losses = loss.detach().float() + self._losses
             self._lossy += 1
 
     def take(self) -> Training:

@@ -10,7 +10,7 @@ import pytest
 from torch import Tensor, nn
 
 from lightning_cnnviz import CNNVisualizer, DriftCallback, Filters, GradCAM, Predictions
-from lightning_cnnviz.training.failures import Failures, described, warn
+from lightning_cnnviz.training.failures import Failures, described, refusing, warn
 from tests.helpers.sabotage import Wordless
 from tests.helpers.training import SmallCNN, image_steps, loader, trainer
 
@@ -88,6 +88,25 @@ def test_views_that_fail_alike_are_told_of_in_one_warning_when_it_is_over() -> N
         "Callback goes on without Filters, GradCAM: KeyError: 'a'",
         "Callback goes on without Predictions: KeyError: 'b'",
     ]
+
+
+def test_what_was_gathered_is_told_whatever_ends_it_and_what_comes_later_at_once() -> None:
+    failures, views = Failures("Callback", "warn"), [Filters(), Predictions()]
+
+    def interrupted() -> None:
+        with failures.gathered():
+            failures.give_up(views[:1], KeyError("a"))
+            raise KeyboardInterrupt
+
+    with pytest.warns(UserWarning, match="without Filters: KeyError: 'a'"), pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with pytest.warns(UserWarning, match="without Predictions: KeyError: 'b'"):
+        failures.give_up(views[1:], KeyError("b"))
+
+
+def test_what_is_no_refusal_of_an_argument_passes() -> None:
+    with pytest.raises(ZeroDivisionError), refusing("Callback"):
+        raise ZeroDivisionError
 
 
 def test_a_callback_is_given_up_and_told_of_once_until_everything_is_tried_again() -> None:

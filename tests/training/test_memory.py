@@ -2,63 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
-from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from lightning_cnnviz import Change, CNNVisualizer, Evidence, Film, Filters, FixedSamples, Prototypes, Request, View
-from lightning_cnnviz.model.layers import Layout
-from lightning_cnnviz.output.artifacts import Artifact
+from lightning_cnnviz import Change, CNNVisualizer, Film, Filters, FixedSamples, Prototypes
 from lightning_cnnviz.samples.state import size_of
 from lightning_cnnviz.training.bounding import _rounded, unbounded
 from lightning_cnnviz.training.failures import Failures
 from lightning_cnnviz.training.memory import Memory, restore, saved
 from lightning_cnnviz.views.strips import Still
-
-
-class Remembers(View):
-    """Counts; and fails where it is told to."""
-
-    def __init__(self, state: Any = None, fails_on: int | None = None) -> None:
-        super().__init__()
-        self.count, self.state, self.fails_on = 0, state, fails_on
-
-    @property
-    def remembers_samples(self) -> bool:
-        return True
-
-    def state_dict(self) -> dict[str, Any]:
-        if isinstance(self.state, Exception):
-            raise self.state
-        return {"count": self.count, "more": self.state}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if state["count"] == self.fails_on:
-            raise ZeroDivisionError("as told")
-        self.count = state["count"]
-
-    def request(self, layout: Layout, samples: FixedSamples) -> Request:
-        return Request()
-
-    def draw(self, evidence: Evidence) -> Iterator[Artifact]:
-        return iter(())
-
-
-class Other(Remembers):
-    pass
-
-
-def counting(*views: Remembers) -> tuple[Memory, Failures]:
-    failures = Failures("Callback", "warn")
-    memory = Memory(views, failures)
-    memory.begin()
-    for view in views:
-        view.count = 5
-    return memory, failures
+from tests.helpers.remembering import Other, Remembers, counting
 
 
 @pytest.mark.filterwarnings("error")
@@ -79,7 +38,18 @@ def _saved_twice(*views: Remembers) -> list[Any]:
     return [memory.state_dict()["views"] for _ in range(2)]
 
 
-@pytest.mark.parametrize("state", [RuntimeError("cannot say"), {"function": print}, [{"set": {1}}]])
+@pytest.mark.parametrize(
+    "state",
+    [
+        RuntimeError("cannot say"),
+        {"function": print},
+        [{"set": {1}}],
+        {frozenset(): 1},
+        inspect.FullArgSpec(*7 * (None,)),
+        np.float64(1),
+    ],
+    ids=["error", "function", "set", "key", "named tuple", "number of NumPy"],
+)
 def test_what_cannot_be_saved_of_a_view_is_said_once_and_the_rest_is_saved(state: Any) -> None:
     with pytest.warns(UserWarning, match="what Remembers remembers is not saved") as told:
         kept = _saved_twice(Remembers(state), Other())

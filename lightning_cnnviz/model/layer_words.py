@@ -18,6 +18,11 @@ def that_matter(candidates: list[Layer]) -> list[Layer]:
     return [layer for layer in varying if layer.matters is not False] or varying
 
 
+def that_gradients_reach(candidates: list[Layer]) -> list[Layer]:
+    """The layers that are in the graph of the score, without those under ``no_grad``; all where none is in it."""
+    return [layer for layer in candidates if layer.matters] or candidates
+
+
 def convolutions_by_word(word: str, candidates: list[Layer]) -> list[str]:
     """The names of the convolutions that a word means; none if there are no candidates."""
     names = [layer.name for layer in candidates]

@@ -12,7 +12,7 @@ from lightning_cnnviz.fields import check_fields
 from lightning_cnnviz.model.frame import Frame
 from lightning_cnnviz.model.handing import AS_THEY_ARE, Handing
 from lightning_cnnviz.model.layer import Head, Layer
-from lightning_cnnviz.model.layer_words import convolutions_by_word, maps_by_word, that_matter
+from lightning_cnnviz.model.layer_words import convolutions_by_word, maps_by_word, that_gradients_reach, that_matter
 from lightning_cnnviz.model.names import (
     KEYWORDS,
     ArgumentError,
@@ -165,7 +165,9 @@ class Layout:
         wanted: set[str] = set()
         for entry in entries:
             if entry in KEYWORDS:
-                found = word(entry, that_matter(candidates))
+                meant = that_matter(candidates)
+                # What runs under no_grad beside the network, as the encoder of keys does, may be called after it.
+                found = word(entry, that_gradients_reach(meant) if entry == "last" else meant)
                 if not found:
                     raise ValueError(self._nothing(entry))
                 wanted.update(found)

@@ -118,7 +118,8 @@ def _rehearse(session: Session, callback: CNNVisualizer, samples: FixedSamples, 
     with callback.failures.gathered():
         for view in callback.failures.working(callback.views):
             try:
-                found[view.name] = sorted(_layers(view.request(layout, samples), scored=scored), key=layout.position)
+                layers = _layers(view.request(layout, samples), layout, scored=scored)
+                found[view.name] = sorted(layers, key=layout.position)
             except ArgumentError:
                 raise
             except Exception as error:
@@ -131,5 +132,8 @@ def _rehearse(session: Session, callback: CNNVisualizer, samples: FixedSamples, 
     )
 
 
-def _layers(request: Request, *, scored: bool) -> frozenset[str]:
-    return request.activations | request.weights | (request.gradients if scored else frozenset())
+def _layers(request: Request, layout: Layout, *, scored: bool) -> frozenset[str]:
+    """The layers to be looked at, without those whose gradients there cannot be: without a score, or under no_grad."""
+    is_told = layout.reading.meaning != "nothing"  # what is in the graph of the score
+    gradients = {name for name in request.gradients if layout[name].matters is not None or not is_told}
+    return request.activations | request.weights | (gradients if scored else frozenset())

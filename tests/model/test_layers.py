@@ -176,3 +176,36 @@ def test_the_last_layer_is_no_earlier_one_that_a_branch_calls_again() -> None:
 
     torch.manual_seed(0)
     assert _of(Net(with_discarded_branch), 3, 16, 16).maps("last") == ("late",)
+
+
+@pytest.mark.parametrize("key_last", [True, False])
+def test_the_last_layer_is_one_that_gradients_reach(key_last: bool) -> None:
+    class Momentum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.query, self.key = Net(lambda m, x: m.scores(x)), Net(lambda m, x: m.scores(x))
+
+        def forward(self, images: Tensor) -> Tensor:
+            before = None if key_last else self.keys(images)
+            queries: Tensor = self.query(images)
+            return queries * (self.keys(images) if before is None else before)
+
+        @torch.no_grad()
+        def keys(self, images: Tensor) -> Tensor:
+            keys: Tensor = self.key(images)
+            return keys
+
+    layout = _of(Momentum(), 3, 16, 16)
+    assert layout.maps("last") == ("query.late",)
+    assert layout.maps("all")[-1] == ("key.late.1" if key_last else "query.late.1")
+    assert layout.maps("first") == (("query" if key_last else "key") + ".early.0",)
+
+
+def test_the_last_layer_where_gradients_reach_none() -> None:
+    def frozen(model: Net, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            pooled = model.pooled(images)
+        scores: Tensor = model.head(pooled)
+        return scores
+
+    assert _of(Net(frozen), 3, 16, 16).maps("last") == ("late",)

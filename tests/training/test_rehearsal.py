@@ -30,13 +30,26 @@ class Autoencoder(SmallCNN):
         self(batch[0])
 
 
+class Frozen(SmallCNN):
+    def forward(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            features = self.body(self.stem(images)).mean(dim=(2, 3))
+        scores: Tensor = self.head(features)
+        return scores
+
+
 def brightness(output: Tensor) -> Tensor:
     return output.flatten(1).mean(dim=1)
 
 
 @pytest.mark.parametrize(
     ("model", "target", "grad_cam"),
-    [(Autoencoder, "predicted", False), (Autoencoder, brightness, True), (SmallCNN, "predicted", True)],
+    [
+        (Autoencoder, "predicted", False),
+        (Autoencoder, brightness, True),
+        (SmallCNN, "predicted", True),
+        (Frozen, "predicted", False),
+    ],
 )
 def test_grad_cam_is_named_where_there_is_a_score(
     model: type[SmallCNN], target: Any, grad_cam: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -91,16 +91,16 @@ class SavedTensor:
             return True
         if self._is_leaf and tensor.grad is not self._gradient:
             return True
-        return self._moved() or [*_tensor_hooks(tensor)] != [hooks for _, hooks in self._hooks]
+        return self._left() is not None or [*_tensor_hooks(tensor)] != [hooks for _, hooks in self._hooks]
 
     def restore(self) -> None:
         """Puts it back, with the gradient and the hooks that it had."""
         tensor = self._tensor
-        if self._place is not None and self._moved():
-            tensor.data = self._place
+        place = self._left()
+        if place is not None:
+            tensor.data = place
         if self._is_leaf:
-            if not tensor.is_leaf:  # written in place by something that needs gradients
-                _cut_off(tensor)
+            _cut_off(tensor)
             if tensor.requires_grad != self._requires_grad:
                 tensor.requires_grad_(self._requires_grad)
             if tensor.grad is not self._gradient:
@@ -112,25 +112,31 @@ class SavedTensor:
             hooks.clear()
             hooks.update(entries)
 
-    def _moved(self) -> bool:
+    def _left(self) -> Tensor | None:
+        """Where it was, if it lies elsewhere now."""
         tensor, place = self._tensor, self._place
         if place is None:
-            return False
-        return bool(
+            return None
+        elsewhere = (
             tensor.shape != place.shape
             or tensor.dtype != place.dtype
             or tensor.stride() != place.stride()
             or tensor.storage_offset() != place.storage_offset()
             or tensor.untyped_storage()._cdata != place.untyped_storage()._cdata
         )
+        return place if elsewhere else None
 
 
 def _cut_off(tensor: Tensor) -> None:
-    """Takes a tensor out of the graph."""
-    if tensor._is_view():  # which torch refuses to detach in place
-        torch._C._swap_tensor_impl(tensor, tensor.detach())
-    else:
-        tensor.detach_()
+    """Makes a leaf again of what was written in place by something that needs gradients."""
+    base = tensor._base
+    if base is not None and not base.is_leaf:  # before its view is asked, which would take the graph over
+        base.detach_()
+    if not tensor.is_leaf:
+        if base is None:
+            tensor.detach_()
+        else:  # torch refuses to detach a view in place
+            torch._C._swap_tensor_impl(tensor, tensor.detach())
 
 
 def _give_gradient(tensor: Tensor, gradient: Tensor | None) -> None:

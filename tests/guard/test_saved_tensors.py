@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lightning_cnnviz.guard import saved_tensors as under_test
 from lightning_cnnviz.guard.saved_tensors import SavedTensor
 from lightning_cnnviz.model.isolation import isolated
+from tests.helpers.writes import Trusting
 
 pytestmark = [
     pytest.mark.filterwarnings("error:a look may have left traces"),
@@ -36,6 +37,16 @@ class Wrapper(Tensor):
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*(one.inner if isinstance(one, cls) else one for one in args), **(kwargs or {}))
         return cls(out) if isinstance(out, Tensor) else out
+
+
+class Undetachable(Wrapper):
+    """Implements what its project needs, and no more."""
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.detach.default:
+            raise NotImplementedError
+        return super().__torch_dispatch__(func, types, args, kwargs)
 
 
 class Untouchable(Tensor):
@@ -73,6 +84,11 @@ def look_at(value: Any, change: Callable[[Any], object]) -> nn.Module:
 KINDS: dict[str, tuple[Callable[[], Any], Callable[[Any], object], Callable[[Any], Tensor]]] = {
     "wrapper": (lambda: Wrapper(torch.ones(2)), lambda t: t.add_(1), lambda t: t.inner),
     "wrapper of another": (lambda: Wrapper(torch.ones(2)), lambda t: vars(t).update(inner=0), lambda t: t.inner),
+    "wrapper with few operators": (
+        lambda: Undetachable(torch.ones(2)),
+        lambda t: t.requires_grad_(),
+        lambda t: torch.tensor(t.requires_grad),
+    ),
     "masked": (masked, lambda t: t._masked_data.add_(1), lambda t: t._masked_data),
     "jagged": (lambda: ragged(torch.jagged), lambda t: t.values().add_(1), lambda t: t.values()),
     "nested": (lambda: ragged(torch.strided), lambda t: t.mul_(2), lambda t: torch.cat(t.unbind())),
@@ -105,11 +121,6 @@ def test_a_tensor_of_any_kind_is_as_before(kind: str, trusted: bool, monkeypatch
     model = look_at(value, change)
     assert vars(model)["kept"] is value
     assert torch.equal(read(value), before)
-
-
-class Trusting(dict[Any, bool]):
-    def get(self, *_: Any) -> bool:
-        return True
 
 
 def test_a_tensor_that_cannot_be_read_is_left_alone() -> None:
@@ -154,6 +165,25 @@ def test_a_view_that_got_a_graph_can_be_copied_again() -> None:
     look_at(mean, lambda tensor: tensor.mul_(0.9).add_(weight.mean()))
     assert copy.deepcopy(mean).tolist() == [0.0, 0.0, 0.0]
     assert mean.is_leaf
+
+
+@pytest.mark.parametrize(("held", "written"), [(1, True), (2, True), (2, False)])
+def test_a_view_is_still_a_part_of_its_buffer(held: int, written: bool) -> None:
+    mean, weight = torch.zeros(3), nn.Parameter(torch.ones(1))
+    first = mean[:1]
+    look_at([mean, first][:held], lambda tensors: tensors[0].add_(weight) if written else None)
+    assert mean.is_leaf
+    first.add_(weight)
+    assert mean.requires_grad
+    assert mean.tolist() == [1.0, 0.0, 0.0]
+
+
+def test_a_weight_of_which_a_part_is_kept_still_trains() -> None:
+    weight = nn.Parameter(torch.ones(2))
+    with torch.no_grad():
+        part = weight[:1]
+    look_at(part, lambda tensor: None)
+    assert weight.requires_grad
 
 
 def test_a_graph_through_sparse_weights_lives_through_a_look() -> None:

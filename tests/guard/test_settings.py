@@ -171,3 +171,14 @@ def test_attributes_of_classes_of_libraries_are_not_the_models() -> None:
     found = {id(tensor) for _, tensor in reachable(users(1, 1, 1)).tensors}
     assert id(own) in found
     assert id(shared) not in found
+
+
+def test_weights_that_were_cast_around_a_look_are_not_cast_again_though_it_left_an_autocast_open() -> None:
+    images, weight = torch.ones(2, 2), nn.Parameter(torch.ones(2, 2))
+    with torch.autocast("cpu", torch.bfloat16):
+        before = torch.mm(images, weight)
+        with process_state_preserved():
+            torch.autocast("cpu", torch.bfloat16).__enter__()
+        after = torch.mm(images, weight)
+    casts = [product.grad_fn.next_functions[1][0] for product in (before, after) if product.grad_fn]
+    assert casts[0] is casts[1], "gradients of both are added in bfloat16"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import types
 from typing import Any
 
 import pytest
@@ -13,7 +12,9 @@ from torch import Tensor, nn
 from lightning_cnnviz.guard.reachable import reachable
 from lightning_cnnviz.model.isolation import isolated
 from tests.helpers.training import SmallCNN
-from tests.helpers.writes import WRITES, Bank, Countdown, backward, described, setup
+from tests.helpers.writes import WRITES, Bank, Countdown, Trusting, backward, described, setup
+
+pytestmark = pytest.mark.filterwarnings("error:a look may have left traces")
 
 
 @pytest.fixture(params=["copied", "watched"])
@@ -22,7 +23,7 @@ def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     if request.param == "watched":
         monkeypatch.setattr("lightning_cnnviz.guard.saved_tensors._SMALL", 0)
         monkeypatch.setattr("lightning_cnnviz.guard.large_memory._COPIED_AT_ONCE", 0)
-        monkeypatch.setattr("lightning_cnnviz.guard.large_memory._trusted", types.SimpleNamespace(get=lambda *_: True))
+        monkeypatch.setattr("lightning_cnnviz.guard.large_memory._trusted", Trusting())
 
 
 @pytest.mark.filterwarnings("ignore:Sparse CSR", "ignore:torch.quantize")

@@ -51,6 +51,13 @@ class Bank:
         self.pointer += 1
 
 
+class Trusting(dict[Any, bool]):
+    """Stands for the watches that have proved themselves: all of them."""
+
+    def get(self, *_: Any) -> bool:
+        return True
+
+
 class Countdown:
     """An iterator that is all there is to it."""
 

@@ -22,10 +22,12 @@ class Handing:
     Attributes:
         form: the form that they are given.
         scaled: whether values of 0 to 255 are divided by 255, which the model does with bytes only.
+        unsure: whether the batches hold bytes that the model does not take, so that something before it changes them.
     """
 
     form: Form = field(default_factory=Form)
     scaled: bool = False
+    unsure: bool = False
 
     def __call__(self, images: Tensor) -> Tensor:
         """The images (N, C, H, W) as the model takes them."""
@@ -38,6 +40,12 @@ class Handing:
     @property
     def remark(self) -> str | None:
         """What the reader should know of it."""
+        if self.unsure:
+            return (
+                "the batches hold bytes, which the model does not take: it is given them as 0.0 to 255.0, and its "
+                "answers are those to that; where the step divides them first, forward=lambda model, images: "
+                "model(images / 255) does so here"
+            )
         if self.form.views is None:
             return None
         return f"the model takes {self.form.views} views or frames of each image: the first one stands for all of them"
@@ -73,7 +81,7 @@ def for_bytes(way: Handing, form: Form, images: Tensor, output: Any, call: Calla
     try:
         wanted = call(as_they_came(images))
     except Exception:  # it takes no integers: something turns them to floating point before
-        return way
+        return replace(way, unsure=form.dtype == torch.uint8)
     if _alike(output, wanted):
         return way
     scaled = replace(way, scaled=True)

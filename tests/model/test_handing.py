@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lightning_cnnviz import Explanation, FixedSamples, Predictions, Saliency, explain
 from lightning_cnnviz.samples import read_batch
+from lightning_cnnviz.samples.forms import Form
 from lightning_cnnviz.samples.origin import Origin
 from tests.helpers.model_shapes import Net, logits
 
@@ -59,6 +60,20 @@ def test_what_is_explained_is_the_answer_to_the_batch(name: str) -> None:
 def test_one_view_that_stands_for_several_is_told() -> None:
     answer, batch = MODELS["all frames"]
     assert any("takes 5 views or frames" in remark for remark in looked_at(Net(answer), batch).remarks)
+
+
+def test_bytes_that_the_step_may_divide_are_told_and_divided_as_the_user_says() -> None:
+    torch.manual_seed(0)
+    net = Net(logits)
+    samples = FixedSamples(BYTES.float(), origin=Origin(Form(torch.uint8)))
+    told = "the batches hold bytes, which the model does not take: it is given them as 0.0 to 255.0"
+    assert [remark for remark in explain(net, samples, [Predictions()]).remarks if told in remark]
+    found = explain(net, samples, [Predictions()], forward=lambda model, images: model(images / 255))
+    assert not [remark for remark in found.remarks if told in remark]
+    with torch.no_grad():
+        torch.testing.assert_close(found.arrays["predictions"], net(BYTES / 255).softmax(dim=1))
+    taken = explain(Net(lambda m, x: m.scores(x.float())), samples, [Predictions()])
+    assert not [remark for remark in taken.remarks if told in remark]
 
 
 def test_gradients_reach_images_that_the_model_would_take_as_bytes() -> None:

@@ -123,9 +123,9 @@ def _stills(
     is_known = any(correct is not None for frame in frames for correct in frame.correct)
     stills: list[Block] = []
     for number, (frame, cell) in enumerate(zip(frames, cells, strict=True)):
-        bands = [verdict_band(frame.correct[index], width)] if is_known else []
+        band = verdict_band(frame.correct[index], width) if is_known else Mosaic((GAP, width))
         below = [column[number] for column in texts]
-        stills.append(stacked([cell_block(cell, height, width, smooth=False), *bands, *below]))
+        stills.append(stacked([cell_block(cell, height, width, smooth=False), band, *below]))
     return stills
 
 

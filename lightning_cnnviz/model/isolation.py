@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from typing import Any
@@ -39,7 +39,7 @@ def isolated(model: nn.Module) -> Iterator[None]:
     Raises:
         ValueError: lazy modules are not initialized yet, which their first call would do with our random numbers.
     """
-    _check_initialized(model)
+    _check_initialized(chain(model.named_parameters(), model.named_buffers()))
     with ExitStack() as stack:
         stack.enter_context(process_state_preserved())
         stack.enter_context(restored(lambda: [SavedSwitch(ENVIRONMENT)]))
@@ -54,6 +54,7 @@ def isolated(model: nn.Module) -> Iterator[None]:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(_scripted_modules_in_evaluation_mode(model))
         found = reachable(model)
+        _check_initialized(found.tensors)  # also those of modules that are not registered
         saved = [*saved_objects(found), *saved_tensors(model, found)]
         stack.enter_context(restored(lambda: saved, lambda: _prepare(model, found, saved)))
         yield
@@ -69,8 +70,8 @@ def placement(model: nn.Module) -> tuple[torch.device, torch.dtype]:
     return device or torch.device("cpu"), torch.get_default_dtype()
 
 
-def _check_initialized(model: nn.Module) -> None:
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+def _check_initialized(tensors: Iterable[tuple[str, Tensor]]) -> None:
+    for name, tensor in tensors:
         if is_lazy(tensor):
             raise ValueError(f"{name} is not initialized yet: call the model once before it is looked at")
 

@@ -182,3 +182,10 @@ def test_weights_that_were_cast_around_a_look_are_not_cast_again_though_it_left_
         after = torch.mm(images, weight)
     casts = [product.grad_fn.next_functions[1][0] for product in (before, after) if product.grad_fn]
     assert casts[0] is casts[1], "gradients of both are added in bfloat16"
+
+
+def test_a_lazy_module_that_is_not_registered_is_not_initialized_by_a_look() -> None:
+    model = nn.Conv2d(1, 1, 1)
+    vars(model)["kept"] = [nn.LazyLinear(3)]
+    with pytest.raises(ValueError, match=r"kept\._parameters is not initialized yet"), isolated(model):
+        pass

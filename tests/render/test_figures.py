@@ -193,3 +193,11 @@ def test_a_strip_has_bands_only_where_right_and_wrong_are_known() -> None:
         drawn = FilmStrip(rows, (frame,)).draw()
         areas = [int((drawn == color).all(axis=-1).sum()) for color in ((200, 200, 200), RIGHT)]
         assert [round(area / (128 * 12)) for area in areas] == [bands, bands], correct
+
+
+def test_rows_of_a_strip_without_bands_or_words_do_not_run_into_each_other() -> None:
+    grey = flat((128, 128, 128))
+    rows = tuple(Row(np.full_like(grey, 255), None, index) for index in range(2))
+    drawn = FilmStrip(rows, (Frame("epoch 0", Images((grey,) * 2), ((),) * 2, (None,) * 2),)).draw()
+    lines = np.flatnonzero((drawn == 128).all(axis=-1).sum(axis=1) == 128)
+    assert np.diff(lines).max() == 1 + 8 + 4

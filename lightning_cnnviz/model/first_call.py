@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -86,7 +86,24 @@ def first_call(
         if failure is not None and name:
             remark = f"{what_failed}. Looked at is {name!r}, its only part with convolutions"
         return _for_bytes(FirstCall(name, entry, images, output, watch, remark, way), modules, entries[name], form)
+    ways_in = [way.before(entries[name]) for name, way in attempts]
+    if form.batch is not None and _takes(form.batch, model, samples, ways_in):
+        raise ValueError(f"the model takes batches of {form.batch} images only: samples={form.batch} looks at so many")
     raise ValueError(what_failed) from failure
+
+
+def _takes(size: int, model: nn.Module, samples: FixedSamples, ways_in: Sequence[Entry]) -> bool:
+    """Whether the model takes a batch of a size, in any way."""
+    images = placed(samples.images[[index % len(samples) for index in range(size)]], model)
+    for entry in ways_in:
+        seed(SEED)
+        try:
+            with torch.no_grad():
+                entry(images.clone())
+        except Exception:
+            continue
+        return True
+    return False
 
 
 def _for_bytes(first: FirstCall, modules: Mapping[str, nn.Module], entry: Entry, form: Form) -> FirstCall:

@@ -87,7 +87,8 @@ def read_batch(
     found, trail = _images_of(batch, image_key, (4, 5))
     images, form = as_images(found, image_key)
     labels = _labels_of(batch, label_key, trail, len(images))
-    form = replace(form, unlabelled=has_other_views(trail) or holds_only_images(batch, (4, 5)))
+    unlabelled = has_other_views(trail) or holds_only_images(batch, (4, 5))
+    form = replace(form, unlabelled=unlabelled, batch=len(images))
     return Batch(images, labels, read_truth(labels, len(images)), form)
 
 

@@ -22,12 +22,14 @@ class Form:
         views: of how many views or frames of each image, (N, views, C, H, W), these are the first; None: there was one.
         unlabelled: whether the batch is of a kind that trains without labels: other views of each image stood beside
             these, or nothing at all.
+        batch: how many images the batch held, None where that is not known.
     """
 
     dtype: torch.dtype | None = None
     channels_last: bool = False
     views: int | None = None
     unlabelled: bool = field(default=False, compare=False)
+    batch: int | None = field(default=None, compare=False)
 
     def restore(self, images: Tensor) -> Tensor:
         """Gives images (N, C, H, W) the form in which they came, for a model that takes no other.

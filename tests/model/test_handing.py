@@ -76,6 +76,22 @@ def test_bytes_that_the_step_may_divide_are_told_and_divided_as_the_user_says() 
     assert not [remark for remark in taken.remarks if told in remark]
 
 
+def test_a_model_that_takes_batches_of_one_size_only() -> None:
+    torch.manual_seed(0)
+    net = Net(lambda m, x: m.head(m.pooled(x).view(4, 8)))
+    images = PIXELS.repeat(2, 1, 1, 1)
+    form = read_batch(PIXELS).form
+    assert form.batch == 4
+    with pytest.raises(ValueError, match="the model takes batches of 4 images only: samples=4 looks at so many"):
+        explain(net, FixedSamples(images, origin=Origin(form)), [Predictions()])
+    with pytest.raises(ValueError, match="was given one batch of images"):
+        explain(net, FixedSamples(images, origin=Origin(replace(form, batch=5))), [Predictions()])
+    found = explain(net, FixedSamples(PIXELS), [Predictions(), Saliency()])
+    with torch.no_grad():
+        torch.testing.assert_close(found.arrays["predictions"], net(PIXELS).softmax(dim=1))
+    assert "saliency/gradient" in found.arrays
+
+
 def test_gradients_reach_images_that_the_model_would_take_as_bytes() -> None:
     torch.manual_seed(0)
     net = Net(_bytes_only)

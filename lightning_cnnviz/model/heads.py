@@ -62,12 +62,12 @@ class HeadFinder:
         before = len(self._weighted)
         if any(True for _ in module.parameters(recurse=False)):
             self._weighted.append(name)
-        if output.ndim == 4 and output[0, 0].numel() > 1:
+        if output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
             maps = _wide(output)
             averages = maps.mean(dim=(2, 3)), maps.relu().mean(dim=(2, 3))
             self._averaged.pop(name, None)
             self._averaged[name] = _Averaged(averages, len(self._weighted))
-        elif _weighs_channels(module):
+        elif output.ndim > 1 and _weighs_channels(module):
             self._classified.pop(name, None)
             self._classified[name] = _Classified(_wide(output.flatten(1)), before)
 

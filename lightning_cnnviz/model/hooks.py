@@ -68,10 +68,19 @@ def hooked(
 def image_like(output: Any) -> Tensor | None:
     """The first tensor with four dimensions in a module's output, else the first tensor; of real numbers only.
 
-    None inside ``torch.vmap``, whose tensors stand for many and do not outlive it.
+    Neither sparse nor nested ones, nor those inside ``torch.vmap``, which stand for many and do not outlive it.
     """
-    tensors = [tensor for tensor in tensors_in(output) if tensor.is_floating_point() and not is_vmapped(tensor)]
+    tensors = [
+        tensor
+        for tensor in tensors_in(output)
+        if tensor.is_floating_point() and not is_packed(tensor) and not is_vmapped(tensor)
+    ]
     return next((tensor for tensor in tensors if tensor.ndim == 4), tensors[0] if tensors else None)
+
+
+def is_packed(tensor: Tensor) -> bool:
+    """Whether its values lie in no grid: a sparse tensor, or a nested one, of parts of several sizes."""
+    return tensor.layout is not torch.strided or tensor.is_nested
 
 
 def is_vmapped(tensor: Tensor) -> bool:

@@ -74,6 +74,9 @@ def has_kernel(module: nn.Module) -> bool:
     """Whether a module has a weight of at least two dimensions, as convolutions and linear layers have."""
     if is_parametrized(module, "weight"):
         return True
+    computes = isinstance(getattr(type(module), "weight", None), property)
+    if computes and isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        return True
     # Reading a reparametrised weight would compute it, and take a step of spectral normalisation.
     weight: Any = vars(module).get("weight", module._parameters.get("weight"))
     return (isinstance(weight, Tensor) and weight.ndim >= 2) or _own_kernel(module) is not None

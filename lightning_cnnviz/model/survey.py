@@ -13,7 +13,7 @@ from lightning_cnnviz.model.graph import Graph
 from lightning_cnnviz.model.layer import Layer
 from lightning_cnnviz.model.layer_words import ATTENTION
 from lightning_cnnviz.model.layers import Layout
-from lightning_cnnviz.model.names import is_convolution, kernel_of, written_out
+from lightning_cnnviz.model.names import has_kernel, is_convolution, kernel_of, written_out
 from lightning_cnnviz.model.placing import Called, Placing
 from lightning_cnnviz.model.readings import Ending, Reading
 from lightning_cnnviz.model.tokens import TokenGrid, find_grid
@@ -183,6 +183,8 @@ class Survey(Watch):
             counted.update(own)
             weight = getattr(module, "weight", None)
             kernel = tuple(weight.shape) if isinstance(weight, Tensor) else ()
+            if len(kernel) > 1 and not has_kernel(module):  # that of a module inside it
+                kernel = ()
             trainable = _count(own, trainable=True)
             result.append(replace(layer, kernel=kernel, parameters=_count(own), trainable=trainable))
         return tuple(result)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightning_cnnviz.model.disturbance import strays
 from lightning_cnnviz.model.graph import node_of
 from lightning_cnnviz.model.heads import HeadFinder
-from lightning_cnnviz.model.hooks import hooked, image_like, is_vmapped, tensors_in
+from lightning_cnnviz.model.hooks import hooked, image_like, is_packed, is_vmapped, tensors_in
 from lightning_cnnviz.model.placing import Called
 from lightning_cnnviz.model.tokens import has_channels_last
 
@@ -150,7 +150,8 @@ def _why_unusable(output: Any) -> str:
             "is called inside torch.vmap, where nobody can keep what it puts out; forward= takes a function of model "
             "and images that calls it on the whole batch"
         )
-    kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in tensors}
+    packed = {True: "sparse or nested ", False: ""}
+    kinds = {packed[is_packed(tensor)] + str(tensor.dtype).removeprefix("torch.") for tensor in tensors}
     if kinds:
         return f"puts out {', '.join(sorted(kinds))}"
     inside = [name for name, value in vars(output).items() if isinstance(value, Tensor)] if _has_vars(output) else []

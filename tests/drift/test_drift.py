@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lightning_cnnviz import Drift, DriftCallback, Flips, Timeline, View
+from lightning_cnnviz import Drift, DriftCallback, Filters, FixedSamples, Flips, Timeline, View, explain
 from lightning_cnnviz.drift.measurement import Measurement
 from lightning_cnnviz.drift.movements import moved_most
 from tests.helpers.drift import look, moved, samples, small_cnn
@@ -163,3 +163,50 @@ def test_a_sampled_layer_estimates_the_change_of_the_whole() -> None:
     assert len(kept[0]) == 10_000
     assert change(*kept) == pytest.approx(change(now, before), rel=0.03)
     assert torch.equal(chosen_weights(before, 10_000), kept[1])
+
+
+class Adapted(nn.Module):
+    """Shows the weight of the layer that it wraps as its own, as adapters of low rank do."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.scale = inner, nn.Parameter(torch.ones(()))
+
+    @property
+    def weight(self) -> Tensor:
+        weight: Tensor = self.inner.weight
+        return weight
+
+    def forward(self, values: Tensor) -> Tensor:
+        output: Tensor = self.scale * self.inner(values)
+        return output
+
+
+class Standardized(nn.Conv2d):
+    """Makes its kernels of others, without their mean."""
+
+    def __init__(self, *sizes: int) -> None:
+        super().__init__(*sizes)
+        self.raw = nn.Parameter(self._parameters.pop("weight"))
+
+    @property
+    def weight(self) -> Tensor:
+        return self.raw - self.raw.mean()
+
+
+def test_weights_shown_by_wrappers_are_those_of_the_layer_inside_and_computed_ones_count() -> None:
+    model = nn.Sequential(
+        Standardized(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), Adapted(nn.Linear(4, 2))
+    )
+    drift = Drift()
+    images = FixedSamples(torch.rand(16, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
+    explain(model, images, [drift])
+    with torch.no_grad():
+        model[4].inner.weight.mul_(2)  # a distance of once its own length, where the kernels stand still
+    found = explain(model, images, [drift]).scalars
+    layers = {tag: value for tag, value in found.items() if "layers/filters/" in tag and "previous" in tag}
+    assert layers == {
+        "drift_layers/filters/0/previous": 0,
+        "drift_layers/filters/4.inner/previous": pytest.approx(1),
+    }
+    assert "filters/0" in explain(model, images, [Filters()]).pictures

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightning_cnnviz import FeatureMaps, GradCAM, explain
+from lightning_cnnviz import FeatureMaps, GradCAM, Predictions, Saliency, explain
 from lightning_cnnviz.views import View
 from tests.helpers.blocks import IMAGES, Blocks, arrays, assert_same
 from tests.helpers.training import CLASSES
@@ -73,7 +73,8 @@ class Kinds(nn.Module):
 
     def __init__(self, kind: str) -> None:
         super().__init__()
-        self.branch, self.late = Converts(kind), nn.Conv2d(1, 4, 3, padding=1)
+        self.branch: nn.Module = Converts(kind)
+        self.late = nn.Conv2d(1, 4, 3, padding=1)
         self.head = nn.Linear(4, CLASSES)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -92,10 +93,12 @@ class Converts(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if self.kind == "quint8":
             return torch.quantize_per_tensor(images.detach(), 0.01, 0, torch.quint8)
+        if self.kind == "sparse or nested float32":
+            return torch.nested.nested_tensor(list(images.flatten(1)), layout=torch.jagged)
         return torch.fft.fft2(images) if self.kind == "complex64" else (images * 255).long()
 
 
-@pytest.mark.parametrize("kind", ["int64", "complex64", "quint8"])
+@pytest.mark.parametrize("kind", ["int64", "complex64", "quint8", "sparse or nested float32"])
 def test_outputs_of_other_kinds_are_left_out_and_the_rest_works(kind: str) -> None:
     found = explain(Kinds(kind), IMAGES)
     assert set(found.arrays) == {
@@ -120,3 +123,32 @@ def test_of_a_model_whose_only_maps_are_complex_a_message_says_so() -> None:
     found = explain(model, IMAGES)
     assert set(found.arrays) == {"predictions", "saliency/gradient"}
     assert sum("late puts out complex64" in remark for remark in found.remarks) == 3
+
+
+class Aside(nn.Conv2d):
+    """A 1×1 convolution, as those that make class scores of channels, of which something else is made."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(1, 4, 1)
+        self.kind = kind
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = super().forward(images)
+        if self.kind == "sparse":
+            return maps.detach().flatten(1).to_sparse()
+        if self.kind == "nested":
+            return torch.nested.nested_tensor(list(maps.detach().flatten(1)), layout=torch.jagged)
+        return {
+            "one number": maps.mean(),
+            "no box": maps[:0],
+            "one per channel": maps[0, :, 0, 0],
+        }[self.kind]
+
+
+@pytest.mark.parametrize("kind", ["one number", "one per channel", "no box", "sparse", "nested"])
+def test_a_layer_that_puts_out_no_maps_takes_nothing_from_the_others(kind: str) -> None:
+    model, alone = Kinds("int64"), Kinds("int64")
+    alone.load_state_dict(model.state_dict())
+    model.branch, alone.branch = Aside(kind), nn.Identity()
+    views: list[View] = [Predictions(), Saliency(), FeatureMaps(), GradCAM()]
+    assert_same(arrays(model, views), arrays(alone, views))

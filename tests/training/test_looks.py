@@ -25,7 +25,11 @@ def key(samples: FixedSamples = SAMPLES, **options: Any) -> tuple[object, ...]:
     return _pass_key(_Shown(callback.views[0], callback))
 
 
-@pytest.mark.parametrize("options", [{}, {"target": [0, 1, 2, 0]}, {"target": brightness}, {"target": 1}], ids=repr)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"target": [0, 1, 2, 0]}, {"target": brightness}, {"target": 1}],
+    ids=["all defaults", "a class for each", "a function", "one class"],
+)
 def test_views_of_callbacks_that_ask_alike_share_a_pass(options: dict[str, Any]) -> None:
     assert len({key(**options), key(**options)}) == 1
 

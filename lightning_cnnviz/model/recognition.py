@@ -14,6 +14,7 @@ from lightning_cnnviz.model.outputs import Path
 from lightning_cnnviz.model.readings import Ending, Known, Meaning, OutputKind, Reading
 
 ADVICE = "return scores before that for maps that do not fade where the model is sure"
+_OF_LABELS: dict[Ending, Ending] = {"softmax": "sigmoid", "log_softmax": "log_sigmoid"}  # probabilities either way
 _BACKGROUNDS = ("background", "bg", "void", "none", "unlabeled", "unlabelled", "0", "__background__")
 
 
@@ -33,8 +34,10 @@ def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
     if ending == "sigmoid" and ending_by_numbers(output) == "softmax":
         ending = "softmax"  # a probability beside what is missing to one
     meaning = "embedding" if known.kind == "embedding" else _meaning(output, known, ending)
-    if meaning == "labels" and ending in ("softmax", "log_softmax"):
-        ending = "logits"
+    shares = ending == "softmax" and width > 1 and meaning in ("classes", "labels")
+    total = (total_of(output) or 1.0) if shares else 1.0
+    if meaning == "labels":
+        ending = _OF_LABELS.get(ending, ending)
     single = width == 1 and meaning in ("classes", "masks")
     independent = ending in ("sigmoid", "log_sigmoid") or known.kind == "multilabel" or known.truth == "label_masks"
     overlapping = meaning == "masks" and width > 1 and independent
@@ -47,7 +50,7 @@ def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
         _reason(meaning, output, known),
         skips_first=not overlapping and (known.names is None or known.names[0].lower() in _BACKGROUNDS),
         overlapping=overlapping,
-        total=(total_of(output) or 1.0) if meaning == "classes" and ending == "softmax" and width > 1 else 1.0,
+        total=total,
     )
     remark = None if known.kind == "embedding" else _remark(reading, known)
     return replace(reading, remarks=() if remark is None else (remark,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -29,6 +30,19 @@ def test_numbers_of_the_data_that_may_be_classes_are_classes_of_as_many_scores()
     assert read(torch.randn(2, 4), of_numbers).meaning == "values"
     assert read(torch.randn(2, 4).softmax(dim=1), of_numbers).meaning == "classes"
     assert read(torch.randn(2, 1), replace(of_numbers, highest=3)).meaning == "values"
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [lambda scores: scores.softmax(1), lambda scores: scores.log_softmax(1), lambda scores: 100 * scores.softmax(1)],
+)
+def test_shares_of_several_labels_are_shown_as_they_are(ending: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    scores = torch.tensor([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5]]).log().requires_grad_()
+    for output in (ending(scores), ending(scores).detach()):
+        reading = read(output, replace(TWO, truth="multi_hot"))
+        assert reading.meaning == "labels"
+        torch.testing.assert_close(reading.probabilities(output), scores.exp())
+        assert reading.decisions(output).tolist() == [[1, 0, 0], [0, 0, 0]]
 
 
 def test_one_score_for_labels_above_one_is_a_number() -> None:

@@ -53,7 +53,7 @@ def as_images(found: object, image_key: int | str) -> tuple[Tensor, Form]:
     if not isinstance(images, Tensor) or images.ndim not in (4, 5) or images.is_complex() or images.dtype == torch.bool:
         raise ValueError(
             f"image_key={image_key!r} gave {describe(found)}, but the images must be a tensor of shape (N, C, H, W): "
-            "set image_key to where they are in the batch, for example 0, 'image' or '0.image'"
+            + _advice(images)
         )
     views = None
     if images.ndim == 5:
@@ -66,6 +66,24 @@ def as_images(found: object, image_key: int | str) -> tuple[Tensor, Form]:
         images = images.permute(0, 3, 1, 2)
     dtype = None if images.is_floating_point() else images.dtype
     return images if dtype is None else images.float(), Form(dtype, channels_last, views)
+
+
+def _advice(found: object) -> str:
+    """What to do about what is no images (N, C, H, W)."""
+    if isinstance(found, list | tuple) and found and all(isinstance(one, Tensor) and one.ndim == 3 for one in found):
+        return "images of several sizes need samples=FixedSamples(...) of one size"
+    dimensions = found.ndim if isinstance(found, Tensor) and found.is_floating_point() else 0
+    if dimensions == 3:
+        return (
+            "where these are images without a channel, samples=FixedSamples(images[:, None], labels) gives them one, "
+            "and forward=lambda model, images: model(images[:, 0]) takes it away for the model"
+        )
+    if dimensions == 2:
+        return (
+            "where these are flat images, samples=FixedSamples(images.view(-1, C, H, W), labels) gives them their "
+            "form, and forward=lambda model, images: model(images.flatten(1)) takes it away for the model"
+        )
+    return "set image_key to where they are in the batch, for example 0, 'image' or '0.image'"
 
 
 def _stacked(found: object) -> object:

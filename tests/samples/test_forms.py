@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
+from lightning_cnnviz import FixedSamples, Predictions, explain
 from lightning_cnnviz.samples import read_batch
 
 
@@ -44,6 +46,37 @@ def test_a_list_of_images_of_one_size_is_a_batch() -> None:
     assert batch.truth.kind == "boxes"
     with pytest.raises(ValueError, match="image_key=0 gave list of length 2"):
         read_batch(([images[0], torch.rand(3, 8, 8)], boxes[:2]))
+
+
+@pytest.mark.parametrize(
+    ("shape", "told", "given", "forward"),
+    [
+        (
+            (8, 8),
+            r"images without a channel, samples=FixedSamples\(images\[:, None\], labels\)",
+            lambda images: images[:, None],
+            lambda model, images: model(images[:, 0]),
+        ),
+        (
+            (64,),
+            r"flat images, samples=FixedSamples\(images.view\(-1, C, H, W\), labels\)",
+            lambda images: images.view(-1, 1, 8, 8),
+            lambda model, images: model(images.flatten(1)),
+        ),
+    ],
+)
+def test_what_is_said_of_images_of_fewer_dimensions_helps(shape, told, given, forward):
+    images = torch.rand(3, *shape)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    with pytest.raises(ValueError, match=told):
+        read_batch((images, torch.tensor([0, 1, 1])))
+    shown = explain(model, FixedSamples(given(images)), [Predictions()], forward=forward).arrays["predictions"]
+    torch.testing.assert_close(shown, model(images).softmax(dim=1).detach())
+
+
+def test_images_of_several_sizes_need_samples_of_one() -> None:
+    with pytest.raises(ValueError, match=r"images of several sizes need samples=FixedSamples"):
+        read_batch(([torch.rand(3, 6, 8), torch.rand(3, 8, 8)], torch.tensor([0, 1])))
 
 
 def test_clips_of_three_channels_and_few_frames_are_no_views() -> None:

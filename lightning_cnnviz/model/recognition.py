@@ -137,7 +137,7 @@ def _remark(reading: Reading, known: Known) -> str | None:
         return _remark_on_masks(reading)
     if reading.meaning == "classes":
         return _remark_on_classes(reading, known)
-    return _REMARKS.get((reading.meaning, reading.ending)) or _REMARKS.get((reading.meaning, ""))
+    return _remark_on_ending(reading)
 
 
 def _remark_on_classes(reading: Reading, known: Known) -> str | None:
@@ -153,9 +153,13 @@ def _remark_on_classes(reading: Reading, known: Known) -> str | None:
             f"the output is {reading.width} wide, the labels go up to {known.highest}: read as scores of classes; "
             "output='embedding' reads it as an embedding, output='logits' leaves out this remark"
         )
+    return _remark_on_ending(reading)
+
+
+def _remark_on_ending(reading: Reading) -> str | None:
     if reading.total != 1:
         return f"the outputs already are probabilities, times {reading.total:.6g}: shown divided by that; {ADVICE}"
-    return _REMARKS.get((reading.meaning, reading.ending))
+    return _REMARKS.get((reading.meaning, reading.ending)) or _REMARKS.get((reading.meaning, ""))
 
 
 def _remark_on_masks(reading: Reading) -> str:

@@ -43,6 +43,8 @@ def test_shares_of_several_labels_are_shown_as_they_are(ending: Callable[[torch.
         assert reading.meaning == "labels"
         torch.testing.assert_close(reading.probabilities(output), scores.exp())
         assert reading.decisions(output).tolist() == [[1, 0, 0], [0, 0, 0]]
+        divided = [remark for remark in reading.remarks if "times 100: shown divided by that" in remark]
+        assert len(divided) == (output.max() > 1)
 
 
 def test_one_score_for_labels_above_one_is_a_number() -> None:

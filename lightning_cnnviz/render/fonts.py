@@ -49,7 +49,7 @@ def fonts_of(text: str, font: str | None) -> list[tuple[str, str | None]]:
     for index in range(1, len(text) - 1):
         # Words from right to left keep their order only within one piece.
         within = text[index].isspace() and unicodedata.bidirectional(text[index - 1]) in _FROM_THE_RIGHT
-        if within and fonts[index - 1] == fonts[index + 1] and _has(fonts[index - 1], text[index]):
+        if within and fonts[index - 1] == fonts[index + 1] and has_glyph(fonts[index - 1], text[index]):
             fonts[index] = fonts[index - 1]
     return [
         ("".join(char for char, _ in piece), which)
@@ -72,7 +72,7 @@ def missing_glyphs(text: str, font: str | None = None) -> set[str]:
     """
     load_font(font, 32)
     shown = {char for char in text if not char.isspace() and unicodedata.category(char) not in ("Cc", "Cs", *_JOINING)}
-    return {char for char in shown if not _has(_font_with(char, font), char)}
+    return {char for char in shown if not has_glyph(_font_with(char, font), char)}
 
 
 def missing_glyphs_remark(names: Sequence[str] | None, font: str | None) -> str | None:
@@ -102,7 +102,7 @@ def _font_with(char: str, font: str | None) -> str | None:
     own = list(dict.fromkeys([font, None]))
     if ord(char) >= _FIRST_EMOJI:  # in colors, and those that are joined to one in one font
         own[:0] = [path for path in installed_fonts() if "Emoji" in path]
-    return next((path for path in chain(own, _others()) if _has(path, char)), font)
+    return next((path for path in chain(own, _others()) if has_glyph(path, char)), font)
 
 
 def _others() -> Iterator[str]:
@@ -110,7 +110,8 @@ def _others() -> Iterator[str]:
 
 
 @lru_cache(maxsize=8192)
-def _has(font: str | None, char: str) -> bool:
+def has_glyph(font: str | None, char: str) -> bool:
+    """Whether a font file shows a character as itself, not as a box."""
     try:
         face = load_font(font, 32)
         return bytes(face.getmask(char)) != bytes(face.getmask(_NOT_A_CHARACTER))

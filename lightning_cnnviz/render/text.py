@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lightning_cnnviz.render.fonts import fonts_of, load_font
+from lightning_cnnviz.render.fonts import fonts_of, has_glyph, load_font
 
 if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB
@@ -138,10 +138,10 @@ def _text_width(text: str, size: int, font: str | None) -> float:
 
 
 def _pieces(text: str, font: str | None) -> Iterator[tuple[str, str | None, bool]]:
-    """Pieces of a text with the font of each, and whether they are Chinese, Japanese or Korean."""
+    """Pieces of a text with the font of each, and whether they are Chinese, Japanese or Korean that it has."""
     for piece, path in fonts_of(text, font):
         for run in filter(None, _WIDE_RUN.split(piece)):
-            yield run, path, _WIDE_RUN.match(run) is not None
+            yield run, path, _WIDE_RUN.match(run) is not None and has_glyph(path, run[0])
 
 
 def _piece_width(piece: str, font: str | None, size: int) -> float:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 
 from lightning_cnnviz.render import format_number, missing_glyphs
-from lightning_cnnviz.render.fonts import fonts_of
 from lightning_cnnviz.render.text import (
     DARK,
     MUTED,
@@ -58,13 +58,38 @@ def test_scripts_of_fine_strokes_are_darker_than_latin_letters_beside_them(text:
     assert np.array_equal(text_block(text, 32, RIGHT).min(axis=(0, 1)), RIGHT), "what has a color keeps it"
 
 
-def test_chinese_is_larger_than_latin_letters_beside_it_and_within_the_line() -> None:
-    block = text_block("國際龜龍", 33, DARK)
-    [(text, path)] = fonts_of("國際龜龍", None)
-    assert block.shape == (line_height(33), math.ceil(load_font(path, 39).getlength(text)), 3), "13 for 11 pixels"
+@pytest.fixture
+def chinese_font(tmp_path: Path) -> str:
+    """A font of squares, placed and with lines as high as in Noto Sans CJK."""
+    builder, pen = FontBuilder(1000, isTTF=True), TTGlyphPen(None)
+    pen.moveTo((50, -80))
+    for corner in ((50, 800), (950, 800), (950, -80)):
+        pen.lineTo(corner)
+    pen.closePath()
+    builder.setupGlyphOrder([".notdef", "square"])
+    builder.setupCharacterMap(dict.fromkeys(map(ord, "國際龜龍"), "square"))
+    builder.setupGlyf({".notdef": TTGlyphPen(None).glyph(), "square": pen.glyph()})
+    builder.setupHorizontalMetrics({".notdef": (1000, 0), "square": (1000, 50)})
+    builder.setupHorizontalHeader(ascent=1160, descent=-288)
+    builder.setupOS2()
+    builder.setupPost()
+    builder.save(tmp_path / "squares.ttf")
+    return str(tmp_path / "squares.ttf")
+
+
+def test_chinese_is_larger_than_latin_letters_beside_it_and_within_the_line(chinese_font: str) -> None:
+    with using_font(chinese_font):
+        block = text_block("國際龜龍", 33, DARK)
+        assert block.shape == (line_height(33), 4 * 39, 3), "13 for 11 pixels"
+        assert text_width("國 a", 33) == text_width("國", 33) + text_width(" a", 33)
     ink = np.flatnonzero((block < 200).any(axis=(1, 2)))
     assert 0 < ink.min() < ink.max() < len(block) - 1
-    assert text_width("國 a", 33) == text_width("國", 33) + text_width(" a", 33)
+
+
+def test_a_box_for_chinese_that_no_font_has_is_as_large_as_latin_letters() -> None:
+    unassigned = "\u2e9a"
+    assert missing_glyphs(unassigned) == {unassigned}
+    assert text_width(unassigned, 33) == load_font(None, 33).getlength(unassigned)
 
 
 def test_text_is_dark_on_white_and_as_high_as_its_line() -> None:

@@ -28,7 +28,7 @@ from torch import nn
 from docs.zoo_networks import LIBRARIES
 from lightning_cnnviz import CAM, FeatureMaps, Filters, FixedSamples, GradCAM, Saliency, View
 from lightning_cnnviz.look import run_views
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.output.artifacts import Array, Picture
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lightning_cnnviz.drift import Drift, Flips, Timeline
     from lightning_cnnviz.explain import Explanation, explain
     from lightning_cnnviz.model.evidence import Evidence, Request
-    from lightning_cnnviz.model.layers import Layout
+    from lightning_cnnviz.model.layers.layout import Layout
     from lightning_cnnviz.output.artifacts import Array, Artifact, Note, Picture, Scalar
     from lightning_cnnviz.output.files import FileSink
     from lightning_cnnviz.output.registry import register_sink
@@ -112,7 +112,7 @@ _NAMES = {
     ".output.files": ("FileSink",),
     ".output.registry": ("register_sink",),
     ".output.sink": ("Sink",),
-    ".model.layers": ("Layout",),
+    ".model.layers.layout": ("Layout",),
     ".samples": ("FixedSamples",),
     ".training.callback": ("CNNVisualizer",),
     ".training.one_view": (

@@ -15,6 +15,13 @@ from typing import Any
 _LONGEST = 80  # letters of a value in a message
 
 
+class ArgumentError(ValueError):
+    """An argument that somebody gave names what this model does not have, or does not fit it.
+
+    The one kind of error that may end a run, before its first step. What follows from a default is a ValueError.
+    """
+
+
 def integer(name: str, value: Any, *, least: int | None = None) -> int:
     """The value as int.
 

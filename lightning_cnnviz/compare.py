@@ -21,7 +21,7 @@ from lightning_cnnviz.look import check_classes, check_labels, look_at, looks_at
 from lightning_cnnviz.model.checkpoints import with_weights
 from lightning_cnnviz.model.evidence import Request
 from lightning_cnnviz.model.isolation import isolated
-from lightning_cnnviz.model.layers import LayerSpec, Layout
+from lightning_cnnviz.model.layers.layout import LayerSpec, Layout
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.targets import Target, check_target, chosen_targets
 from lightning_cnnviz.samples import FixedSamples

@@ -21,7 +21,7 @@ from lightning_cnnviz.comparison.two_samples import (
 from lightning_cnnviz.explain import as_samples
 from lightning_cnnviz.look import looks_at_all, run_views
 from lightning_cnnviz.model.evidence import Request
-from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers.layout import LayerSpec, Layout, check_names
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.targets import Target, check_target, chosen_targets
 from lightning_cnnviz.output.artifacts import Picture

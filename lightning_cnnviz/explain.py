@@ -16,9 +16,9 @@ from lightning_cnnviz.arguments import instance, integer
 from lightning_cnnviz.fields import check_fields
 from lightning_cnnviz.look import check_classes, check_views, look_at, run_views
 from lightning_cnnviz.model.entry import Forward
-from lightning_cnnviz.model.known_surveys import survey_once
+from lightning_cnnviz.model.outputs.readings import OutputKind
 from lightning_cnnviz.model.probe import Probe
-from lightning_cnnviz.model.readings import OutputKind
+from lightning_cnnviz.model.survey.known import survey_once
 from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, DrawingError, Look, Note, Picture, Scalar, Style
 from lightning_cnnviz.output.disk import write_whole

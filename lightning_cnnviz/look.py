@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-from lightning_cnnviz.arguments import shown
+from lightning_cnnviz.arguments import ArgumentError, shown
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.evidence import Evidence, Request, Training
-from lightning_cnnviz.model.layers import ArgumentError, Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.targets import Target, check_range, fixed_classes
 from lightning_cnnviz.output.artifacts import Artifact, Look, SampleSet, Seen

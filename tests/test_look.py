@@ -14,7 +14,7 @@ from lightning_cnnviz.look import run_views
 from lightning_cnnviz.methods.cam import CAM_VARIANTS, CAMVariant
 from lightning_cnnviz.methods.pixel_methods import PIXEL_METHODS, OfScores, PixelOptions
 from lightning_cnnviz.model.evidence import Model, UnavailableError
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.output.artifacts import Array, Artifact
 

@@ -20,7 +20,7 @@ from lightning_cnnviz.drift.movements import movements
 from lightning_cnnviz.drift.scope import Scope, filters
 from lightning_cnnviz.drift.snapshots import Snapshot, take
 from lightning_cnnviz.look import run_views
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.output.artifacts import Artifact
 

@@ -10,7 +10,7 @@ from lightning_cnnviz.drift.distances import jensen_shannon
 from lightning_cnnviz.drift.flips import Flips, before_and_after
 from lightning_cnnviz.drift.snapshots import Snapshot
 from lightning_cnnviz.model.evidence import Evidence
-from lightning_cnnviz.model.layers import LayerSpec
+from lightning_cnnviz.model.layers.layout import LayerSpec
 from lightning_cnnviz.output.artifacts import Picture
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_cnnviz.drift.measurement import Measurement
 from lightning_cnnviz.model.evidence import Evidence, Model, Procedure
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.output.artifacts import Picture
 from lightning_cnnviz.render import Caption, Images, Row, Sheet
 from lightning_cnnviz.samples import FixedSamples

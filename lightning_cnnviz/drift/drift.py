@@ -23,7 +23,7 @@ from lightning_cnnviz.drift.signs import signs
 from lightning_cnnviz.drift.snapshots import Snapshot, take
 from lightning_cnnviz.drift.tags import check_limits, copies_with_limits, tags
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names, named_layers
+from lightning_cnnviz.model.layers.layout import LayerSpec, Layout, check_names, named_layers
 from lightning_cnnviz.output.artifacts import Artifact, Note, Scalar
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View

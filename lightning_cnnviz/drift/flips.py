@@ -12,7 +12,7 @@ from lightning_cnnviz.arguments import flag, layer_names, positive
 from lightning_cnnviz.drift.scope import Scope
 from lightning_cnnviz.drift.snapshots import Snapshot, take
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers.layout import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Artifact, Picture
 from lightning_cnnviz.render import Caption, Maps, Masks, MaskSheet, Row, Sheet, moment
 from lightning_cnnviz.samples import FixedSamples

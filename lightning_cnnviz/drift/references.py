@@ -9,14 +9,13 @@ from typing import Any, TypeAlias
 
 from torch import nn
 
-from lightning_cnnviz.arguments import instance, sequence
+from lightning_cnnviz.arguments import ArgumentError, instance, sequence
 from lightning_cnnviz.drift.measurement import Measurement
 from lightning_cnnviz.drift.movements import movements
 from lightning_cnnviz.drift.scope import Scope
 from lightning_cnnviz.drift.snapshots import Snapshot, take
 from lightning_cnnviz.model.checkpoints import check_weights, read_weights
 from lightning_cnnviz.model.evidence import Evidence
-from lightning_cnnviz.model.layers import ArgumentError
 
 # A path on its own works too; but where the union holds it, jsonargparse turns lists from YAML into strings.
 Reference: TypeAlias = str | Sequence[str | os.PathLike[str]]

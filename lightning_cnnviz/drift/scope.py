@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from lightning_cnnviz.model.layers import KEYWORDS, Layer, LayerSpec, Layout
+from lightning_cnnviz.model.layers.layout import KEYWORDS, Layer, LayerSpec, Layout
 
 MapKind: TypeAlias = Literal["grad_cam", "hirescam", "saliency"]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import product
 
+from lightning_cnnviz.arguments import ArgumentError
 from lightning_cnnviz.drift import health, movements, shortcuts
 from lightning_cnnviz.drift.alarms import AlarmRule
 from lightning_cnnviz.drift.copies import flips_name
 from lightning_cnnviz.drift.measurement import Measurement
 from lightning_cnnviz.drift.rule import SAMPLES_LOSS
 from lightning_cnnviz.drift.scope import Scope
-from lightning_cnnviz.model.layers import ArgumentError, nearest
+from lightning_cnnviz.model.layers.layout import nearest
 
 
 def tags(scope: Scope, references: Sequence[str]) -> set[str]:

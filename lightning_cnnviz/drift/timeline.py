@@ -19,8 +19,8 @@ from lightning_cnnviz.drift.movements import movements
 from lightning_cnnviz.drift.scope import MOST_SAMPLES, Scope, filters
 from lightning_cnnviz.drift.snapshots import Snapshot, attention_maps, small_map, take
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
-from lightning_cnnviz.model.readings import Meaning
+from lightning_cnnviz.model.layers.layout import LayerSpec, Layout, check_names
+from lightning_cnnviz.model.outputs.readings import Meaning
 from lightning_cnnviz.output.artifacts import Artifact, Picture
 from lightning_cnnviz.render import Caption, FilmStrip, Frame, HeatTable, Row, moment
 from lightning_cnnviz.samples import FixedSamples

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from lightning_cnnviz.methods.backward_rules import Rule, RuledGradient, ruled_gradient
 from lightning_cnnviz.methods.gradients import INDEPENDENT
 from lightning_cnnviz.model.evidence import THE_INPUT, Request
-from lightning_cnnviz.model.layers import Layout
-from lightning_cnnviz.model.readings import Answers
+from lightning_cnnviz.model.layers.layout import Layout
+from lightning_cnnviz.model.outputs.readings import Answers
 
 _DETACHED = (
     "there is no gradient for {}: it, or what follows, is detached or computed under torch.no_grad, "

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lightning_cnnviz.model.names import clean_name, nearest
+from lightning_cnnviz.model.layers.names import clean_name, nearest
 
 _NOT_CHECKPOINTS = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
 

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias, get_args
 
 from torch import Tensor, nn
 
-from lightning_cnnviz.arguments import one_of, shown
-from lightning_cnnviz.model.names import ArgumentError, clean_name, is_convolution, named_layers, nearest
-from lightning_cnnviz.model.readings import OutputKind
+from lightning_cnnviz.arguments import ArgumentError, one_of, shown
+from lightning_cnnviz.model.layers.names import clean_name, is_convolution, named_layers, nearest
+from lightning_cnnviz.model.outputs.readings import OutputKind
 
 Forward: TypeAlias = str | Callable[..., Any]
 """The name of a module of the model that takes a batch of images, or a function of the images (N, C, H, W), or of the

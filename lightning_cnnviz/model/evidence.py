@@ -11,8 +11,8 @@ from torch import Tensor
 from lightning_cnnviz.arguments import positive
 from lightning_cnnviz.fields import check_fields
 from lightning_cnnviz.methods.backward_rules import Rule, RuledGradient
-from lightning_cnnviz.model.layers import Layout
-from lightning_cnnviz.model.readings import Answers
+from lightning_cnnviz.model.layers.layout import Layout
+from lightning_cnnviz.model.outputs.readings import Answers
 from lightning_cnnviz.model.request import Model, Procedure, Request
 from lightning_cnnviz.samples import FixedSamples
 
@@ -52,8 +52,8 @@ class Evidence:
     Attributes:
         samples: the images looked at.
         layout: the model's layers.
-        probabilities: (N, classes) float32 on the CPU, see :class:`~lightning_cnnviz.model.readings.Answers`; (N, 0) if
-            the model has no classes.
+        probabilities: (N, classes) float32 on the CPU, see
+            :class:`~lightning_cnnviz.model.outputs.readings.Answers`; (N, 0) if the model has no classes.
         target_classes: (N,) the class explained in each sample; None when a function gave the scores.
         answers: what the model answered, of whatever kind.
         activations: layer to its output, or to those of all its calls.

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from lightning_cnnviz.model.backward import Pass, differentiate
 from lightning_cnnviz.model.hooks import Recorder, hooked
-from lightning_cnnviz.model.layers import Layout
-from lightning_cnnviz.model.names import named_layers
-from lightning_cnnviz.model.readings import Answers
+from lightning_cnnviz.model.layers.layout import Layout
+from lightning_cnnviz.model.layers.names import named_layers
+from lightning_cnnviz.model.outputs.readings import Answers
 from lightning_cnnviz.model.targets import of_classes
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.model.outputs import entries
+from lightning_cnnviz.model.outputs.tensors import entries
 from lightning_cnnviz.samples.forms import Form
 
 _BYTES = 255

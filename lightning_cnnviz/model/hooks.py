@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_cnnviz.model.nested import members
+from lightning_cnnviz.model.outputs.tensors import members
 
 
 @dataclass

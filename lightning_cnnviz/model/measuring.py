@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.model.hooks import hooked, image_like
-from lightning_cnnviz.model.names import clean_name, named_layers
+from lightning_cnnviz.model.layers.names import clean_name, named_layers
 
 
 class _Reached(BaseException):  # not an Exception: a model may catch those

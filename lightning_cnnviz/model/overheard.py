@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from lightning_cnnviz.model.hooks import is_vmapped
-from lightning_cnnviz.model.names import clean_name, is_convolution
-from lightning_cnnviz.model.outputs import Hints, as_rows, at, select_output
-from lightning_cnnviz.model.readings import Ending, Reading
+from lightning_cnnviz.model.layers.names import clean_name, is_convolution
+from lightning_cnnviz.model.outputs.readings import Ending, Reading
+from lightning_cnnviz.model.outputs.selection import Hints, select_output
+from lightning_cnnviz.model.outputs.tensors import as_rows, at
 
 _ROUNDED = 1.001
 

@@ -15,16 +15,16 @@ from lightning_cnnviz.model.backward import Pass, derive, recurrent_on_cuda
 from lightning_cnnviz.model.checkpoints import with_weights
 from lightning_cnnviz.model.entry import Forward, check_reading, entries, entry_point, unwrapped
 from lightning_cnnviz.model.evidence import THE_INPUT, Evidence, Request
-from lightning_cnnviz.model.first_call import placed
 from lightning_cnnviz.model.hooks import Recorder, hooked
 from lightning_cnnviz.model.isolation import isolated
-from lightning_cnnviz.model.layers import Layout
-from lightning_cnnviz.model.names import kernel_of, named_layers
-from lightning_cnnviz.model.outputs import as_rows, at, describe
+from lightning_cnnviz.model.layers.layout import Layout
+from lightning_cnnviz.model.layers.names import kernel_of, named_layers
+from lightning_cnnviz.model.outputs.readings import Answers, OutputKind
+from lightning_cnnviz.model.outputs.tensors import as_rows, at, describe
 from lightning_cnnviz.model.procedures import ProcedureModel, run_procedures
-from lightning_cnnviz.model.readings import Answers, OutputKind
 from lightning_cnnviz.model.request import check_request
-from lightning_cnnviz.model.surveying import survey
+from lightning_cnnviz.model.survey.first_call import placed
+from lightning_cnnviz.model.survey.survey import survey
 from lightning_cnnviz.model.targets import Target, target_scores
 from lightning_cnnviz.samples import FixedSamples
 
@@ -41,9 +41,9 @@ class Probe:
         model: any module that takes images (N, C, H, W); if its class defines no ``forward``, or that takes no images,
             its only convolutional child.
         output_key: where in the model's output the class scores are, see
-            :func:`~lightning_cnnviz.model.outputs.select_output`.
+            :func:`~lightning_cnnviz.model.outputs.tensors.select_output`.
         forward: what to call instead: the name of a module, or a function of the images or of model and images.
-        output: what the output is, see :data:`~lightning_cnnviz.model.readings.OutputKind`.
+        output: what the output is, see :data:`~lightning_cnnviz.model.outputs.readings.OutputKind`.
         progress: told how far long work is.
 
     Raises:

@@ -12,7 +12,7 @@ from torch import Tensor
 from lightning_cnnviz.model import explaining, measuring
 from lightning_cnnviz.model.backward import recurrent_on_cuda
 from lightning_cnnviz.model.evidence import Procedure
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.targets import Target, of_classes, target_scores
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.arguments import flag, function, instance, sequence, shown
 from lightning_cnnviz.methods.backward_rules import Rule
-from lightning_cnnviz.model.names import has_kernel, nearest
+from lightning_cnnviz.model.layers.names import has_kernel, nearest
 
 
 class Model(Protocol):

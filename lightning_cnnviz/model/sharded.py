@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from torch import Tensor, distributed, nn
 
 from lightning_cnnviz.model.evidence import Evidence, Model, Procedure, Request
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.targets import Target
 from lightning_cnnviz.samples import FixedSamples

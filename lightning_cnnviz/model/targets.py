@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lightning_cnnviz.arguments import integer, shown
-from lightning_cnnviz.model.readings import Reading
+from lightning_cnnviz.model.outputs.readings import Reading
 
 Target: TypeAlias = Literal["predicted", "label"] | int | Sequence[int] | Callable[[Tensor], Tensor]
 """Which score is explained: of the predicted class, of the label, of a fixed class, of one class per sample (also as an

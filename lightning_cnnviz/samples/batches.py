@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lightning_cnnviz.samples.datasets import attribute
 from lightning_cnnviz.samples.forms import Form, as_images, describe
+from lightning_cnnviz.samples.labels import read_truth
 from lightning_cnnviz.samples.searching import (
     IMAGE_NAMES,
     find_images,
@@ -19,7 +20,7 @@ from lightning_cnnviz.samples.searching import (
     is_image,
     label_by_name,
 )
-from lightning_cnnviz.samples.truth import Truth, read_truth
+from lightning_cnnviz.samples.truth import Truth
 
 DEFAULT_IMAGE_KEY = 0
 DEFAULT_LABEL_KEY = 1

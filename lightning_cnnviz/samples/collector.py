@@ -16,8 +16,8 @@ from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KE
 from lightning_cnnviz.samples.checks import own_copy
 from lightning_cnnviz.samples.fixed import FixedSamples
 from lightning_cnnviz.samples.forms import Form
+from lightning_cnnviz.samples.labels import classes_with_gaps, read_truth, split
 from lightning_cnnviz.samples.origin import Origin
-from lightning_cnnviz.samples.truth import classes_with_gaps, read_truth, split
 
 BEARABLE = 8 * 2**20
 """So many bytes of images are kept, and looked at in one pass, where nobody asked for that many."""

@@ -21,8 +21,9 @@ from lightning_cnnviz.samples.batches import DEFAULT_LABEL_KEY, find_image, find
 from lightning_cnnviz.samples.datasets import attribute, find_class_names
 from lightning_cnnviz.samples.forms import Form, describe
 from lightning_cnnviz.samples.geometry import Box, UnknownGeometryError, input_box
+from lightning_cnnviz.samples.labels import read_truth
 from lightning_cnnviz.samples.origin import Origin, RawBatch
-from lightning_cnnviz.samples.truth import Truth, read_truth
+from lightning_cnnviz.samples.truth import Truth
 
 
 class MapDataset(Protocol):

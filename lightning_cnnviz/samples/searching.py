@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.samples.datasets import attribute
-from lightning_cnnviz.samples.truth import classes_with_gaps, read_truth
+from lightning_cnnviz.samples.labels import classes_with_gaps, read_truth
 
 IMAGE_NAMES = (
     *("image", "images", "img", "imgs", "x", "input", "inputs", "pixel_values", "picture", "pictures", "views"),

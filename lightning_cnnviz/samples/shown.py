@@ -24,11 +24,12 @@ from lightning_cnnviz.samples.checks import (
 )
 from lightning_cnnviz.samples.datasets import BYTES
 from lightning_cnnviz.samples.geometry import Box
+from lightning_cnnviz.samples.labels import labels_and_truth
 from lightning_cnnviz.samples.origin import Origin
 from lightning_cnnviz.samples.perturbations import Perturbation
 from lightning_cnnviz.samples.pictures import denormalized, normalized, picture_note, to_pictures
 from lightning_cnnviz.samples.state import packed, unpacked
-from lightning_cnnviz.samples.truth import Truth, labels_and_truth
+from lightning_cnnviz.samples.truth import Truth
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # a part of typing from Python 3.11 on

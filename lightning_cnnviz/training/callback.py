@@ -12,7 +12,7 @@ from lightning_cnnviz.arguments import one_of, positive, text
 from lightning_cnnviz.keys import optional_key, required_key
 from lightning_cnnviz.look import check_views
 from lightning_cnnviz.model.entry import Forward, check_reading
-from lightning_cnnviz.model.readings import OutputKind
+from lightning_cnnviz.model.outputs.readings import OutputKind
 from lightning_cnnviz.model.targets import Target, check_target
 from lightning_cnnviz.output.artifacts import PictureFormat
 from lightning_cnnviz.output.sink import Sink, check_sinks

@@ -10,9 +10,8 @@ from typing import Concatenate, Literal, ParamSpec, Protocol, TypeVar, get_args
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from lightning_cnnviz.arguments import one_of
+from lightning_cnnviz.arguments import ArgumentError, one_of
 from lightning_cnnviz.guard.process_state import process_state_preserved
-from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.views import View
 
 OnError = Literal["warn", "raise"]

@@ -14,7 +14,7 @@ from lightning_cnnviz.drift.scope import DEFAULT_SAMPLES, MOST_SAMPLES, MapKind
 from lightning_cnnviz.methods.cam import Variant
 from lightning_cnnviz.methods.pixel_methods import Drawing, Method
 from lightning_cnnviz.methods.synthesis import Optimizer
-from lightning_cnnviz.model.layers import LayerSpec
+from lightning_cnnviz.model.layers.layout import LayerSpec
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.callback import CNNVisualizer

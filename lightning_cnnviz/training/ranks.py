@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from torch import distributed
 
-from lightning_cnnviz.model.layers import ArgumentError
+from lightning_cnnviz.arguments import ArgumentError
 from lightning_cnnviz.model.sharded import OutOfStepError
 from lightning_cnnviz.training.failures import described
 

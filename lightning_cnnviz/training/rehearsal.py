@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from lightning.pytorch import LightningModule
 
+from lightning_cnnviz.arguments import ArgumentError
 from lightning_cnnviz.look import check_classes
 from lightning_cnnviz.model.evidence import Request
-from lightning_cnnviz.model.layers import ArgumentError, Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.failures import warn
 from lightning_cnnviz.views import View

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View

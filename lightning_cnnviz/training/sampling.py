@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lightning_cnnviz.arguments import integer, shown
+from lightning_cnnviz.arguments import ArgumentError, integer, shown
 from lightning_cnnviz.guard.process_state import process_state_preserved
-from lightning_cnnviz.model.layers import ArgumentError
 from lightning_cnnviz.render.fonts import missing_glyphs_remark
 from lightning_cnnviz.samples import FixedSamples, SampleSource, same_samples
 from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY

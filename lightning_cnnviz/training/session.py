@@ -15,9 +15,9 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from lightning_cnnviz.model.evidence import Training
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
+from lightning_cnnviz.model.outputs.readings import Reading
 from lightning_cnnviz.model.probe import Probe, Progress
-from lightning_cnnviz.model.readings import Reading
 from lightning_cnnviz.model.sharded import ProbeInStep
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.training.bounding import is_ours

@@ -11,7 +11,7 @@ from torch import Tensor
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.model.overheard import Answered, Overhearing
 from lightning_cnnviz.samples import read_batch
-from lightning_cnnviz.samples.truth import classes_with_gaps
+from lightning_cnnviz.samples.labels import classes_with_gaps
 from lightning_cnnviz.views import View
 
 if TYPE_CHECKING:

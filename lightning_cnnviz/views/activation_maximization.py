@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lightning_cnnviz.arguments import count_or_indices, flag, integer, layer_names, number, one_of, positive
 from lightning_cnnviz.methods.activation_maximization import Maximized, Regularizers, maximize_activations
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
-from lightning_cnnviz.model.layers import Layer, LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers.layout import Layer, LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Maps, Scale, SignedImages, Tiles, format_number
 from lightning_cnnviz.samples import FixedSamples

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.arguments import positive, text
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.overheard import Answered
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.render import lookup_table

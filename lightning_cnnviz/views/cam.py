@@ -11,7 +11,7 @@ from torch import Tensor
 from lightning_cnnviz.arguments import fraction, one_of, positive
 from lightning_cnnviz.methods.cam import class_activation_map
 from lightning_cnnviz.model.evidence import Evidence, Request, UnavailableError
-from lightning_cnnviz.model.layers import Head, Layout
+from lightning_cnnviz.model.layers.layout import Head, Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples

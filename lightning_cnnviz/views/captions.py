@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lightning_cnnviz.model.evidence import Evidence
-from lightning_cnnviz.model.readings import Meaning
+from lightning_cnnviz.model.outputs.readings import Meaning
 from lightning_cnnviz.render import Caption, format_number
 from lightning_cnnviz.samples import FixedSamples
 

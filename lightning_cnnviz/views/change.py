@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightning_cnnviz.arguments import layer_names, one_of, positive, sequence
 from lightning_cnnviz.methods.cam import activation_map
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers.layout import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View

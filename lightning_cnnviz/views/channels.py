@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.model.layers import ArgumentError
+from lightning_cnnviz.arguments import ArgumentError
 
 
 class Channels:

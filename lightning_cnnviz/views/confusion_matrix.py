@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lightning_cnnviz.arguments import positive
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.overheard import Answered
 from lightning_cnnviz.output.artifacts import Array, Artifact, Note, Picture
 from lightning_cnnviz.render import HeatTable

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lightning_cnnviz.arguments import count_or_indices, integer, layer_names, one_of, size
+from lightning_cnnviz.arguments import ArgumentError, count_or_indices, integer, layer_names, one_of, size
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import ArgumentError, LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers.layout import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Maps, Row, Scale, Sheet, Tiles
 from lightning_cnnviz.samples import FixedSamples

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.arguments import layer_names, one_of, positive
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers.layout import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Maps, Scale, SignedImages, Tiles
 from lightning_cnnviz.samples import FixedSamples

@@ -10,7 +10,7 @@ from torch import nn
 from lightning_cnnviz.arguments import layer_names, one_of, size
 from lightning_cnnviz.methods.cam import activation_map, guided_map
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers.layout import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Array, Artifact
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.samples import FixedSamples

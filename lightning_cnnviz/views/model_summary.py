@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import Layer, Layout
+from lightning_cnnviz.model.layers.layout import Layer, Layout
 from lightning_cnnviz.output.artifacts import Artifact, Note
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View

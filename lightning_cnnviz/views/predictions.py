@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from lightning_cnnviz.arguments import positive
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import Layout
-from lightning_cnnviz.model.readings import Meaning
+from lightning_cnnviz.model.layers.layout import Layout
+from lightning_cnnviz.model.outputs.readings import Meaning
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Bar, BarSheet, format_number
 from lightning_cnnviz.samples import FixedSamples

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_cnnviz.arguments import all_indices, number, one_of, positive
+from lightning_cnnviz.arguments import ArgumentError, all_indices, number, one_of, positive
 from lightning_cnnviz.methods import synthesis
 from lightning_cnnviz.methods.class_means import ClassMeans
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
-from lightning_cnnviz.model.layers import ArgumentError, Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture, Scalar
 from lightning_cnnviz.render import Caption, ColorBar, Images, Maps, Row, Sheet
 from lightning_cnnviz.samples import FixedSamples

@@ -23,7 +23,7 @@ from lightning_cnnviz.methods.pixel_methods import (
     PixelOptions,
 )
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Scale
 from lightning_cnnviz.render.resampling import smoothed

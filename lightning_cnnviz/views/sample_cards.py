@@ -11,7 +11,7 @@ from lightning_cnnviz.arguments import layer_names, positive
 from lightning_cnnviz.methods.cam import activation_map
 from lightning_cnnviz.methods.gradients import reduce_channels
 from lightning_cnnviz.model.evidence import Evidence, Request
-from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers.layout import LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.render import Bar, Caption, Card, Column, Maps
 from lightning_cnnviz.render.text import SIGNS

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lightning_cnnviz.arguments import count_or_indices, layer_names, number, positive
 from lightning_cnnviz.methods.receptive_fields import field_box, strongest_places
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
-from lightning_cnnviz.model.layers import Layer, LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers.layout import Layer, LayerSpec, Layout, check_names
 from lightning_cnnviz.output.artifacts import RGB, Array, Artifact, Picture
 from lightning_cnnviz.render import Caption, Images, Row, Sheet, format_number
 from lightning_cnnviz.samples import FixedSamples

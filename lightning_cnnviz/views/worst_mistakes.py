@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.arguments import layer_names, positive
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
-from lightning_cnnviz.model.layers import LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers.layout import LayerSpec, Layout, check_names
 from lightning_cnnviz.model.overheard import Answered
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Caption, Row, Sheet

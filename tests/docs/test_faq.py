@@ -43,7 +43,7 @@ def test_every_quoted_message_is_in_the_code() -> None:
 
 
 SAID = (
-    "training/* model/* output/* methods/* guard/restoring* render/fonts* "
+    "training/* model/* model/*/* output/* methods/* guard/restoring* render/fonts* "
     "samples/source* samples/state* samples/shown* samples/pictures* samples/origin*"
 )
 """Where prose is said to users, unless it is a docstring or refuses an argument."""
@@ -54,14 +54,14 @@ DRAWN = "views/* drift/*"
 PARTS = {
     "training/destinations.py: …: they are written to …",
     "training/memory.py: what the views remember",
-    "model/layers.py: if its output … is tokens of an image, say their grid with reshape=(height, width); ",
-    "model/names.py: there are none to choose from",
-    "model/recognition.py: return scores before that for maps that do not fade where the model is sure",
-    "model/outputs.py: a tensor of the shape …",
-    "model/recognition.py: a picture of the size of the input",
-    "model/recognition.py: numbers for each place",
-    "model/recognition.py: ; output='regression' reads it as a value",
-    "model/recognition.py: …; a function as target= sees them all",
+    "model/layers/layout.py: if its output … is tokens of an image, say their grid with reshape=(height, width); ",
+    "model/layers/names.py: there are none to choose from",
+    "model/outputs/recognition.py: return scores before that for maps that do not fade where the model is sure",
+    "model/outputs/tensors.py: a tensor of the shape …",
+    "model/outputs/recognition.py: a picture of the size of the input",
+    "model/outputs/recognition.py: numbers for each place",
+    "model/outputs/recognition.py: ; output='regression' reads it as a value",
+    "model/outputs/recognition.py: …; a function as target= sees them all",
     "samples/state.py: …: they are kept as bytes, rounded to 1/255 of their range, where a run is resumed",
     "output/sink.py: sinks must hold sinks",
     "methods/pixel_methods.py: gradient of the score",

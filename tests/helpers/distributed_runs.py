@@ -15,7 +15,8 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
 from lightning_cnnviz import CNNVisualizer, ConfusionMatrix, Evidence, FixedSamples, Request, View
-from lightning_cnnviz.model.layers import ArgumentError, Layout
+from lightning_cnnviz.arguments import ArgumentError
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture, Scalar
 from lightning_cnnviz.training import ranks
 from tests.helpers.training import SmallCNN, loader, trainer

@@ -19,7 +19,7 @@ from lightning_cnnviz import (
     Request,
     View,
 )
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.output.artifacts import Artifact, Picture
 from tests.helpers.training import SmallCNN, loader, sha, trainer
 

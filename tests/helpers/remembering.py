@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lightning_cnnviz import Evidence, FixedSamples, Request, View
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.training.failures import Failures, OnError
 from lightning_cnnviz.training.memory import Memory

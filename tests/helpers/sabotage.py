@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from lightning_cnnviz import Evidence, FixedSamples, Request, Sink, View
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.output.artifacts import Artifact, Picture, Scalar
 
 

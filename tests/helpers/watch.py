@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lightning_cnnviz import Request, View
 from lightning_cnnviz.model.evidence import Evidence
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.overheard import Answered
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.samples import FixedSamples

@@ -10,7 +10,7 @@ from torch import nn
 from torchvision import models
 
 from lightning_cnnviz import FixedSamples, GradCAM, Predictions, explain
-from lightning_cnnviz.model.outputs import at, key_path
+from lightning_cnnviz.model.outputs.tensors import at, key_path
 from lightning_cnnviz.model.probe import Probe
 from tests.helpers.fingerprint import fingerprint
 from tests.helpers.many_outputs import CLASSES, HUGGINGFACE, OUTPUTS, SEGMENTATION

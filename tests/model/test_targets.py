@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_cnnviz import FixedSamples, GradCAM, explain
-from lightning_cnnviz.model.readings import Reading
+from lightning_cnnviz.model.outputs.readings import Reading
 from lightning_cnnviz.model.targets import Target, Targeted, check_target
 from lightning_cnnviz.model.targets import target_scores as scores_of
 from tests.helpers.model_shapes import Net, logits

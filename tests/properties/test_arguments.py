@@ -39,7 +39,7 @@ from lightning_cnnviz import (
     overlay_sheet,
     register_sink,
 )
-from lightning_cnnviz.model.layers import ArgumentError
+from lightning_cnnviz.arguments import ArgumentError
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.samples import Background, Mark, Occlusion, Patch, Recolor, Truth
 from tests.helpers.training import SmallCNN, loader, trainer

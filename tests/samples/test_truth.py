@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lightning_cnnviz.samples import FixedSamples, Truth
-from lightning_cnnviz.samples.truth import read_truth
+from lightning_cnnviz.samples.labels import read_truth
 
 HOT = torch.tensor([[1, 1, 0], [0, 0, 0], [0, 0, 1]])
 SOFT = torch.tensor([[0.9, 0.05, 0.05], [0.1, 0.1, 0.8], [0.0, 1.0, 0.0]])

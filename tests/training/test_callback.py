@@ -29,7 +29,7 @@ from lightning_cnnviz import (
     SaliencyCallback,
     View,
 )
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.output.artifacts import Artifact, Scalar
 from tests.helpers.training import (
     DEFAULT_TAGS,

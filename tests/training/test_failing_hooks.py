@@ -17,7 +17,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.utilities.exceptions import _TunerExitException
 
 from lightning_cnnviz import CNNVisualizer, PrototypeCallback
-from lightning_cnnviz.model.layers import ArgumentError
+from lightning_cnnviz.arguments import ArgumentError
 from lightning_cnnviz.training.training_watching import Pace
 from tests.helpers.sabotage import ERRORS, MISCHIEF
 

@@ -23,7 +23,7 @@ from lightning_cnnviz import (
     Request,
     View,
 )
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.output.artifacts import Artifact
 from lightning_cnnviz.output.files import FileSink
 from lightning_cnnviz.output.sink import Sink

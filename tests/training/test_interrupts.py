@@ -30,7 +30,7 @@ from lightning_cnnviz import (
     Request,
     View,
 )
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.overheard import Answered
 from lightning_cnnviz.output.artifacts import Artifact, Picture
 from lightning_cnnviz.output.event_records import record

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from torch import distributed
 
-from lightning_cnnviz.model.layers import ArgumentError
+from lightning_cnnviz.arguments import ArgumentError
 from lightning_cnnviz.model.sharded import OutOfStepError
 from lightning_cnnviz.training.ranks import PATIENCE_S, Ranks, _place, _portable, _Report
 from tests.helpers.sabotage import Wordless

@@ -15,7 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 
 from lightning_cnnviz import CNNVisualizer, PrototypeCallback
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
-from lightning_cnnviz.model.layers import Layout
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.output.artifacts import Artifact, Note
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views import View, default_views

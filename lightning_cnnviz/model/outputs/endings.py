@@ -1,0 +1,125 @@
+"""What a model did last to its scores, from the graph and the numbers of its output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_cnnviz.model.outputs.readings import Ending
+
+_ENDINGS: dict[str, Ending] = {
+    "SoftmaxBackward": "softmax",
+    "LogSoftmaxBackward": "log_softmax",
+    "SigmoidBackward": "sigmoid",
+    "LogSigmoidBackward": "log_sigmoid",
+    "HardsigmoidBackward": "sigmoid",
+}
+_LINEAR = ("AddmmBackward", "MmBackward", "BmmBackward", "ConvolutionBackward", "NativeLayerNorm", "LinearBackward")
+_RESHAPING = (
+    *("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Transpose", "Permute", "T", "Clone"),
+    *("Alias", "ToCopy", "Upsample", "Expand", "Unbind", "Split", "Mean", "AdaptiveAvgPool2D", "AvgPool2D"),
+)
+_COMBINING = ("Add", "Mul", "Div", "Sum", "Stack", "Cat", "Clamp", "Amax", "Max", "Amin", "Min")
+_PROBABILITIES = ("prob", "confidence", "pred_score")  # the last is anomalib's
+_PERCENTS = 100
+_CLEAR = 1e-3  # what a probability must be away from 0 and 1 to tell something
+
+
+def ending_of(output: Tensor) -> Ending | None:
+    """What a tensor's own graph says was done last, "logits" if that was a linear layer, None if it cannot be told.
+
+    Means of several outputs, as of an ensemble, end as those do, if the numbers agree; so do their multiples.
+    """
+    nodes, combined = _last_nodes(output.grad_fn)
+    found = {_ending_of(node, output.ndim) for node in nodes}
+    ending = found.pop() if len(found) == 1 else None
+    if not combined:
+        return ending
+    if ending == "sigmoid":
+        return ending if bool(((output >= 0) & (output <= 1)).all()) else None
+    if ending == "softmax":
+        return ending if total_of(output) is not None else None
+    return ending if ending == ending_by_numbers(output) else None
+
+
+def total_of(output: Tensor) -> float | None:
+    """What every row of numbers that are not negative sums to: 1 of probabilities, 100 of percents; else None."""
+    values = output.detach().float()
+    if values.ndim < 2 or values.shape[1] < 2 or not bool(values.isfinite().all()):
+        return None
+    totals = values.sum(dim=1)
+    mean = float(totals.mean())
+    near = mean * max(1e-3, 4 * torch.finfo(output.dtype).eps)
+    if mean <= 0 or bool((values < -near).any()) or bool(((totals - mean).abs() > near).any()):
+        return None
+    return float(round(mean)) if abs(mean - round(mean)) <= near else mean
+
+
+def _ending_of(node: Any, dimensions: int) -> Ending | None:
+    name = node.name()
+    for start, ending in _ENDINGS.items():
+        if name.startswith(start):
+            dim = getattr(node, "_saved_dim", 1)
+            across = dim in (1, 2**64 - 1, -1) or dimensions == 1
+            across = across or (dimensions == 4 and dim == 2**64 - 3)
+            return ending if across else None
+    if name.startswith("LogBackward") and node.next_functions[0][0].name().startswith("SigmoidBackward"):
+        return "log_sigmoid"
+    return "sigmoid" if _is_cut_to_probabilities(node) else "logits" if name.startswith(_LINEAR) else None
+
+
+def _is_cut_to_probabilities(node: Any) -> bool:
+    """Whether it cuts numbers off at 0 and 1."""
+    if node is None or not node.name().startswith(("ClampBackward1", "HardtanhBackward")):
+        return False
+    suffix = "" if node.name().startswith("Clamp") else "_val"
+    return (getattr(node, f"_saved_min{suffix}"), getattr(node, f"_saved_max{suffix}")) == (0, 1)
+
+
+def _last_nodes(node: Any) -> tuple[list[Any], bool]:
+    """The last operations that changed numbers, and whether several or scaled outputs were put together since."""
+    waiting, found, combined = [node], [], False
+    while waiting:
+        node = waiting.pop()
+        name = "" if node is None else node.name()
+        if _is_cut_to_probabilities(node):
+            found.append(node)
+            continue
+        combines = any(name.startswith(f"{kind}Backward") for kind in _COMBINING)
+        passes = name.startswith("Upsample") or any(name.startswith(f"{kind}Backward") for kind in _RESHAPING)
+        if node is None or not (combines or passes):
+            found += [] if node is None else [node]
+            continue
+        combined = combined or combines
+        waiting += [before for before, _ in node.next_functions if before is not None]
+    return found, combined
+
+
+def ending_by_name(output: Tensor, name: object) -> Ending | None:
+    """What the name of an output tells, if the numbers may be so: ``"probs"``, ``"pred_score"``."""
+    if not any(word in str(name).lower() for word in _PROBABILITIES):
+        return None
+    if not bool(((output >= 0) & (output <= 1)).all()):
+        return None
+    return "softmax" if ending_by_numbers(output) == "softmax" else "sigmoid"
+
+
+def ending_by_numbers(output: Tensor) -> Ending:
+    """What the numbers alone tell: rows that sum to one, unless they may be scores that happen to."""
+    values = output.detach().float()
+    if values.ndim < 2 or values.shape[1] < 2:
+        return "logits"
+    tolerance = max(1e-3, 4 * torch.finfo(output.dtype).eps)
+
+    def sums_to_one(rows: Tensor) -> bool:
+        close = bool((rows >= 0).all() and ((rows.sum(dim=1) - 1).abs() <= tolerance).all())
+        # Ones and zeros alone are what scores may be by chance.
+        return close and bool(((rows > _CLEAR) & (rows < 1 - _CLEAR)).any())
+
+    if sums_to_one(values) or (total_of(output) == _PERCENTS and sums_to_one(values / _PERCENTS)):
+        return "softmax"
+    if bool((values <= 0).all()) and sums_to_one(values.exp()):
+        return "log_softmax"
+    return "logits"

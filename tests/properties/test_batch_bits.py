@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from lightning_cnnviz import CNNVisualizer, DriftCallback
-from tests.helpers.random_batches import NetOfBatches, Style, data, plan_of
+from tests.helpers.random_batches import NetOfBatches, Style, plan_of
 from tests.helpers.random_guests import Guests
+from tests.helpers.random_loaders import data
 from tests.helpers.random_runs import execute
 
 COMBINATIONS, CHUNK = 20, 5

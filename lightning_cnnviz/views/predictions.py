@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 
 from lightning_cnnviz.arguments import positive
-from lightning_cnnviz.model.evidence import Evidence, Request
+from lightning_cnnviz.model.evidence import Evidence, Request, UnavailableError
 from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.outputs.readings import Meaning
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
@@ -50,7 +50,7 @@ class Predictions(View):
 
     def request(self, layout: Layout, samples: FixedSamples) -> Request:
         if layout.reading.meaning not in {*_WHAT, *_OF_PLACES}:
-            raise ValueError(f"there is no answer to draw: {layout.reading.reason}")
+            raise UnavailableError(f"there is no score to explain: {layout.reading.reason}")
         return Request()
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:

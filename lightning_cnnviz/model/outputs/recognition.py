@@ -11,6 +11,7 @@ from lightning_cnnviz.model.outputs.embeddings import is_embedding, may_be_embed
 from lightning_cnnviz.model.outputs.endings import ending_by_name, ending_by_numbers, ending_of, total_of
 from lightning_cnnviz.model.outputs.no_classes import no_classes
 from lightning_cnnviz.model.outputs.readings import Ending, Known, Meaning, OutputKind, Reading
+from lightning_cnnviz.model.outputs.selection import FORWARD_ADVICE
 from lightning_cnnviz.model.outputs.tensors import Path
 
 ADVICE = "return scores before that for maps that do not fade where the model is sure"
@@ -181,7 +182,7 @@ _REMARKS: dict[tuple[str, str], str] = {
 
 
 def _unreadable(output: Tensor, samples: int, path: Path) -> str:
-    elsewhere = "output_key names another part of the output" if path else _ELSEWHERE
+    elsewhere = "output_key names another part of the output" if path else FORWARD_ADVICE
     if not output.is_floating_point():
         return f"the model returns {str(output.dtype).removeprefix('torch.')}, which has no gradient: {elsewhere}"
     if output.ndim == 0 or output.shape[0] != samples or output.ndim == 3 or output.ndim > 4 or not output.numel():
@@ -193,7 +194,6 @@ def _unreadable(output: Tensor, samples: int, path: Path) -> str:
     return ""
 
 
-_ELSEWHERE = "forward= takes a function of model and images that returns one row of scores for each image"
 _TURNED = "forward=lambda model, images: model(images).T puts the images first"
 
 

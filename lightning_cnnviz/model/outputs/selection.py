@@ -14,6 +14,8 @@ from lightning_cnnviz.arguments import ArgumentError
 from lightning_cnnviz.model.outputs.graph import node_of, walked
 from lightning_cnnviz.model.outputs.tensors import Path, at, describe, entries, key_path, with_channel
 
+FORWARD_ADVICE = "forward= takes a function of model and images that returns one row of scores for each image"
+
 _COMMON_KEYS = ("logits", "out", "output", "outputs", "pred", "preds", "prediction", "y_hat")
 _FEATURES = {"feature", "features", "feats", "embedding", "embeddings", "hidden_states", "attentions"}
 _OF_PLACES = ("masks", "pictures")
@@ -87,7 +89,7 @@ def select_output(output: Any, key: int | str | None = None, hints: Hints | None
             f"the model returns maps of features, not scores: {describe(output)}; output_key names one that is scores"
         )
     if not candidates:
-        raise ValueError(f"the model's output holds no class scores: {describe(output)}; name them with output_key")
+        raise ValueError(f"the model's output holds no class scores: {describe(output)}; {FORWARD_ADVICE}")
     grades = _grades(candidates, hints)
     best = grades.index(max(grades))
     # Of several heads alike the first is the main one, whichever was called last.

@@ -70,6 +70,13 @@ def placement(model: nn.Module) -> tuple[torch.device, torch.dtype]:
     return device or torch.device("cpu"), torch.get_default_dtype()
 
 
+def placed(images: Tensor, model: nn.Module) -> Tensor:
+    """The images where the model expects them, free to be derived by, which those made under inference mode are not."""
+    device, dtype = placement(model)
+    moved = images.to(device=device, dtype=dtype)
+    return moved.clone() if moved.is_inference() else moved.detach()
+
+
 def _check_initialized(tensors: Iterable[tuple[str, Tensor]]) -> None:
     for name, tensor in tensors:
         if is_lazy(tensor):

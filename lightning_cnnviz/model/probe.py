@@ -16,14 +16,13 @@ from lightning_cnnviz.model.checkpoints import with_weights
 from lightning_cnnviz.model.entry import Forward, check_reading, entries, entry_point, unwrapped
 from lightning_cnnviz.model.evidence import THE_INPUT, Evidence, Request
 from lightning_cnnviz.model.hooks import Recorder, hooked
-from lightning_cnnviz.model.isolation import isolated
+from lightning_cnnviz.model.isolation import isolated, placed
 from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.layers.names import kernel_of, named_layers
 from lightning_cnnviz.model.outputs.readings import Answers, OutputKind
 from lightning_cnnviz.model.outputs.tensors import as_rows, at, describe
 from lightning_cnnviz.model.procedures import ProcedureModel, run_procedures
 from lightning_cnnviz.model.request import check_request
-from lightning_cnnviz.model.survey.first_call import placed
 from lightning_cnnviz.model.survey.survey import survey
 from lightning_cnnviz.model.targets import Target, target_scores
 from lightning_cnnviz.samples import FixedSamples

@@ -14,7 +14,7 @@ from lightning_cnnviz.guard.process_state import seed
 from lightning_cnnviz.model.entry import refused
 from lightning_cnnviz.model.handing import Handing, for_bytes, ways
 from lightning_cnnviz.model.hooks import hooked
-from lightning_cnnviz.model.isolation import placement
+from lightning_cnnviz.model.isolation import placed
 from lightning_cnnviz.model.survey.passes import Survey
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.samples.forms import Form
@@ -122,13 +122,6 @@ def _for_bytes(first: FirstCall, modules: Mapping[str, nn.Module], entry: Entry,
     with hooked(modules, watch.record, watch.record_input), torch.set_grad_enabled(first.images.requires_grad):
         output = own(first.images.clone())
     return replace(first, entry=own, output=output, watch=watch, handing=handing)
-
-
-def placed(images: Tensor, model: nn.Module) -> Tensor:
-    """The images where the model expects them, free to be derived by, which those made under inference mode are not."""
-    device, dtype = placement(model)
-    moved = images.to(device=device, dtype=dtype)
-    return moved.clone() if moved.is_inference() else moved.detach()
 
 
 def _is_of_memory(error: Exception) -> bool:

@@ -46,7 +46,12 @@ _RIGHT_TO_LEFT = re.compile(
 )
 _LEFT_TO_RIGHT = "\u200e"
 _FEWEST_LETTERS = 3  # before a hyphen, and after it
-_SYLLABLES = {"untrained": 2, "positive": 4, "negative": 4}  # where our own words above narrow columns are broken
+_SYLLABLES = {
+    "untrained": 2,
+    "magnitude": 5,
+    "positive": 4,
+    "negative": 4,
+}  # where our own words above narrow columns are broken
 _EMOJI_ASCENT = 0.95  # of the size, above the baseline
 # Of many fine strokes some are lost in a card, in grey and at the size of Latin letters: another sign is read.
 _FINE = re.compile(f"[{_WIDE}\u0590-\u109f\u1780-\u17ff]")
@@ -225,7 +230,7 @@ def _hyphenated(word: str, width: float, size: int) -> list[str]:
     fitting = [n for n in range(_FEWEST_LETTERS, longest + 1) if text_width(f"{word[:n]}-", size) <= width]
     if not fitting:
         return [word]
-    place = _SYLLABLES.get(word, fitting[-1])
+    place = min(_SYLLABLES.get(word, longest), fitting[-1])
     return [f"{word[:place]}-", word[place:]]
 
 

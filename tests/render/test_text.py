@@ -164,7 +164,11 @@ def test_a_bracket_or_a_comma_stays_with_the_wide_characters_that_it_belongs_to(
 
 @pytest.mark.parametrize(
     ("word", "widest", "expected"),
-    [("untrained", "trained", ["un-", "trained"]), ("butterfly", "butter-", ["butter-", "fly"])],
+    [
+        ("untrained", "trained", ["un-", "trained"]),
+        ("magnitude", "magnit-", ["magni-", "tude"]),
+        ("butterfly", "butter-", ["butter-", "fly"]),
+    ],
 )
 def test_a_word_that_is_too_wide_keeps_three_letters_or_a_syllable_on_each_line(
     word: str, widest: str, expected: list[str]

@@ -69,14 +69,18 @@ class BarSheet:
             return framed(stacked(lines, 2 * GAP), titled(self.title, style), footer, None)
 
     def _abreast(self) -> int:
-        """How many samples lie beside each other: more than one where they would be too high, if all can be read."""
-        best, lowest = 1, self._height(1)
+        """How many samples lie beside each other: as few as make the sheet low, of what can be read."""
+        best = 1
         for count in range(2, _MOST_ABREAST + 1):
-            flat = any(width_at_least(row.picture, _LOWEST) > _beside(count) for row in self.rows)
-            if lowest <= HIGH or flat or not fit_whole(self._bars, _room(count), text_size(WIDTH)):
+            if self._height(best) <= HIGH or not self._can_be_read(count):
                 break
-            best, lowest = min((lowest, best), (self._height(count), count))[::-1]
+            best = min(best, count, key=self._height)
         return best
+
+    def _can_be_read(self, abreast: int) -> bool:
+        """Whether neither samples nor bars would be too narrow."""
+        wide = all(width_at_least(row.picture, _LOWEST) <= _beside(abreast) for row in self.rows)
+        return wide and fit_whole(self._bars, _room(abreast), text_size(WIDTH))
 
     def _height(self, abreast: int) -> int:
         heights = [

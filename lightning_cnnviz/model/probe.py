@@ -40,7 +40,7 @@ class Probe:
         model: any module that takes images (N, C, H, W); if its class defines no ``forward``, or that takes no images,
             its only convolutional child.
         output_key: where in the model's output the class scores are, see
-            :func:`~lightning_cnnviz.model.outputs.tensors.select_output`.
+            :func:`~lightning_cnnviz.model.outputs.selection.select_output`.
         forward: what to call instead: the name of a module, or a function of the images or of model and images.
         output: what the output is, see :data:`~lightning_cnnviz.model.outputs.readings.OutputKind`.
         progress: told how far long work is.

@@ -46,12 +46,8 @@ _RIGHT_TO_LEFT = re.compile(
 )
 _LEFT_TO_RIGHT = "\u200e"
 _FEWEST_LETTERS = 3  # before a hyphen, and after it
-_SYLLABLES = {
-    "untrained": 2,
-    "magnitude": 5,
-    "positive": 4,
-    "negative": 4,
-}  # where our own words above narrow columns are broken
+# Where our own words above narrow columns are broken.
+_SYLLABLES = {"untrained": 2, "magnitude": 5, "positive": 4, "negative": 4}
 _EMOJI_ASCENT = 0.95  # of the size, above the baseline
 # Of many fine strokes some are lost in a card, in grey and at the size of Latin letters: another sign is read.
 _FINE = re.compile(f"[{_WIDE}\u0590-\u109f\u1780-\u17ff]")
@@ -146,7 +142,7 @@ def _pieces(text: str, font: str | None) -> Iterator[tuple[str, str | None, bool
     """Pieces of a text with the font of each, and whether they are Chinese, Japanese or Korean that it has."""
     for piece, path in fonts_of(text, font):
         for run in filter(None, _WIDE_RUN.split(piece)):
-            yield run, path, _WIDE_RUN.match(run) is not None and has_glyph(path, run[0])
+            yield run, path, _WIDE_RUN.match(run) is not None and all(has_glyph(path, char) for char in run)
 
 
 def _piece_width(piece: str, font: str | None, size: int) -> float:

@@ -86,10 +86,12 @@ def test_chinese_is_larger_than_latin_letters_beside_it_and_within_the_line(chin
     assert 0 < ink.min() < ink.max() < len(block) - 1
 
 
-def test_a_box_for_chinese_that_no_font_has_is_as_large_as_latin_letters() -> None:
+def test_a_box_for_chinese_that_no_font_has_is_as_large_as_latin_letters(chinese_font: str) -> None:
     unassigned = "\u2e9a"
     assert missing_glyphs(unassigned) == {unassigned}
     assert text_width(unassigned, 33) == load_font(None, 33).getlength(unassigned)
+    with using_font(chinese_font):
+        assert text_width(f"國{unassigned}", 33) == 2 * 33, "nor are the signs that it stands among"
 
 
 def test_text_is_dark_on_white_and_as_high_as_its_line() -> None:

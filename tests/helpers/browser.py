@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,12 +113,12 @@ def open_group(driver: Any, name: str) -> None:
     driver.execute_script(ALL_NODES + _OPEN_GROUP, name)
 
 
-def read_pictures(driver: Any, wanted: int, timeout: float = 120.0) -> dict[str, tuple[int, int]]:
-    """Waits until that many pictures are loaded; gives natural width and width on the page by tag."""
+def read_pictures(driver: Any, wanted: Collection[str], timeout: float = 120.0) -> dict[str, tuple[int, int]]:
+    """Waits until the pictures of these tags are loaded; gives natural width and width on the page by tag, of all."""
     deadline = time.monotonic() + timeout
     while True:
         pictures = {tag: (natural, shown) for tag, natural, shown in driver.execute_script(ALL_NODES + _PICTURES)}
-        if len(pictures) >= wanted or time.monotonic() > deadline:
+        if pictures.keys() >= set(wanted) or time.monotonic() > deadline:
             return pictures
         time.sleep(0.5)
 

@@ -29,7 +29,7 @@ def test_the_images_page_tells_the_story_in_one_open_group(tmp_path: Path, optio
     served = tensorboard(tmp_path / "logs", "--samples_per_plugin=images=1000", *options)
     with served as address, chromium(tmp_path / "profile") as driver:
         driver.get(address)
-        shown = read_pictures(driver, wanted=len(TAGS))
+        shown = read_pictures(driver, wanted=TAGS)
         tags = json.loads(urllib.request.urlopen(f"{address.partition('?')[0]}data/plugin/images/tags").read())
     assert list(shown) == TAGS
     for tag, (natural, on_page) in shown.items():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lightning_cnnviz.output.disk import below, write_whole
@@ -25,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "logdir", nargs="+", help="directory of event files, searched with all below it; also s3://… and the like"
     )
     page.add_argument("--output", help="the file to write (report.html in the first directory)")
-    page.add_argument("--most-megabytes", type=float, default=MOST_BYTES / 10**6, help="leave out looks until it fits")
+    page.add_argument(
+        "--most-megabytes", type=_positive, default=MOST_BYTES / 10**6, help="leave out looks until it fits"
+    )
     page.set_defaults(run=_report, parser=page)
     _add_compare(commands.add_parser("compare", help="say what a second checkpoint lost and won against a first one"))
     options = parser.parse_args(arguments)
@@ -41,7 +44,11 @@ def _report(options: argparse.Namespace) -> int:
     if not runs:
         options.parser.error(f"no record of CNNVisualizer below {', '.join(options.logdir)}")
     path = options.output or below(options.logdir[0], "report.html")
-    write_whole(path, report(runs, round(options.most_megabytes * 10**6)))
+    page = report(runs, round(options.most_megabytes * 10**6))
+    try:
+        write_whole(path, page)
+    except _EXPLAINED as error:
+        options.parser.error(str(error))
     print(path)
     return 0
 
@@ -59,8 +66,8 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=("validation", "test"), default="validation", help="which data")
     parser.add_argument("--samples", type=int, default=2000, help="how many at most, of all classes (2000)")
     parser.add_argument("--device", default="cpu", help="where the models run, for example cuda (cpu)")
-    parser.add_argument("--html", type=Path, help="write a page for people")
-    parser.add_argument("--json", type=Path, help="write the numbers for a program")
+    parser.add_argument("--html", type=_path_to(".html"), help="write a page for people")
+    parser.add_argument("--json", type=_path_to(".json"), help="write the numbers for a program")
     parser.add_argument(
         "--max-negative-flips", type=_share, help="the share of samples that may be right before and wrong now"
     )
@@ -88,7 +95,10 @@ def _compare(options: argparse.Namespace) -> int:
         print(line)
     for path in (options.html, options.json):
         if path is not None:
-            found.write_report(path)
+            try:
+                found.write_report(path)
+            except OSError as error:
+                options.parser.error(f"the report is not written: {error}")
             print(path)
     limits = {"negative flips": options.max_negative_flips, "accuracy drop": options.max_accuracy_drop}
     asked = {name: limit for name, limit in limits.items() if limit is not None}
@@ -109,6 +119,22 @@ def _share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"must be a share from 0 to 1, got {text}")
     return value
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text}")
+    return value
+
+
+def _path_to(suffix: str) -> Callable[[str], Path]:
+    def path(text: str) -> Path:
+        if Path(text).suffix != suffix:
+            raise argparse.ArgumentTypeError(f"must end in {suffix}, got {text}")
+        return Path(text)
+
+    return path
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ def data_drift(
             f"current must be images of {tuple(before.images.shape[1:])} as the reference, "
             f"got {tuple(now.images.shape[1:])}"
         )
+    now = now.with_display_from(before)
     check_names(model, layer, "layer")
     probe = Probe(model)
     layout = probe.survey(before)

@@ -139,3 +139,11 @@ def test_without_scipy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "scipy", None)
     with pytest.raises(ImportError, match=r"pip install 'lightning-cnnviz\[stats\]'"):
         data_drift(rows_tell(), *two_halves())
+
+
+def test_names_of_the_reference_name_the_classes_of_data_without() -> None:
+    before, now = two_halves()
+    found = data_drift(rows_tell(), FixedSamples(before, class_names=NAMES, mean=[0.0], std=[1.0]), now)
+    assert [row.name for row in found.classes] == NAMES
+    named = FixedSamples(now, class_names=["a", "b", "c"])
+    assert [row.name for row in data_drift(rows_tell(), before, named).classes] == ["a", "b", "c"]

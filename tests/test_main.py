@@ -126,6 +126,8 @@ def test_a_configuration_below_the_name_of_a_subcommand(files):
         (["--max-negative-flips", "2"], "must be a share from 0 to 1, got 2"),
         (["--samples", "7"], "at least 8"),
         (["--samples", "0"], "samples must be at least 1, got 0"),
+        (["--json", "out.txt"], "must end in .json, got out.txt"),
+        (["--html", "out.json"], "must end in .html, got out.json"),
     ],
 )
 def test_wrong_options_exit_with_two(files, capsys, options, message):
@@ -171,3 +173,14 @@ def test_a_missing_checkpoint_exits_with_two(files, capsys):
         run(files, "good.ckpt", "bad.ckpt", "--max-negative-flips", "0")
     assert caught.value.code == 2
     assert "bad.ckpt' cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--json", "--html"])
+def test_a_report_that_cannot_be_written_is_no_verdict(files, capsys, option):
+    below_a_file = files["good.ckpt"] / f"out.{option[2:]}"
+    with pytest.raises(SystemExit) as caught:
+        run(files, "good.ckpt", "good.ckpt", "--max-negative-flips", "0", option, str(below_a_file))
+    assert caught.value.code == 2
+    said = capsys.readouterr()
+    assert "the report is not written" in said.err
+    assert "accuracy 100.00%" in said.out

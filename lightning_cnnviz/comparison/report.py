@@ -14,6 +14,7 @@ from lightning_cnnviz.arguments import instance
 from lightning_cnnviz.comparison.quality import Quality
 from lightning_cnnviz.explain import Explanation
 from lightning_cnnviz.output.disk import write_whole
+from lightning_cnnviz.views.markdown import markdown_table
 
 _FORMAT = 1
 
@@ -36,9 +37,7 @@ class Table:
 
     def markdown(self) -> str:
         """The table in Markdown."""
-        lines = [" | ".join(self.columns), "|".join(["---"] * len(self.columns))]
-        lines += [" | ".join(str(cell).replace("|", "\\|") for cell in row) for row in self.rows]
-        return "\n".join(f"| {lines[i]} |" if i != 1 else f"|{lines[1]}|" for i in range(len(lines)))
+        return markdown_table(self.columns, self.rows)
 
 
 @dataclass(repr=False)

@@ -17,6 +17,7 @@ from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Artifact, Note, Picture
 from lightning_cnnviz.render import format_number, moment
 from lightning_cnnviz.views.captions import short_answer
+from lightning_cnnviz.views.markdown import markdown_table
 
 _SAMPLES = 4
 NOT_FINITE = "weights that are not finite"
@@ -80,20 +81,16 @@ def _largest(by_sample: Tensor | None) -> tuple[int, ...]:
 
 
 def _text(alarm: Alarm, evidence: Evidence, before: Snapshot, now: Snapshot, moved: Sequence[Measurement]) -> str:
-    lines = [f"**{alarm.sentence}**", "", "| number | value | limit |", "|---|---|---|"]
-    lines += [
-        f"| {one.tag} | {format_number(one.value)} | {one.remark or format_number(one.limit)} |"
-        for one in alarm.exceeded
-    ]
+    exceeded = [(one.tag, format_number(one.value), one.remark or format_number(one.limit)) for one in alarm.exceeded]
+    parts = [f"**{alarm.sentence}**", markdown_table(["number", "value", "limit"], exceeded)]
     maps = [one for one in moved if one.by_sample is not None and one.layer is not None]
     headings = ["sample", "true", "before", "now", *(_heading(one) for one in maps)]
-    if alarm.samples:
-        lines += ["", f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
+    rows = []
     for index in alarm.samples:
         cells = [str(index), _truth(evidence, index), _answer(evidence, before, index), _answer(evidence, now, index)]
         cells += [format_number(float(one.by_sample[index])) for one in maps if one.by_sample is not None]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return "\n\n".join([*parts, markdown_table(headings, rows)] if rows else parts)
 
 
 def _heading(measurement: Measurement) -> str:

@@ -12,6 +12,7 @@ from lightning_cnnviz.drift.measurement import Measurement
 from lightning_cnnviz.drift.snapshots import Snapshot
 from lightning_cnnviz.output.artifacts import Note
 from lightning_cnnviz.render import format_number
+from lightning_cnnviz.views.markdown import markdown_table
 
 OF_FEATURES: Mapping[str, Callable[[Tensor, Tensor], float]] = {"features": feature_drift}
 OF_FILTERS: Mapping[str, Callable[[Tensor, Tensor], float]] = {"filters": relative_change}
@@ -41,13 +42,13 @@ def moved_most(moved: Sequence[Measurement]) -> Note:
     families: dict[tuple[str, str | None], list[Measurement]] = {}
     for one in moved:
         families.setdefault((one.name, one.reference), []).append(one)
-    lines = ["| what moved | since | most in | by | least in | by |", "|---|---|---|---|---|---|"]
+    rows = []
     for (name, reference), layers in families.items():
         most, least = max(layers, key=_value), min(layers, key=_value)
         cells = [name, reference or "", most.layer or "", format_number(most.value)]
         cells += [least.layer or "", format_number(least.value)] if len(layers) > 1 else ["", ""]
-        lines.append(f"| {' | '.join(cells)} |")
-    return Note("drift_moved_most", "\n".join(lines))
+        rows.append(cells)
+    return Note("drift_moved_most", markdown_table(["what moved", "since", "most in", "by", "least in", "by"], rows))
 
 
 def _outcomes(look: Snapshot) -> Tensor:

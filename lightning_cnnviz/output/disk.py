@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -91,7 +92,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         return
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")  # each sink has a thread
     try:
         unfinished.write_bytes(content)
         unfinished.replace(path)

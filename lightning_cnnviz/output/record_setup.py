@@ -15,7 +15,7 @@ from lightning_cnnviz.output.encoding import encode
 from lightning_cnnviz.output.record_json import text, to_blob
 from lightning_cnnviz.output.record_names import VERSION
 from lightning_cnnviz.render.colormaps import lookup_table
-from lightning_cnnviz.render.resampling import resize
+from lightning_cnnviz.render.resampling import within
 
 PICTURE_SIDE = 256
 _SIDE_OF_MANY = 128
@@ -70,7 +70,7 @@ class Setup(Constant):
     def _contents(self) -> tuple[Mapping[str, Any], list[bytes]]:
         stored = self.pictures[:_MOST_PICTURES]
         side = PICTURE_SIDE if len(stored) <= _MANY else _SIDE_OF_MANY
-        pictures = [encode(_within(picture, side), self.picture_format) for picture in stored]
+        pictures = [encode(within(picture, side), self.picture_format) for picture in stored]
         return (
             {
                 "labels": None if self.labels is None else [int(label) for label in self.labels],
@@ -99,14 +99,6 @@ class Legend(Constant):
         tables = {name: base64.b64encode(lookup_table(name).tobytes()).decode() for name in self.colormaps}
         descriptions = {name: text(words) for name, words in self.descriptions.items()}
         return {"descriptions": descriptions, "colormaps": tables}, []
-
-
-def _within(picture: RGB, side: int) -> RGB:
-    largest = max(picture.shape[:2])
-    if largest <= side:
-        return picture
-    height, width = (max(1, round(edge * side / largest)) for edge in picture.shape[:2])
-    return resize(picture, (height, width), smooth=True)
 
 
 def _share(box: tuple[float, float, float, float] | None, picture: RGB) -> list[float] | None:

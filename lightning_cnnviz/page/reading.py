@@ -6,6 +6,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -65,7 +66,10 @@ def _read_run(root: str | os.PathLike[str], folder: PurePosixPath, files: _Files
                 looks[step] = blobs
             else:
                 setups.append(blobs)
-    named = {json.loads(zlib.decompress(blobs[0]))["id"]: blobs for blobs in setups}
+    named = {}
+    for blobs in setups:
+        with suppress(ValueError, LookupError, TypeError, zlib.error):
+            named[json.loads(zlib.decompress(blobs[0]))["id"]] = blobs
     return RunRecord(name, named, in_order + [looks[step] for step in sorted(looks)])
 
 

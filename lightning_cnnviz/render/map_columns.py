@@ -16,7 +16,7 @@ from lightning_cnnviz.render.maps import color_maps, draw_enlarged, overlay
 from lightning_cnnviz.render.masks import without_color
 from lightning_cnnviz.render.measuring import Measured, Scale, measure_maps
 from lightning_cnnviz.render.placing import Box, lay_over, map_size, rescaled
-from lightning_cnnviz.render.resampling import resize
+from lightning_cnnviz.render.resampling import resize, within
 from lightning_cnnviz.render.text import format_number
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Maps:
         colored = color_maps(self.values, self.measured, colormap=self.colormap, symmetric=self.kind == "signed")
         if self.laying == "alone":
             return [list(row) for row in colored]
-        pictures = [_limited(without_color(sample) if self.grey else sample) for sample in samples]
+        pictures = [within(without_color(sample) if self.grey else sample, LARGEST_SIDE) for sample in samples]
         placed = [
             None if box is None else rescaled(box, sample, picture)
             for box, sample, picture in zip(boxes or (None,) * len(samples), samples, pictures, strict=True)
@@ -183,11 +183,3 @@ def defects_summary(defects: dict[tuple[int, ...], str], total: int) -> str | No
         return None
     kinds = sorted({_VALUE.sub("", defect) for defect in defects.values()})
     return f"{len(defects)} of {total} maps are {', '.join(kinds[:3])}"
-
-
-def _limited(picture: RGB) -> RGB:
-    largest = max(picture.shape[:2])
-    if largest <= LARGEST_SIDE:
-        return picture
-    factor = LARGEST_SIDE / largest
-    return resize(picture, (round(picture.shape[0] * factor), round(picture.shape[1] * factor)), smooth=True)

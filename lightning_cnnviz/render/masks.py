@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lightning_cnnviz.output.artifacts import RGB
 from lightning_cnnviz.render.placing import Box, lay_over, map_size, rescaled
-from lightning_cnnviz.render.resampling import resize
+from lightning_cnnviz.render.resampling import resize, within
 from lightning_cnnviz.render.text import Color
 
 _COLORS: tuple[Color, ...] = (
@@ -150,8 +150,6 @@ def _enlarged(classes: NDArray[np.integer], size: tuple[int, int]) -> NDArray[np
 def _of_readable_size(picture: RGB) -> RGB:
     side = max(picture.shape[:2])
     if side > _LARGEST:
-        factor = _LARGEST / side
-        size = max(1, round(picture.shape[0] * factor)), max(1, round(picture.shape[1] * factor))
-        return resize(picture, size, smooth=True)
+        return within(picture, _LARGEST)
     factor = max(1, _SMALLEST // side)
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)

@@ -45,6 +45,15 @@ def resize(values: NDArray[Any], size: tuple[int, int], smooth: bool) -> NDArray
     return resized
 
 
+def within(picture: NDArray[Any], side: int) -> NDArray[Any]:
+    """A picture (h, w, 3) shrunk until no side is longer than ``side``; as it is where none is."""
+    largest = max(picture.shape[:2])
+    if largest <= side:
+        return picture
+    height, width = (max(1, round(edge * side / largest)) for edge in picture.shape[:2])
+    return resize(picture, (height, width), smooth=True)
+
+
 def smoothed(maps: NDArray[Any], sigma: float) -> NDArray[Any]:
     """Maps (N, H, W) averaged with a Gaussian of a standard deviation in pixels; as they are if that is below 0.5.
 

@@ -31,17 +31,18 @@ def fingerprint(samples: ShownSamples) -> str:
 
 
 def same_samples(first: ShownSamples, second: ShownSamples) -> bool:
-    """Whether two sets show the same images with the same labels and regions."""
-    if (first.labels is None) != (second.labels is None) or first.images.shape != second.images.shape:
-        return False
-    same_labels = first.labels is None or second.labels is None or torch.equal(first.labels, second.labels)
-    return same_labels and torch.equal(first.images, second.images) and _same(first.regions, second.regions)
+    """Whether two sets are alike in all that a look sees of them: images, what is known of them, and their names."""
+    return first.images.shape == second.images.shape and _same(first.state_dict(), second.state_dict())
 
 
-def _same(first: Tensor | None, second: Tensor | None) -> bool:
-    if first is None or second is None:
-        return first is second
-    return torch.equal(first, second)
+def _same(first: object, second: object) -> bool:
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        return first.dtype == second.dtype and torch.equal(first, second)
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        return first.keys() == second.keys() and all(_same(first[key], second[key]) for key in first)
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        return len(first) == len(second) and all(map(_same, first, second))
+    return type(first) is type(second) and first == second
 
 
 def bounded(samples: ShownSamples) -> tuple[dict[str, Any] | None, str | None]:

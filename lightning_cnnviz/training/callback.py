@@ -215,7 +215,7 @@ class CNNVisualizer(OwnCopies):
     @entry
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ends watching; looks here if there is no validation to look after."""
-        self.watching.finish()
+        self.watching.finish(trainer.current_epoch)
         if not trainer.enable_validation:
             self._look(trainer, pl_module)
 

@@ -51,11 +51,14 @@ class Watching:
             for view in views:
                 view.observe(images.clone(), labels.clone())  # what a view does with them, the training must not see
 
-    def finish(self) -> None:
+    def finish(self, epoch: int) -> None:
         """A training epoch is over."""
+        if epoch != self._epoch:
+            return
         for view in self._failures.working(self._views):
-            with self._failures.of(view):
-                view.finish_observing()
+            if view.watches_training:
+                with self._failures.of(view):
+                    view.finish_observing()
 
 
 class Pace:
@@ -68,7 +71,8 @@ class Pace:
 
     def before_batch(self, optimizers: Iterable[torch.optim.Optimizer]) -> None:
         """Notes the learning rates with which a batch is learnt."""
-        rates = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
+        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        rates = [group["lr"] for group in groups if isinstance(group.get("lr"), float | int | Tensor)]
         self._rates += float(sum(rates))
         self._rated += bool(rates)
 

@@ -17,6 +17,7 @@ from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
 from lightning_cnnviz.views.captions import percent
 from lightning_cnnviz.views.contrast import check_two_classes
+from lightning_cnnviz.views.markdown import markdown_table
 
 _PAIRS = 10
 _LETTERS, _LONGEST_WORD = 36, 10  # that can be read above all columns together, and above one
@@ -182,12 +183,11 @@ def _share_right(counts: Tensor, index: int) -> str:
 def _most_confused(counts: Tensor, samples: FixedSamples) -> Note:
     wrong = counts - counts.diag().diag()
     cells = wrong.flatten().sort(descending=True, stable=True)
-    lines = ["| true | taken for | images | of its class |", "|---|---|---|---|"]
+    rows = []
     for cell in cells.indices[:_PAIRS].tolist():
         true, said = divmod(cell, len(counts))
         if wrong[true, said]:
             share = percent(int(wrong[true, said]) / int(counts[true].sum()))
-            lines.append(
-                f"| {samples.class_name(true)} | {samples.class_name(said)} | {int(wrong[true, said])} | {share} |"
-            )
-    return Note("most_confused", "\n".join(lines) if len(lines) > 2 else "nothing was taken for anything else")
+            rows.append((samples.class_name(true), samples.class_name(said), int(wrong[true, said]), share))
+    table = markdown_table(["true", "taken for", "images", "of its class"], rows)
+    return Note("most_confused", table if rows else "nothing was taken for anything else")

@@ -9,9 +9,9 @@ from lightning_cnnviz.model.layers.layout import Layer, Layout
 from lightning_cnnviz.output.artifacts import Artifact, Note
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.views.base import View
+from lightning_cnnviz.views.markdown import markdown_table
 
 _HEADINGS = ("layer", "type", "kernel", "output", "parameters", "multiply-adds", "state")
-_ALIGNMENTS = ("---", "---", "---", "---", "---:", "---:", "---")
 _KEY = "multiply_adds"
 
 
@@ -52,8 +52,8 @@ def summary(layout: Layout, multiply_adds: Mapping[str, int], sample: tuple[int,
         multiply_adds: for one image by layer, those of the layers inside it included; "" is the whole model.
         sample: the shape of the model's input for one image.
     """
-    rows = [_HEADINGS, _ALIGNMENTS, *_layer_rows(layout, multiply_adds, sample)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    rows = _layer_rows(layout, multiply_adds, sample)
+    table = markdown_table(_HEADINGS, rows, numbers=("parameters", "multiply-adds"))
     frozen = layout.parameters - layout.trainable
     totals = [
         f"input {_shape(sample)}",

@@ -143,13 +143,13 @@ def rows_of(figure: object, most: int, sample: int) -> Rows | None:
         no_lines, unknown = ((),) * count, (None,) * count
         return Rows(column, values, column.headings[:most], (picture,) * count, figure.title, False, no_lines, unknown)
     values, drawn = _values(column)[:most], figure.rows[:most]
-    captions = [Caption(()) if row.caption is None else row.caption for row in drawn]
+    captions = [() if row.caption is None else row.caption.lines for row in drawn]
     if figure.first:  # classes, whose names come first
-        names = tuple(caption.lines[0] for caption in captions)
-        lines: tuple[tuple[str, ...], ...] = tuple(_padded(caption.lines[1:], 1) for caption in captions)
+        names = tuple(caption[0] for caption in captions)
+        lines: tuple[tuple[str, ...], ...] = tuple(_padded(caption[1:], 1) for caption in captions)
     else:
         names = tuple(_name(caption, row.index) for caption, row in zip(captions, drawn, strict=True))
-        said = ([line for line in caption.lines if not line.startswith(_TRUE)] for caption in captions)
+        said = ([line for line in caption if not line.startswith(_TRUE)] for caption in captions)
         lines = tuple(_padded([f"says {one[0]}", *one[1:]] if one else [], 2) for one in said)
     return Rows(
         column,
@@ -159,13 +159,13 @@ def rows_of(figure: object, most: int, sample: int) -> Rows | None:
         figure.title,
         _is_shared(column),
         lines,
-        tuple(caption.correct for caption in captions),
+        tuple(None if row.caption is None else row.caption.correct for row in drawn),
     )
 
 
-def _name(caption: Caption, index: int) -> str:
+def _name(caption: Sequence[str], index: int) -> str:
     """The true class where it is known, which does not change over the looks."""
-    return next((line for line in caption.lines if line.startswith(_TRUE)), f"sample {index}")
+    return next((line for line in caption if line.startswith(_TRUE)), f"sample {index}")
 
 
 def _padded(lines: Sequence[str], count: int) -> tuple[str, ...]:

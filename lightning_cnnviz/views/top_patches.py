@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.arguments import count_or_indices, layer_names, number, positive
+from lightning_cnnviz.methods.gradients import input_gradient
 from lightning_cnnviz.methods.receptive_fields import field_box, strongest_places
 from lightning_cnnviz.model.evidence import Evidence, Model, Request
 from lightning_cnnviz.model.layers.layout import Layer, LayerSpec, Layout, check_names
@@ -112,7 +113,7 @@ class TopPatches(View):
         again = layer.as_maps(model.output_of(layer.name, images)).flatten(2)
         which = torch.tensor(channels, device=again.device).repeat_interleave(samples.shape[1])
         units = again[torch.arange(len(again), device=again.device), which, places.flatten()]
-        [gradient] = torch.autograd.grad(units.sum(), [images])
+        gradient = input_gradient(units.sum(), images, f"the output of {layer.name!r}")
         boxes = [field_box(one, self.share) for one in gradient.float().cpu()]
         table = torch.cat(
             [

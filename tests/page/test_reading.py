@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,28 @@ def test_a_directory_without_a_record_is_an_error_and_no_file(tmp_path: Path) ->
     with pytest.raises(SystemExit):
         main(["report", str(tmp_path)])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_setup_that_is_damaged_costs_no_run(tmp_path: Path) -> None:
+    looks = list(encoded_looks(2))
+    step, first = looks[0]
+    damaged = replace(first, setups={**first.setups, "ab": [b"damaged"]})
+    write_run(tmp_path / "run", [(step, damaged), *looks[1:]])
+    assert read_runs(tmp_path) == [run_record("run", 2)]
+
+
+@pytest.mark.parametrize("megabytes", ["nan", "0", "-1", "many"])
+def test_a_size_that_is_none_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str], megabytes: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["report", str(tmp_path), f"--most-megabytes={megabytes}"])
+    assert caught.value.code == 2
+    assert megabytes in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path / "run", encoded_looks(1))
+    (events,) = (tmp_path / "run").iterdir()
+    with pytest.raises(SystemExit) as caught:
+        main(["report", str(tmp_path), "--output", str(events / "report.html")])
+    assert caught.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err

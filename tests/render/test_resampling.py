@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from lightning_cnnviz.render import resize
-from lightning_cnnviz.render.resampling import smoothed
+from lightning_cnnviz.render.resampling import smoothed, within
 
 
 @pytest.mark.parametrize(("size", "new_size"), [((7, 7), (224, 224)), ((7, 5), (31, 112)), ((1, 1), (6, 4))])
@@ -66,3 +66,12 @@ def test_smoothing_spreads_a_point_as_a_gaussian_does() -> None:
 def test_too_little_smoothing_is_none() -> None:
     maps = np.eye(3)[None]
     assert smoothed(maps, 0.4) is maps
+
+
+@pytest.mark.parametrize(
+    ("size", "new_size"), [((30, 60), (20, 40)), ((40, 10), (40, 10)), ((1, 1000), (1, 40)), ((2000, 2), (40, 1))]
+)
+def test_no_side_is_longer_than_wanted_and_none_vanishes(size: tuple[int, int], new_size: tuple[int, int]) -> None:
+    picture = np.full((*size, 3), 7, np.uint8)
+    assert within(picture, 40).shape == (*new_size, 3)
+    assert (within(picture, 40) == 7).all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightning_cnnviz.samples import FixedSamples, SampleSource
+from lightning_cnnviz.samples import FixedSamples, SampleSource, Truth, same_samples
 from lightning_cnnviz.samples.state import _as_bytes, bounded, size_of, unbounded
 from tests.helpers.samples import constant_images
 
@@ -129,3 +129,31 @@ def test_what_is_given_on_resume_wins_and_another_number_begins_anew():
     for_numbers = SampleSource(4, image_key=0, label_key=1, class_names=None, mean=None, std=None, most=256)
     assert not for_numbers.load_state_dict(first.state_dict())
     assert "up to 256 samples, which views want now, replace the 2 samples" in for_numbers.remarks[0]
+
+
+OTHERWISE = {
+    "labels": torch.tensor([1, 0]),
+    "class_names": ["ant", "cow"],
+    "mean": [0.5],
+    "std": [0.25],
+    "originals": [np.ones((4, 4, 3), np.uint8)] * 2,
+    "regions": torch.ones(2, 4, 4, dtype=torch.bool),
+    "perturbed": {"dark": torch.zeros(2, 1, 4, 4)},
+    "truth": Truth("values", torch.zeros(2, 1)),
+}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_samples_are_the_same_where_a_look_could_see_no_difference(name: str) -> None:
+    given = {
+        "images": torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(0)),
+        "labels": torch.tensor([0, 1]),
+    }
+    given |= {"class_names": ["ant", "bee"], "mean": [0.0], "std": [1.0]}
+    if name == "truth":
+        del given["labels"]
+    first = FixedSamples(**given)
+    assert same_samples(first, FixedSamples(**given))
+    assert same_samples(first, FixedSamples.from_state_dict(first.state_dict()))
+    assert not same_samples(first, FixedSamples(**{**given, name: OTHERWISE[name]}))
+    assert not same_samples(first, first.chosen([0]))

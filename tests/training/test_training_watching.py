@@ -92,7 +92,7 @@ def test_what_was_given_up_sees_nothing_and_has_nothing_to_finish() -> None:
     failures, view = Failures("Callback", "warn"), Watches()
     failures.give_up([view], KeyError("a"))
     watching, _ = passing(view, failures=failures)
-    watching.finish()
+    watching.finish(3)
     assert (view.seen, view.finished) == (0, 0)
 
 
@@ -100,8 +100,16 @@ def test_one_that_fails_at_the_end_keeps_no_other_from_it() -> None:
     views = Fails(), Watches()
     watching, _ = passing(*views)
     with pytest.warns(UserWarning, match="Callback goes on without Fails: KeyError: 'a'"):
-        watching.finish()
+        watching.finish(3)
     assert views[1].finished == 1
+
+
+def test_only_the_first_epoch_is_finished_and_only_for_who_watches() -> None:
+    views = Watches(), Looks()
+    watching, _ = passing(*views)
+    for epoch in (3, 4, 5):
+        watching.finish(epoch)
+    assert [view.finished for view in views] == [1, 0]
 
 
 def test_without_labels_there_is_nothing_to_watch_and_that_is_said() -> None:
@@ -141,6 +149,18 @@ def test_the_learning_rate_is_noted_where_there_is_one() -> None:
         pace.before_batch([torch.optim.SGD([weight], rate)])
     pace.before_batch([])
     assert pace.take() == Training(pytest.approx(0.2), None)
+
+
+@pytest.mark.parametrize("other", [{"lr": None}, {"lr": lambda: 0.1}, {}], ids=["none", "a schedule", "no key"])
+def test_an_optimizer_that_has_no_rate_of_its_own_is_passed_over(other: dict[str, Any]) -> None:
+    pace, weight = Pace(), torch.zeros(1, requires_grad=True)
+    optimizers = torch.optim.SGD([weight], 0.1), torch.optim.SGD([weight], 0.3)
+    del optimizers[1].param_groups[0]["lr"]
+    optimizers[1].param_groups[0].update(other)
+    pace.before_batch(optimizers)
+    assert pace.take() == Training(pytest.approx(0.1), None)
+    pace.before_batch(optimizers[1:])
+    assert pace.take() == Training(None, None)
 
 
 def test_an_ordinary_loss_is_noted_without_taking_down_the_state_of_the_process(

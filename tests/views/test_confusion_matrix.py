@@ -74,6 +74,11 @@ def test_without_a_trainer_the_samples_are_counted() -> None:
     assert lines == ["| bee | ant | 1 | 50% |", "| bee | cow | 1 | 50% |"]
 
 
+def test_a_name_with_a_bar_stays_in_its_column() -> None:
+    found = explain(Told(3), told([1, 1], [0, 1], ["a|b", "c", "d"]), [ConfusionMatrix()])
+    assert found.notes["most_confused"].splitlines()[2:] == [r"| a\|b | c | 1 | 100% |"]
+
+
 def test_of_many_classes_those_with_the_most_mistakes_are_drawn() -> None:
     view = Keeping(classes=3)
     explain(Told(20), told([5, 5, 5, 9, 1, 2], [7, 7, 5, 7, 1, 2]), [view])

@@ -25,8 +25,8 @@ from lightning_cnnviz import (
 )
 from lightning_cnnviz.model.evidence import Evidence
 from lightning_cnnviz.output.artifacts import Artifact, Picture
-from lightning_cnnviz.render import FilmStrip, Images, Maps, SignedImages
-from lightning_cnnviz.views.strips import Still, thinned
+from lightning_cnnviz.render import Caption, FilmStrip, Images, Maps, Row, Sheet, SignedImages
+from lightning_cnnviz.views.strips import Still, rows_of, thinned
 from tests.helpers.training import SmallCNN, fit, image_steps, sha
 from tests.views.test_grad_cam import COUNTING, MAP, WEIGHT, Hand
 
@@ -238,3 +238,14 @@ def test_in_training(tmp_path: Path) -> None:
         "film/prototypes": [5, 11],
         "film/feature_maps/body": [0, 5, 11],
     }
+
+
+def test_rows_without_a_caption_are_called_by_their_number() -> None:
+    maps = Maps(np.ones((2, 1, 3, 3), np.float32), ("a",))
+    picture = np.zeros((3, 3, 3), np.uint8)
+    rows = rows_of(
+        Sheet((Row(picture, None, 0), Row(picture, Caption(("ant", "true bee"), False), 4)), (maps,), "t"), 2, 0
+    )
+    assert rows is not None
+    assert (rows.names, rows.correct) == (("sample 0", "true bee"), (None, False))
+    assert rows.lines == (("", ""), ("says ant", ""))

@@ -38,7 +38,7 @@ def note(model: nn.Module, images: Tensor) -> list[str]:
 def test_every_number_of_a_small_model() -> None:
     assert note(Net(), torch.randn(3, 2, 8, 8)) == [
         "| layer | type | kernel | output | parameters | multiply-adds | state |",
-        "| --- | --- | --- | --- | ---: | ---: | --- |",
+        "|---|---|---|---|---:|---:|---|",
         "| conv | Conv2d | 4×2×3×3 | 4×8×8 | 76 | 4,608 | frozen |",
         "| norm | BatchNorm2d |  | 4×8×8 | 8 |  | trained |",
         "| pool | MaxPool2d |  | 4×4×4 |  |  |  |",

@@ -178,3 +178,12 @@ def test_in_training(tmp_path: Path) -> None:
     model = fit(tmp_path / "with", [CNNVisualizer([TopPatches()], on_error="raise")], max_epochs=1)
     assert sha(model) == sha(fit(tmp_path / "without", [], max_epochs=1))
     assert image_steps(tmp_path / "with") == {"top_patches/body": [0, 5]}
+
+
+def test_a_layer_whose_output_does_not_depend_on_the_images_is_told() -> None:
+    class Cut(Sums):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return super().forward(images.detach())
+
+    with pytest.raises(ValueError, match=r"the output of 'convs\.0' does not depend on the images"):
+        explain(Cut(), squares((2, 3)), [TopPatches("convs.0")])

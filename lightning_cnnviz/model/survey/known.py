@@ -7,13 +7,14 @@ from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.survey.first_call import SAMPLES
-from lightning_cnnviz.samples import FixedSamples
+from lightning_cnnviz.samples import FixedSamples, Truth
 
 _SETTINGS = (bool, int, float, str, type(None))
 
@@ -63,6 +64,16 @@ def _settings(module: nn.Module) -> object:
 def _content(samples: FixedSamples) -> object:
     images: Any = samples.images[:SAMPLES].detach().cpu().contiguous().float().numpy()
     labels = None if samples.labels is None else tuple(samples.labels.tolist())
-    truth = None if samples.truth is None else (samples.truth.kind, samples.truth.highest)
-    said = labels, truth, samples.class_names, samples.origin.form, samples.origin.form.unlabelled
-    return samples.images.shape, hashlib.blake2b(images.tobytes()).digest(), said
+    said = labels, samples.class_names, samples.origin.form, samples.origin.form.unlabelled
+    return samples.images.shape, hashlib.blake2b(images.tobytes()).digest(), _truth(samples.truth), said
+
+
+def _truth(truth: Truth | None) -> object:
+    if truth is None:
+        return None
+    digest = hashlib.blake2b(truth.kind.encode())
+    values = truth.values if isinstance(truth.values, tuple) else (truth.values,)
+    for tensor in (*values, *(() if truth.known is None else (truth.known,))):
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.digest()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz import Explanation, FixedSamples, explain
+from lightning_cnnviz.samples import Truth
 
 IMAGES = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -122,3 +123,18 @@ def test_a_function_that_calls_the_model_is_asked_anew_and_does_not_keep_it(call
     del net
     gc.collect()
     assert freed() is None
+
+
+@pytest.mark.parametrize("name", ["values", "known"])
+def test_another_truth_of_the_same_images_is_seen(net: Net, calls: list[int], name: str) -> None:
+    yes = torch.tensor([[True, False, True]] * 4)
+    truths = {
+        "values": (Truth("values", torch.full((4, 1), 0.25)), Truth("values", torch.full((4, 1), 0.75))),
+        "known": (Truth("multi_hot", yes), Truth("multi_hot", yes, known=~yes)),
+    }[name]
+    counts = []
+    for truth in (truths[0], truths[0], truths[1]):
+        calls.clear()
+        look(net, FixedSamples(IMAGES, truth=truth))
+        counts.append(len(calls))
+    assert counts[1] < counts[0] == counts[2]

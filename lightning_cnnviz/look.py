@@ -207,8 +207,8 @@ def check_labels(layout: Layout, samples: FixedSamples) -> None:
 
 
 _COUNTING = (
-    "labels count from 0, and -100 stands for none; where the output is no scores of classes, output='embedding' or "
-    "another kind says what it is"
+    "labels count from 0, and in batches -100 stands for none; where the output is no scores of classes, "
+    "output='embedding' or another kind says what it is"
 )
 
 

@@ -10,7 +10,6 @@ from lightning_cnnviz.drift.distances import jensen_shannon
 from lightning_cnnviz.drift.flips import Flips, before_and_after
 from lightning_cnnviz.drift.snapshots import Snapshot
 from lightning_cnnviz.model.evidence import Evidence
-from lightning_cnnviz.model.layers.layout import LayerSpec
 from lightning_cnnviz.output.artifacts import Picture
 
 
@@ -31,11 +30,10 @@ class MostChanged(Flips):
     Args:
         numbers: of each sample in the set that it was chosen from.
         title: of the picture.
-        layers: see :class:`Flips`.
     """
 
-    def __init__(self, numbers: Sequence[int], title: str, layers: LayerSpec = "last") -> None:
-        super().__init__(layers, rows=len(numbers), changed_only=False)
+    def __init__(self, numbers: Sequence[int], title: str) -> None:
+        super().__init__("last", rows=len(numbers), changed_only=False)
         self._numbers, self._title = numbers, title
 
     def _chosen(self, before: Snapshot, now: Snapshot) -> list[int]:

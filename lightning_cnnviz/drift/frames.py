@@ -18,7 +18,7 @@ FAMILIES = {"features": "features", "filters": "filters", "grad_cam": "Grad-CAM"
 
 
 @dataclass(frozen=True)
-class Look:
+class KeptFrame:
     """One look as it is kept.
 
     Attributes:
@@ -41,13 +41,13 @@ class Look:
     drift: dict[str, float]
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Look:
+    def from_state(cls, state: Mapping[str, Any]) -> KeptFrame:
         """Takes up what `state_dict` gave.
 
         Looks of earlier versions say nothing of strength, and stay as strong as the strongest; their drift is that of
         features alone.
         """
-        families = (*FAMILIES.values(),)
+        families = tuple(FAMILIES.values())
         drift = {
             name if name.startswith(families) else f"features {name}": value for name, value in state["drift"].items()
         }
@@ -58,7 +58,7 @@ class Look:
         return dict(vars(self))
 
 
-def thinned(frames: list[Look], most: int) -> list[Look]:
+def thinned(frames: list[KeptFrame], most: int) -> list[KeptFrame]:
     """At most so many frames, thinned as film strips are; the drift of one that gives way goes to the next one."""
     frames = list(frames)
     while len(frames) > most:

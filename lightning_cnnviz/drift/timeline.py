@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lightning_cnnviz.arguments import layer_names, positive
 from lightning_cnnviz.drift.distances import FEWEST_SAMPLES
-from lightning_cnnviz.drift.frames import FAMILIES, Look, changes, thinned
+from lightning_cnnviz.drift.frames import FAMILIES, KeptFrame, changes, thinned
 from lightning_cnnviz.drift.movements import movements
 from lightning_cnnviz.drift.scope import MOST_SAMPLES, Scope, filters
 from lightning_cnnviz.drift.snapshots import Snapshot, attention_maps, small_map, take
@@ -78,7 +78,7 @@ class Timeline(ComparesLooks):
         self.frames = positive("frames", frames)
         if self.frames < _FEWEST_FRAMES:
             raise ValueError(f"frames must be at least {_FEWEST_FRAMES}, for the first and the last one, got {frames}")
-        self._frames: list[Look] = []
+        self._frames: list[KeptFrame] = []
         self._before: Snapshot | None = None
         self._largest: Tensor | None = None
         self._drawn: object = None
@@ -120,7 +120,7 @@ class Timeline(ComparesLooks):
         return {"frames": frames, "before": before, "largest": self._largest}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._frames = [Look.from_state(frame) for frame in state["frames"]]
+        self._frames = [KeptFrame.from_state(frame) for frame in state["frames"]]
         self._largest = state.get("largest")
         self._before = None if state["before"] is None else Snapshot(**state["before"])
 
@@ -149,12 +149,12 @@ class Timeline(ComparesLooks):
         weights, attention = filters(layout, self.feature_layers), layout.maps(self.layers)[-1:]
         return Scope(features, weights, attention, samples=MOST_SAMPLES)
 
-    def _frame(self, evidence: Evidence, now: Snapshot, maps: Tensor) -> Look:
+    def _frame(self, evidence: Evidence, now: Snapshot, maps: Tensor) -> KeptFrame:
         moved = [] if self._before is None else movements(now, self._before)
         shown = evidence.probabilities[: evidence.shown]
         leading = evidence.layout.reading.leading(shown)
         strongest = maps.amax(dim=(1, 2)).float()
-        return Look(
+        return KeptFrame(
             position=self._frames[-1].position + 1 if self._frames else 0,
             epoch=evidence.epoch,
             maps=(maps / strongest.to(maps)[:, None, None].clamp_min(torch.finfo(maps.dtype).tiny)).half(),
@@ -204,7 +204,7 @@ class Timeline(ComparesLooks):
 _FEWEST_FRAMES = 3
 
 
-def _moment(frame: Look, largest: Tensor | None, samples: FixedSamples, meaning: Meaning) -> Frame:
+def _moment(frame: KeptFrame, largest: Tensor | None, samples: FixedSamples, meaning: Meaning) -> Frame:
     lines, correct = [], []
     for index, (answer, probability) in enumerate(
         zip(frame.classes.tolist(), frame.probabilities.tolist(), strict=True)

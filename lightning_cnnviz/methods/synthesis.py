@@ -113,4 +113,4 @@ def class_prototypes(
         cross_entropy, distance = parts()
     cost, found = cross_entropy + regularization * distance, images.detach()
     unmoved = (found == means).flatten(1).all(dim=1)
-    return Prototypes(found, cross_entropy, distance, cost, evaluations + 1, unmoved)
+    return Prototypes(found, cross_entropy, distance, cost, evaluations + 2, unmoved)

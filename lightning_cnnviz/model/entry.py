@@ -58,17 +58,6 @@ def entries(model: nn.Module, forward: Forward | None = None) -> dict[str, Calla
     return only
 
 
-def entry_point(model: nn.Module) -> nn.Module:
-    """The module to call with images: the model, or its one convolutional child if its class defines no ``forward``.
-
-    Raises:
-        ValueError: there is no ``forward`` and not exactly one such child.
-    """
-    entry: Any = next(iter(entries(model).values()))
-    assert isinstance(entry, nn.Module)
-    return entry
-
-
 def check_reading(output: object, forward: object) -> None:
     """Checks the arguments that say what is called, and how to read what it returns.
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lightning_cnnviz.keys import optional_key
 from lightning_cnnviz.model.backward import Pass, derive, recurrent_on_cuda
 from lightning_cnnviz.model.checkpoints import with_weights
-from lightning_cnnviz.model.entry import Forward, check_reading, entries, entry_point, unwrapped
+from lightning_cnnviz.model.entry import Forward, check_reading, entries, unwrapped
 from lightning_cnnviz.model.evidence import THE_INPUT, Evidence, Request
 from lightning_cnnviz.model.hooks import Recorder, hooked
 from lightning_cnnviz.model.isolation import isolated, placed
@@ -27,7 +27,7 @@ from lightning_cnnviz.model.survey.survey import survey
 from lightning_cnnviz.model.targets import Target, target_scores
 from lightning_cnnviz.samples import FixedSamples
 
-__all__ = ["Probe", "Progress", "entry_point"]
+__all__ = ["Probe", "Progress"]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with a description, the steps done and the steps in all."""

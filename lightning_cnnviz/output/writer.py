@@ -31,8 +31,7 @@ class BackgroundWriter:
 
     Attributes:
         sinks: as given.
-        last_steps: the last step of each tag (notes and arrays under a suffix of their own); put it into a checkpoint
-            and set it again so that a resumed run continues its series.
+        last_steps: the last step of each tag, notes and arrays under a suffix of their own.
         dropped: how many artifacts were lost because the sinks were too slow.
         slow: the names of those sinks, and of those that were not done when they were closed.
 

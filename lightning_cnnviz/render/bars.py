@@ -66,21 +66,6 @@ def horizontal_bar(bar: ColorBar, width: int, size: int) -> Block:
     return beside([scale, stacked([text_block(line, size, MUTED) for line in lines])], gap=size, down=0)
 
 
-def vertical_bar(bar: ColorBar, height: int, size: int) -> RGB:
-    """A bar from bottom to top with its numbers at its right."""
-    numbers = [text_block(mark, size, DARK) for mark in reversed(bar.marks)]
-    if sum(number.shape[0] for number in numbers) > height:
-        numbers = [numbers[0], numbers[-1]]
-    strip_width = max(6, size // 2)
-    scale = blank(height, strip_width + 4 + max(number.shape[1] for number in numbers))
-    scale[:, :strip_width] = _colors(bar.colormap, height)[::-1, None]
-    for place, number in zip(np.linspace(0, 1, len(numbers)), numbers, strict=True):
-        top = max(0, round((height - number.shape[0]) * place))
-        rows = number[: height - top]
-        scale[top : top + rows.shape[0], strip_width + 4 : strip_width + 4 + number.shape[1]] = rows
-    return scale
-
-
 def strength_bar(share: float | None, width: int) -> RGB:
     """How strong a map is beside the strongest, from 0 to 1, as a bar from the left; white for None."""
     return _strength_bar(None if share is None else round(width * share), width)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -104,7 +104,7 @@ class Tiles:
         labels: a text under every cell.
         title: what is shown, and of which layer.
         footer: how to read it.
-        bar: one color bar for ``"all"`` cells, one for ``"each"`` cell, or none.
+        has_bar: whether there is a color bar for all cells, which then have one scale.
         bar_label: what the values of the bar are.
         smooth: whether small cells are enlarged bilinearly, or pixel by pixel.
         sample: what all cells are of, with its caption; it stands above them.
@@ -115,7 +115,7 @@ class Tiles:
     labels: tuple[str, ...] = ()
     title: str = ""
     footer: str = ""
-    bar: Literal["all", "each"] | None = None
+    has_bar: bool = False
     bar_label: str = ""
     smooth: bool = False
     sample: Row | None = None
@@ -123,15 +123,13 @@ class Tiles:
 
     def draw(self, style: Style = PLAIN) -> RGB:
         """The picture, (H, W, 3) uint8 RGB."""
-        bars = self._bars()
         with using_font(style.font):
             return tiles(
                 list(chain.from_iterable(self.cells.cells(()))),
                 labels=self._labels(),
                 title=titled(self.title, style),
                 footer=" · ".join(filter(None, [self.footer, self.summary])),
-                bar=bars[0] if self.bar == "all" else None,
-                bars=bars if self.bar == "each" else None,
+                bar=self._bar(),
                 strengths=list(chain.from_iterable(self.cells.strengths())),
                 smooth=self.smooth,
                 sample=None if self.sample is None else self.sample.marked,
@@ -155,11 +153,11 @@ class Tiles:
             for label, defect in zip(self.labels, wrong, strict=True)
         ]
 
-    def _bars(self) -> list[ColorBar]:
-        if self.bar is None or not isinstance(self.cells, Maps):
-            return []
-        limits = np.nan_to_num(self.cells.measured.limits).reshape(-1, 2).tolist()
-        return [ColorBar(self.cells.colormap, low, high, label=self.bar_label) for low, high in limits]
+    def _bar(self) -> ColorBar | None:
+        if not self.has_bar or not isinstance(self.cells, Maps):
+            return None
+        low, high = np.nan_to_num(self.cells.measured.limits).reshape(-1, 2)[0].tolist()
+        return ColorBar(self.cells.colormap, low, high, label=self.bar_label)
 
 
 def titled(title: str, style: Style) -> str:

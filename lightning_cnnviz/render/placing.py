@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from lightning_cnnviz.output.artifacts import RGB
 
 Box: TypeAlias = tuple[float, float, float, float]
-"""Where the left, top, right and bottom edge of a map lie in a picture, in pixels from its upper left corner. Left
-beyond right: the map is mirrored there; top beyond bottom: it stands on its head. Edges may lie outside."""
+"""Where the left, top, right and bottom edge of a map or of the model's input lie in a picture, in its pixels from the
+upper left corner. Left beyond right: it is mirrored there; top beyond bottom: it stands on its head. Edges outside the
+picture: the input is padded there."""
 
 _BEYOND = 236  # light grey: no value of a map
 

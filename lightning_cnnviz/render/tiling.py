@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_cnnviz.render.bars import ColorBar, strength_bar, verdict_band, vertical_bar
+from lightning_cnnviz.render.bars import ColorBar, strength_bar, verdict_band
 from lightning_cnnviz.render.blocks import Block, Mosaic, beside, grid, padded, stacked
 from lightning_cnnviz.render.captions import Caption, caption_blocks, label_blocks
 from lightning_cnnviz.render.checks import check_count, check_pictures
@@ -46,7 +46,6 @@ def tiles(
     title: str = "",
     footer: str = "",
     bar: ColorBar | None = None,
-    bars: Sequence[ColorBar] | None = None,
     strengths: Sequence[float | None] = (),
     smooth: bool = False,
     sample: RGB | None = None,
@@ -64,7 +63,6 @@ def tiles(
         title: what is shown, and of which layer.
         footer: how to read it.
         bar: the color scale that all cells share.
-        bars: a color scale for every cell, drawn at its right.
         strengths: how much of a bar under every cell is filled, from 0 to 1; None for no bar.
         smooth: how small cells are enlarged: bilinearly, or pixel by pixel.
         sample: (H, W, 3) uint8 RGB, what all cells are of; it stands above them.
@@ -80,25 +78,20 @@ def tiles(
         TypeError: if a picture is not uint8.
         ValueError: if a shape or a number of items does not fit.
     """
-    _check_tiles(cells, labels, columns, bars)
+    _check_tiles(cells, labels, columns)
     footer = with_left_out(footer, (min(len(cells), _MOST_TILES), len(cells), "cells"))
-    cells, labels, bars = cells[:_MOST_TILES], labels[:_MOST_TILES], bars and bars[:_MOST_TILES]
-    slot_share = 0.7 if bars else 1.0
-    aspect = cells[0].shape[0] / cells[0].shape[1]
-    columns = columns or balanced_columns(len(cells), aspect * slot_share)
+    cells, labels = cells[:_MOST_TILES], labels[:_MOST_TILES]
+    columns = columns or balanced_columns(len(cells), cells[0].shape[0] / cells[0].shape[1])
     if numbered and columns > _EASY_TO_ADD // 2:  # numbers of rows that are easily added to
         columns = max(1, round(columns / _EASY_TO_ADD)) * _EASY_TO_ADD
     head = _number_width(len(cells), columns) if numbered else 0
     slot = (WIDTH - head) / columns
-    width = cell_width(slot_share * max(slot - GAP, slot / 1.1), cells[0], narrowest=1)
+    width = cell_width(max(slot - GAP, slot / 1.1), cells[0], narrowest=1)
     height = box_height(cells[0], width)
-    size = text_size(columns * width / slot_share + head)
+    size = text_size(columns * width + head)
 
     edge = any(map(is_white_at_edges, cells))
     blocks = [cell_block(cell, height, width, smooth=smooth, edge=edge) for cell in cells]
-    if bars:
-        scales = (vertical_bar(scale, height, min(size, width // 6)) for scale in bars)
-        blocks = [beside([block, scale], GAP // 2) for block, scale in zip(blocks, scales, strict=True)]
     if any(share is not None for share in strengths):
         shares = strengths[: len(blocks)]
         blocks = [stacked([block, strength_bar(share, width)], 2) for block, share in zip(blocks, shares, strict=True)]
@@ -156,16 +149,9 @@ def _head(sample: RGB, caption: Caption | None, size: int) -> Block:
     return beside([block, *caption_blocks([caption], [height], WIDTH - width - 2 * GAP, size)], 2 * GAP)
 
 
-def _check_tiles(
-    cells: Sequence[RGB] | NDArray[np.uint8],
-    labels: Sequence[str],
-    columns: int | None,
-    bars: Sequence[ColorBar] | None,
-) -> None:
+def _check_tiles(cells: Sequence[RGB] | NDArray[np.uint8], labels: Sequence[str], columns: int | None) -> None:
     check_pictures("cells", cells)
     if columns is not None and columns < 1:
         raise ValueError(f"columns must be at least 1, got {columns}")
     if labels:
         check_count("labels", labels, "cells", len(cells))
-    if bars:
-        check_count("bars", bars, "cells", len(cells))

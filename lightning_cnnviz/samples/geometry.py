@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 from torch import nn
 
-Box: TypeAlias = tuple[float, float, float, float]
-"""Where the left, top, right and bottom edge of the model's input lie in a picture, in its pixels from its upper left
-corner. Left beyond right: the input is mirrored; top beyond bottom: it stands on its head. Edges outside the picture:
-the input is padded there."""
+from lightning_cnnviz.render.placing import Box
 
 _KEEP_PLACES = frozenset(
     {

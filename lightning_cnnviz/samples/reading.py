@@ -17,10 +17,11 @@ from torch.utils.data import default_collate
 from lightning_cnnviz.arguments import instance, integer, sequence, shown
 from lightning_cnnviz.guard.process_state import process_state_preserved
 from lightning_cnnviz.output.artifacts import RGB
+from lightning_cnnviz.render.placing import Box
 from lightning_cnnviz.samples.batches import DEFAULT_LABEL_KEY, find_image, find_label, trains_without_labels
 from lightning_cnnviz.samples.datasets import attribute, find_class_names
 from lightning_cnnviz.samples.forms import Form, describe
-from lightning_cnnviz.samples.geometry import Box, UnknownGeometryError, input_box
+from lightning_cnnviz.samples.geometry import UnknownGeometryError, input_box
 from lightning_cnnviz.samples.labels import read_truth
 from lightning_cnnviz.samples.origin import Origin, RawBatch
 from lightning_cnnviz.samples.truth import Truth

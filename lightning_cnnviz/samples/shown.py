@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lightning_cnnviz.arguments import instance
 from lightning_cnnviz.output.artifacts import RGB
+from lightning_cnnviz.render.placing import Box
 from lightning_cnnviz.samples.checks import (
     checked_bands,
     checked_boxes,
@@ -23,7 +24,6 @@ from lightning_cnnviz.samples.checks import (
     checked_regions,
 )
 from lightning_cnnviz.samples.datasets import BYTES
-from lightning_cnnviz.samples.geometry import Box
 from lightning_cnnviz.samples.labels import labels_and_truth
 from lightning_cnnviz.samples.origin import Origin
 from lightning_cnnviz.samples.perturbations import Perturbation

@@ -49,12 +49,13 @@ def look(session: Session, pl_module: LightningModule, *, untrained: bool = Fals
         session.outlet.flush()
     if trainer.state.fn != TrainerFn.FITTING:
         return monitored
+    monitored_by_others = _monitored_by_others(trainer)
     promised = {
         callback.tag_prefix + tag: 0.0
         for callback in session.callbacks
         for view in callback.views
         for tag in view.monitored_tags
-        if callback.tag_prefix + tag in _monitored_by_others(trainer)
+        if callback.tag_prefix + tag in monitored_by_others
     }
     known = {tag: value for callback in session.members for tag, value in callback.monitored.items()}
     return promised | known

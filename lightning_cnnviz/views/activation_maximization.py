@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -86,7 +86,7 @@ class ActivationMaximization(View):
         every_n_epochs: int = 1,
     ) -> None:
         super().__init__(every_n_epochs=every_n_epochs)
-        one_of("scale", scale, ("each", "shared"))
+        one_of("scale", scale, get_args(Scale))
         self.rate = number("rate", rate, above=0)
         self.jitter = None if jitter is None else integer("jitter", jitter, least=0)
         self.rotation = None if rotation is None else number("rotation", rotation, least=0, most=180)

@@ -97,7 +97,7 @@ def change_of_filters(tag: str, title: str, change: Tensor, channels: int, large
     limits = (-largest if channels == 1 else 0.0, largest)
     colormap = _COLORS if channels == 1 else "viridis"
     maps = Maps(values, ("",), kind=kind, colormap=colormap, limits=limits)
-    return picture_of(tag, Tiles(maps, labels, title, footer, "all", "weight"))
+    return picture_of(tag, Tiles(maps, labels, title, footer, has_bar=True, bar_label="weight"))
 
 
 def _bar() -> ColorBar:

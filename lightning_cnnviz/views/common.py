@@ -41,7 +41,7 @@ def heat_map(
     values: NDArray[np.float32],
     heading: str,
     *,
-    laying: Laying = "both",
+    laying: Laying,
     labels: tuple[tuple[str, ...], ...] = (),
 ) -> Maps:
     """Class activation maps (N, 1, h, w) over their samples as all views draw them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor, nn
 
@@ -66,7 +66,7 @@ class FeatureMaps(View):
         self.layers = layer_names("layers", layers)
         self.channels = count_or_indices("channels", channels)
         self.sample = None if sample is None else integer("sample", sample)
-        one_of("scale", scale, ("each", "shared"))
+        one_of("scale", scale, get_args(Scale))
         self.scale = scale
         self.colormap = color_map(colormap)
         self.reshape = size("reshape", reshape)

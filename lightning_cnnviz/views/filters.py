@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from torch import Tensor, nn
 
@@ -87,12 +87,12 @@ class Filters(View):
         limits = (-largest, largest) if self.scale == "shared" and largest else None
         title = f"Filters of {layer}, {height}×{width}" + (f", {count} of {out}" if count < out else "")
         footer = "each filter scaled by itself" if self.scale == "each" else ""
-        bar: Literal["all"] | None = "all" if self.scale == "shared" else None
+        has_bar = self.scale == "shared"
         label = "weight"
         cells: SignedImages | Maps
         if channels == 3:
             cells = SignedImages(to_numpy(kernels[:count]), scale=self.scale, limits=limits)
-            footer, bar = footer or f"grey is 0, full color ±{largest:.2g}", None
+            footer, has_bar = footer or f"grey is 0, full color ±{largest:.2g}", False
         elif channels == 1:
             values = to_numpy(kernels[:count])
             cells = Maps(
@@ -107,4 +107,4 @@ class Filters(View):
             title += f", norm over {channels} input channels"
             label = "norm of the weights"
         numbers = tuple(map(str, range(count)))
-        return picture_of(tag, Tiles(cells, numbers, title, footer, bar, label, numbered=count > _MOST_LABELLED))
+        return picture_of(tag, Tiles(cells, numbers, title, footer, has_bar, label, numbered=count > _MOST_LABELLED))

@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from lightning_cnnviz import Drift, Timeline
-from lightning_cnnviz.drift.frames import Look, thinned
+from lightning_cnnviz.drift.frames import KeptFrame, thinned
 from lightning_cnnviz.render import Caption, FilmStrip, Frame, HeatTable, Images, Row
 from tests.helpers.drift import look, samples, small_cnn, through_file
 
 
-def frame(position: int, drift: float = 0.0) -> Look:
+def frame(position: int, drift: float = 0.0) -> KeptFrame:
     nothing = torch.zeros(0)
-    return Look(position, position, nothing, nothing, nothing, nothing, {"layer": drift})
+    return KeptFrame(position, position, nothing, nothing, nothing, nothing, {"layer": drift})
 
 
-def after(looks: int, most: int, spike: int = -1) -> list[Look]:
-    frames: list[Look] = []
+def after(looks: int, most: int, spike: int = -1) -> list[KeptFrame]:
+    frames: list[KeptFrame] = []
     for position in range(looks):
         frames = thinned([*frames, frame(position, float(position == spike))], most)
     return frames
@@ -81,8 +81,8 @@ class TestTimeline:
 
     def test_looks_of_an_earlier_version_told_of_features_alone(self) -> None:
         old = {name: value for name, value in frame(3).state_dict().items() if name != "strongest"}
-        assert Look.from_state({**old, "drift": {"stem": 0.5}}).drift == {"features stem": 0.5}
-        assert Look.from_state(frame(3).state_dict() | {"drift": {"filters a": 1.0}}).drift == {"filters a": 1.0}
+        assert KeptFrame.from_state({**old, "drift": {"stem": 0.5}}).drift == {"features stem": 0.5}
+        assert KeptFrame.from_state(frame(3).state_dict() | {"drift": {"filters a": 1.0}}).drift == {"filters a": 1.0}
 
     def test_the_state_survives_a_file_and_is_small(self) -> None:
         timeline, model = Timeline(frames=4), small_cnn()

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from lightning_cnnviz.model.entry import entries
 from lightning_cnnviz.model.evidence import Evidence, Model, Request, UnavailableError
-from lightning_cnnviz.model.probe import Probe, entry_point
+from lightning_cnnviz.model.probe import Probe
 from lightning_cnnviz.model.targets import Target
 from lightning_cnnviz.samples import FixedSamples
 from tests.helpers.training import SmallCNN, sha
@@ -219,8 +220,8 @@ class Containing(nn.Module):
 
 def test_the_only_convolutional_child_is_called_where_there_is_no_forward() -> None:
     net = Chain()
-    assert entry_point(net) is net
-    assert entry_point(Containing(net, nn.Linear(1, 1))) is net
+    assert entries(net)[""] is net
+    assert entries(Containing(net, nn.Linear(1, 1))) == {"net0": net}
     found = _look(Containing(net), Request(gradients=frozenset({"net0.conv"})))
     assert found.gradient("net0.conv").equal(2.0 * (IMAGES > 0))
 
@@ -228,7 +229,7 @@ def test_the_only_convolutional_child_is_called_where_there_is_no_forward() -> N
 @pytest.mark.parametrize(("nets", "count"), [((), 0), ((Chain(), Chain()), 2)])
 def test_no_forward_and_no_single_child(nets: tuple[nn.Module, ...], count: int) -> None:
     with pytest.raises(ValueError, match=f"Containing defines no forward.*{count} of its children"):
-        entry_point(Containing(*nets))
+        entries(Containing(*nets))
 
 
 def test_neither_the_model_nor_a_procedure_can_change_the_samples() -> None:

@@ -119,7 +119,7 @@ def test_images_of_other_than_one_or_three_channels_are_refused() -> None:
     "figure",
     [
         Sheet(ROWS, (Maps(VALUES, ("a", "b", "c")),), "title", "footer"),
-        Tiles(Maps(VALUES[:, :1], ("",)), ("cell 1", "cell 2"), "title", "footer", "each"),
+        Tiles(Maps(VALUES[:, :1], ("",)), ("cell 1", "cell 2"), "title", "footer"),
         FilmStrip(
             ROWS, (Frame("0", Maps(VALUES[:, :1], ("",), laying="over"), (("a",), ("b",)), (True, None)),), "title"
         ),
@@ -136,7 +136,7 @@ def test_all_text_of_a_figure_is_set_in_the_font_asked_for(figure: Sheet | Tiles
 
 def test_one_bar_for_all_tiles_runs_between_their_limits() -> None:
     maps = Maps(VALUES[:, :1], ("",), kind="signed", scale="shared", colormap="gray")
-    with_bar = Tiles(maps, bar="all", bar_label="weight").draw()
+    with_bar = Tiles(maps, has_bar=True, bar_label="weight").draw()
     assert with_bar.shape[0] > Tiles(maps).draw().shape[0]
     colors = {tuple(color) for color in lookup_table("gray")[[0, 255]].tolist()}
     below = with_bar[Tiles(maps).draw().shape[0] - 16 :].reshape(-1, 3)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lightning_cnnviz.render import Caption, ColorBar, sheet, sheet_rows, tiles
+from lightning_cnnviz.render import Caption, sheet, sheet_rows, tiles
 from lightning_cnnviz.render.text import RIGHT, WRONG
 from tests.helpers.pictures import box, flat, has, longest_run
 
@@ -190,8 +190,6 @@ def test_what_does_not_belong_together_is_refused() -> None:
         tiles([a.transpose(2, 0, 1)])
     with pytest.raises(ValueError, match="labels must have one item for each of the 2 cells, got 1"):
         tiles([a, a], labels=["a"])
-    with pytest.raises(ValueError, match="bars must have one item for each of the 2 cells, got 1"):
-        tiles([a, a], bars=[ColorBar("viridis", 0, 1)])
     with pytest.raises(ValueError, match="columns must be at least 1, got 0"):
         tiles([a], columns=0)
     with pytest.raises(ValueError, match="lines must hold at least one text, got none"):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lightning_cnnviz.render import ColorBar, draw_maps, lookup_table, tiles, tiling
+from lightning_cnnviz.render import draw_maps, tiles, tiling
 from tests.helpers.pictures import Color, box, flat
 
 
@@ -61,20 +61,3 @@ def test_rows_of_many_numbered_cells_begin_at_multiples_of_eight(monkeypatch: py
     assert [text for text in written if text[0] != "+"] == [str(24 * row) for row in range(22)]
     assert [text for text in written if text[0] == "+"] == [f"+{column}" for column in range(0, 24, 3)]
     assert picture.shape[1] <= 1000
-
-
-def test_every_tile_can_have_a_bar_of_its_own_at_its_right() -> None:
-    cells, table = [flat((0, 0, 200))] * 2, lookup_table("viridis")
-    picture = tiles(cells, columns=1, bars=[ColorBar("viridis", 0, 1), ColorBar("viridis", -3, 3)])
-    tile_columns = np.nonzero((picture == (0, 0, 200)).all(axis=-1))[1]
-    high_rows, bar_columns = np.nonzero((picture == table[255]).all(axis=-1))
-    low_rows = np.nonzero((picture == table[0]).all(axis=-1))[0]
-    assert bar_columns.min() == tile_columns.max() + 1 + 4
-    assert high_rows.min() == 16
-    assert high_rows.min() < low_rows.min() < high_rows.max() < low_rows.max()
-    assert (picture[:, bar_columns.max() + 1 + 4 :] < 100).any()
-
-
-def test_bars_of_tiny_tiles_are_still_drawn() -> None:
-    bars = [ColorBar("RdBu_r", -1e-5, 1e-5)] * 90
-    assert tiles([flat((0, 0, 0), 1, 9)] * 90, bars=bars).shape[2] == 3

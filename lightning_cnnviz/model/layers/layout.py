@@ -25,7 +25,7 @@ from lightning_cnnviz.model.layers.names import (
 )
 from lightning_cnnviz.model.layers.tokens import grid_of
 from lightning_cnnviz.model.layers.words import convolutions_by_word, maps_by_word, that_gradients_reach, that_matter
-from lightning_cnnviz.model.outputs.readings import Ending, Reading
+from lightning_cnnviz.model.outputs.readings import Reading
 
 __all__ = [
     "KEYWORDS",
@@ -84,11 +84,6 @@ class Layout:
     def classes(self) -> int:
         """The number of classes or labels; 0 if the model has none."""
         return self.reading.classes
-
-    @property
-    def outputs(self) -> Ending:
-        """What the model does last to its scores."""
-        return self.reading.ending
 
     def __getitem__(self, name: str) -> Layer:
         """The layer of this name.

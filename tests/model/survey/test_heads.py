@@ -62,9 +62,9 @@ def test_what_the_model_ends_with(classes: int) -> None:
     }
     for name in endings if classes > 1 else ("logits", "sigmoid"):
         model = Net(lambda net, maps, name=name: endings[name](net.linear(maps.amax((2, 3)))), classes)
-        assert Probe(model).survey(FixedSamples(torch.randn(4, 1, 6, 6))).outputs == name
+        assert Probe(model).survey(FixedSamples(torch.randn(4, 1, 6, 6))).reading.ending == name
         squeezed = Net(lambda net, maps, name=name: endings[name](net.linear(maps.amax((2, 3)))).squeeze(1), classes)
-        assert Probe(squeezed).survey(FixedSamples(torch.randn(4, 1, 6, 6))).outputs == name
+        assert Probe(squeezed).survey(FixedSamples(torch.randn(4, 1, 6, 6))).reading.ending == name
 
 
 def test_predictions_of_a_model_that_ends_with_a_sigmoid() -> None:

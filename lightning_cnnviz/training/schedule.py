@@ -68,9 +68,9 @@ class Schedule:
             return list(views)
         if untrained:
             return [view for view in views if self.log_untrained and not view.watches_training]
-        number = validations if _counts_validations(trainer) else trainer.current_epoch + 1
+        number = _number(trainer, validations)
         self._first = number if self._first is None else self._first
-        due = [view for view in views if number % (self._every_n_epochs * view.every_n_epochs) == 0]
+        due = [view for view in views if self._has_turn(view, number)]
         if self._max_overhead is None or number in (self._first, trainer.max_epochs):
             return due
         kept = costs.affordable(due, self._max_overhead)
@@ -82,9 +82,24 @@ class Schedule:
             )
         return kept
 
+    def may_come(self, view: View, trainer: Any, validations: int) -> bool:
+        """Whether a view has its turn after the validation that begins now, if there is time for it.
 
-def _counts_validations(trainer: Any) -> bool:
-    return trainer.check_val_every_n_epoch is None or trainer.num_training_batches == float("inf")
+        Args:
+            view: any.
+            trainer: the Trainer.
+            validations: how many there were while training, without this one.
+        """
+        return trainer.state.fn != TrainerFn.FITTING or self._has_turn(view, _number(trainer, validations + 1))
+
+    def _has_turn(self, view: View, number: int) -> bool:
+        return number % (self._every_n_epochs * view.every_n_epochs) == 0
+
+
+def _number(trainer: Any, validations: int) -> int:
+    """Of the epoch from 1 on, or of the validation where these are counted."""
+    counts_validations = trainer.check_val_every_n_epoch is None or trainer.num_training_batches == float("inf")
+    return validations if counts_validations else int(trainer.current_epoch) + 1
 
 
 class Steps:

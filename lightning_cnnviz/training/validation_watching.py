@@ -36,14 +36,19 @@ class ValidationWatching:
         self._overhearing = Overhearing()
         self._batch: tuple[Tensor, Tensor, int | None, Tensor | None] | None = None
         self._processes = 1
+        self._watching: list[View] = []
 
     def before_batch(
         self, trainer: Any, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int
     ) -> None:
         """A batch is about to be answered."""
         self.stop()
+        if dataloader_idx != 0 or trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        if batch_idx == 0:
+            self._watching = [view for view in self._callback.views if self._wants(view, trainer)]
         views = self._views()
-        if not views or dataloader_idx != 0 or trainer.sanity_checking or not trainer.is_global_zero:
+        if not views:
             return
         with self._callback.failures.of(*views), process_state_preserved():
             if batch_idx == 0:
@@ -101,7 +106,12 @@ class ValidationWatching:
         return {**vars(self), "_overhearing": Overhearing(), "_batch": None}  # a copy listens to no model
 
     def _views(self) -> Sequence[View]:
-        return [view for view in self._callback.failures.working(self._callback.views) if view.watches_validation]
+        return self._callback.failures.working(self._watching)
+
+    def _wants(self, view: View, trainer: Any) -> bool:
+        session = self._callback.membership.session
+        validations = 0 if session is None else session.steps.validations
+        return view.watches_validation and self._callback.schedule.may_come(view, trainer, validations)
 
 
 def _chosen(answered: Answered, which: Tensor) -> Answered:

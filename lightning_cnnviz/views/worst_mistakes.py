@@ -101,7 +101,7 @@ class WorstMistakes(View):
             yield _picture(evidence, layer, *worst)
 
     def state_dict(self) -> dict[str, Any]:
-        # Between validation and look only, for the other ranks of a sharded model, which explain the same images.
+        # For the other ranks of a sharded model, which explain the same images.
         return {"watching": self._watching, "worst": None if self._worst is None else self._worst.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

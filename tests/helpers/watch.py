@@ -15,8 +15,8 @@ from lightning_cnnviz.samples import FixedSamples
 class Watch(View):
     """Keeps what it is shown, validation by validation."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, every_n_epochs: int = 1) -> None:
+        super().__init__(every_n_epochs=every_n_epochs)
         self.seen: list[list[Answered]] = []
 
     @property

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 
 from lightning_cnnviz import CNNVisualizer
 from lightning_cnnviz.model.overheard import Answered
@@ -60,7 +59,7 @@ class Meddles(Watch):
 def test_what_a_watching_view_does_costs_that_view_and_leaves_no_trace(where: str) -> None:
     meddling, model = Meddles(where), SmallCNN().eval()
     callback = CNNVisualizer([meddling])
-    run: Any = SimpleNamespace(sanity_checking=False, is_global_zero=True, world_size=1)
+    run = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     batch = stripes(4).tensors
     before = torch.get_rng_state(), torch.is_grad_enabled(), torch.get_default_dtype()
     with pytest.warns(UserWarning, match="goes on without Meddles: ZeroDivisionError: in a view"):
@@ -72,7 +71,7 @@ def test_what_a_watching_view_does_costs_that_view_and_leaves_no_trace(where: st
     assert not any(module._forward_hooks for module in model.modules())
 
 
-def _validate(callback: CNNVisualizer, run: Any, model: LightningModule, batch: Any) -> None:
+def _validate(callback: CNNVisualizer, run: Trainer, model: LightningModule, batch: Any) -> None:
     callback._validation.before_batch(run, model, batch, 0, 0)
     model(batch[0])
     callback._validation.after_batch(None, model)
@@ -81,7 +80,7 @@ def _validate(callback: CNNVisualizer, run: Any, model: LightningModule, batch: 
 def test_a_batch_that_nobody_answered_is_let_go_at_the_next() -> None:
     watch, model = Watch(), SmallCNN()
     callback = CNNVisualizer([watch])
-    run: Any = SimpleNamespace(sanity_checking=False, is_global_zero=True, world_size=1)
+    run = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     callback._validation.before_batch(run, model, stripes(4).tensors, 0, 0)  # of a step that was interrupted
     callback._validation.before_batch(run, model, stripes(4).tensors, 0, 1)  # of another loader
     assert not any(module._forward_hooks for module in model.modules())

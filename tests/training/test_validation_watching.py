@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, seed_everything
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_cnnviz import CNNVisualizer
+from lightning_cnnviz import CNNVisualizer, WorstMistakes
 from tests.helpers.training import SmallCNN, fit, loader, sha, stripes, trainer
 from tests.helpers.watch import Watch
 
@@ -209,3 +209,23 @@ def test_images_that_the_loss_passes_over_are_left_out(tmp_path: Path) -> None:
     assert torch.cat([answered.labels for answered in seen]).equal(labels[5:])
     assert torch.cat([answered.images for answered in seen if answered.images is not None]).equal(images[5:])
     assert torch.cat([answered.log_probabilities for answered in seen]).shape == (19, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "validations"),
+    [({"max_epochs": 5}, 5), ({"max_epochs": 1, "check_val_every_n_epoch": None, "val_check_interval": 1}, 6)],
+    ids=["epochs", "validations"],
+)
+def test_who_has_no_turn_after_a_validation_sees_nothing_of_it(
+    options: dict[str, Any], validations: int, tmp_path: Path
+) -> None:
+    watches, worst = [Watch(), Watch(every_n_epochs=2)], WorstMistakes(every_n_epochs=4)
+    kept: list[bool] = []
+
+    class Looks(Callback):
+        def on_validation_end(self, trainer: Any, pl_module: LightningModule) -> None:
+            kept.append(worst.state_dict()["worst"] is not None)
+
+    fit(tmp_path, [CNNVisualizer([*watches, worst], every_n_epochs=1), Looks()], SmallCNN(), **options)
+    assert [len(watch.seen) for watch in watches] == [validations, validations // 2]
+    assert not any(kept), "no image is left for a checkpoint"

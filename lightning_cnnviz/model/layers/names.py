@@ -98,20 +98,30 @@ def check_names(model: nn.Module, spec: LayerSpec, argument: str = "layers") -> 
         if entry in KEYWORDS and not any(is_convolution(module) for module in names.values()):
             raise ValueError(
                 f"this needs a model with a two-dimensional convolution, "
-                f"{type(model).__name__} has none{written_out(model) or _others(names.values())}"
+                f"{type(model).__name__} has none{written_out(model) or _others(model)}"
             )
         if entry not in KEYWORDS and not any(fnmatchcase(name, clean_name(entry)) for name in names):
             raise ArgumentError(unknown(entry, names, argument))
 
 
-def _others(modules: Iterable[nn.Module]) -> str:
-    """What to add where all convolutions are of volumes, videos or sequences, or where there are tokens."""
-    modules = list(modules)
+def _others(model: nn.Module) -> str:
+    """What to add where convolutions are no modules, or all of volumes, videos or sequences, or where tokens are."""
+    modules = list(named_layers(model).values())
     kinds = sorted({type(module).__name__ for module in modules if isinstance(module, (nn.Conv1d, nn.Conv3d))})
     if kinds:
         return f", only {' and '.join(kinds)}: volumes, videos and sequences cannot be drawn"
-    attends = any(isinstance(module, nn.MultiheadAttention | nn.LayerNorm) for module in modules)
-    return ": tokens are maps where a layer is named with reshape=(height, width)" if attends else ""
+    if any(isinstance(module, nn.MultiheadAttention | nn.LayerNorm) for module in modules):
+        return ": tokens are maps where a layer is named with reshape=(height, width)"
+    if any(parameter.ndim == 4 for parameter in model.parameters()) or any(map(_hides_convolution, model.modules())):
+        return ": a convolution is seen where it is a module that the model registers, such as an nn.Conv2d attribute"
+    return ""
+
+
+def _hides_convolution(module: nn.Module) -> bool:
+    """Whether it keeps one in a plain list or dictionary, where PyTorch itself does not find it."""
+    held = [value for value in vars(module).values() if type(value) in (list, tuple, dict)]
+    inner = [one for value in held for one in (value.values() if isinstance(value, dict) else value)]
+    return any(isinstance(one, nn.Module) and any(map(is_convolution, one.modules())) for one in inner)
 
 
 def written_out(model: nn.Module) -> str:

@@ -137,6 +137,24 @@ def test_words_without_a_convolution(word: str) -> None:
         check_names(model, word)
 
 
+class Unseen(nn.Module):
+    """Convolves where PyTorch finds no module of a convolution."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        convolution = nn.Conv2d(1, 2, 3)
+        self.layers = {"list": [convolution], "dictionary": {"a": convolution}, "none": [nn.Linear(2, 2)]}.get(how)
+        self.weight = nn.Parameter(torch.ones(2, 1, 3, 3)) if how == "function" else None
+        self.head = nn.Linear(2, 2)
+
+
+@pytest.mark.parametrize("how", ["list", "dictionary", "function", "none"])
+def test_convolutions_that_are_no_modules_of_the_model_are_told_of(how: str) -> None:
+    with pytest.raises(ValueError, match="Unseen has none") as told:
+        check_names(Unseen(how), "last")
+    assert ("an nn.Conv2d attribute" in str(told.value)) == (how != "none")
+
+
 def test_names_are_checked_before_any_pass() -> None:
     model = torchvision.models.resnet18()
     for spec in ("auto", "layer4", "layer?.0.conv1", ["first", "layer2"], "_orig_mod.layer4"):

@@ -9,7 +9,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
-from lightning_cnnviz import Drift, DriftCallback, FixedSamples
+from lightning_cnnviz import CNNVisualizer, Drift, DriftCallback, FixedSamples, Predictions
 from lightning_cnnviz.drift.alarms import Alarm
 from lightning_cnnviz.samples import Mark
 from tests.helpers.drift import look, samples, small_cnn
@@ -87,3 +87,13 @@ def test_in_training_it_can_be_monitored_and_changes_no_bit(tmp_path: Path) -> N
     assert len(values) == 2
     assert best.best_model_score is not None
     assert float(best.best_model_score) == pytest.approx(max(values))
+
+
+def test_beside_a_callback_with_the_same_images_and_no_copies(tmp_path: Path) -> None:
+    judged = samples()
+    plain = CNNVisualizer([Predictions()], samples=judged)
+    with_mark = DriftCallback(samples=judged.with_perturbed(mark=Mark()), alarm={"shortcuts/flips_mark": 0.9})
+    fit(tmp_path, [plain, with_mark])
+    assert len(events(tmp_path).Scalars("shortcuts/flips_mark")) == 2
+    assert plain.samples is not None
+    assert not plain.samples.perturbed

@@ -98,6 +98,7 @@ class _Walk:
             self._tensor(where, value)
         elif isinstance(value, np.ndarray):
             self.found.arrays.append((where, value))
+            self._queue(queue, where, _members(value))
         elif isinstance(value, GENERATORS):
             self.found.generators.append((where, value))
         elif isinstance(value, (tuple, frozenset)):
@@ -139,7 +140,7 @@ class _Walk:
             queue.append((where, function.__self__))
             self._queue(self._outside, where, [function.__func__])
         elif isinstance(function, functools.partial):
-            self._queue(self._outside, where, [function.func, *function.args, *function.keywords.values()])
+            self._queue(queue, where, [function.func, *function.args, function.keywords, vars(function)])
         else:
             self._queue(self._outside, where, _closure(function))
 
@@ -158,6 +159,8 @@ class _Walk:
 def _members(container: Any) -> Iterable[Any]:
     if isinstance(container, dict):
         return [*dict.values(container), *dict.keys(container)]
+    if isinstance(container, np.ndarray):
+        return np.asarray(container).ravel().tolist() if container.dtype.hasobject else ()
     bases: tuple[Any, ...] = (list, set, deque, tuple, frozenset)
     return next(([*base.__iter__(container)] for base in bases if isinstance(container, base)), ())
 

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -93,6 +94,19 @@ def a_gradient(held: Tensor) -> Any:
     return [kept]
 
 
+def an_array_of_objects(held: Tensor, *, shape: tuple[int, ...] = (2,), writeable: bool = True) -> Any:
+    kept = np.full(shape, None, dtype=object)
+    kept.flat[kept.size - 1] = held
+    kept.flags.writeable = writeable
+    return kept
+
+
+def a_field_of_an_array(held: Tensor) -> Any:
+    kept = np.zeros(2, dtype=[("number", np.int64), ("object", object)])
+    kept["object"][1] = [held]
+    return kept
+
+
 KEPT: dict[str, Callable[[Tensor], Any]] = {
     "argument of a partial": lambda held: functools.partial(print, held),
     "keyword of a partial": lambda held: functools.partial(print, held=held),
@@ -106,6 +120,12 @@ KEPT: dict[str, Callable[[Tensor], Any]] = {
     "closure with an empty cell": beside_an_empty_cell,
     "beside what cannot be asked": lambda held: [Unanswering(), held],
     "gradient": a_gradient,
+    "array of objects": an_array_of_objects,
+    "array of one object": lambda held: an_array_of_objects(held, shape=()),
+    "array of objects in rows": lambda held: an_array_of_objects(held, shape=(2, 3)),
+    "array of objects that nobody may write to": lambda held: an_array_of_objects(held, writeable=False),
+    "default that is an array of objects": lambda held: a_default(an_array_of_objects(held)),
+    "field of an array": a_field_of_an_array,
     "dictionary with values of its own": lambda held: Shy(held=held),
     "dictionary with keys of its own": lambda held: Shy({held: 1}),
 }

@@ -7,13 +7,24 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+EMPTY = object()
+
 
 def attributes(value: Any) -> Iterator[Any]:
     """The values of an object's attributes, those in slots included."""
     yield from getattr(value, "__dict__", {}).values()
     for name in slots(value):
-        if hasattr(value, name):
-            yield getattr(value, name)
+        held = in_slot(value, name)
+        if held is not EMPTY:
+            yield held
+
+
+def in_slot(value: Any, name: str) -> Any:
+    """What a slot holds or ``EMPTY``, past ``__getattr__``, by which modules answer with a parameter of that name."""
+    try:
+        return object.__getattribute__(value, name)
+    except AttributeError:
+        return EMPTY
 
 
 def slots(value: Any) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ class Reachable:
         tensors: parameters, buffers and all others, with where they are.
         arrays: of NumPy.
         containers: mutable ones of Python, and subclasses of them.
-        objects: plain objects with attributes.
+        objects: plain objects with attributes, and modules with slots.
         generators: of random numbers.
     """
 
@@ -122,6 +122,9 @@ class _Walk:
                 self.found.containers.append((place, value))
             else:
                 self._inside.append((place, value))
+        if slots(module):
+            self.found.objects.append((name, module))
+            self._queue(self._inside, name, attributes(module))
         self._class(name, type(module))
         if isinstance(module, torch.jit.ScriptModule):  # whose tensors live in C++
             self._queue(self._inside, name, [*module.parameters(), *module.buffers()])

@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterator
 from operator import is_
 from typing import Any
 
-from lightning_cnnviz.guard.attributes import slots
+from lightning_cnnviz.guard.attributes import EMPTY, in_slot, slots
 from lightning_cnnviz.guard.reachable import Reachable
 from lightning_cnnviz.guard.restoring import Saved
 from lightning_cnnviz.guard.switches import SavedSwitch, generator_switch
-
-_MISSING = object()
 
 
 def saved_objects(found: Reachable) -> Iterator[Saved]:
@@ -139,10 +137,12 @@ class SavedSlots:
     def restore(self) -> None:
         """Fills them again, also those of a frozen object."""
         for slot, value in self._values.items():
-            if value is not _MISSING:
-                object.__setattr__(self._object, slot, value)
-            elif hasattr(self._object, slot):
+            if in_slot(self._object, slot) is value:
+                continue
+            if value is EMPTY:
                 object.__delattr__(self._object, slot)
+            else:
+                object.__setattr__(self._object, slot, value)
 
     def _read(self) -> dict[str, Any]:
-        return {slot: getattr(self._object, slot, _MISSING) for slot in slots(self._object)}
+        return {slot: in_slot(self._object, slot) for slot in slots(self._object)}

@@ -8,16 +8,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from lightning_cnnviz.model.isolation import isolated
 
 
+class Holder(nn.Module):
+    """Holds a value that is not registered."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
 def look_while(value: Any, change: Callable[[], object]) -> None:
     """Lets something change while a model that holds a value is looked at."""
-    model = nn.Conv2d(1, 1, 1)
-    vars(model)["kept"] = value
-    with isolated(model):
+    with isolated(Holder(value)):
         change()
 
 
@@ -62,3 +69,59 @@ def test_what_is_bound_in_a_partial_and_its_attributes_are_as_before() -> None:
 
     assert value.keywords == {"end": ""}
     assert not hasattr(value, "calls")
+
+
+class Slotted(nn.Module):
+    """Counts in a slot, and has two more: for an average, and of the name of a parameter."""
+
+    __slots__ = ("__private", "absent", "average", "count", "weight")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2))
+        self.average, self.count, self.__private = torch.zeros(2), 0, 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.count += 1
+        self.__private += 1
+        self.average.add_(1)
+        self.absent = [images]
+        return images
+
+    def state(self) -> Any:
+        return self.count, self.__private, self.average.tolist(), hasattr(self, "absent")
+
+
+class Derived(Slotted):
+    """Has them by its base."""
+
+
+@pytest.mark.parametrize("cls", [Slotted, Derived])
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.filterwarnings("error")
+def test_slots_of_a_module_are_as_before(cls: Any, *, hidden: bool) -> None:
+    module = cls()
+    model = nn.Sequential(module)
+    with isolated(nn.Sequential(nn.Conv2d(1, 1, 1), Holder([module])) if hidden else model):
+        model(torch.zeros(1))
+    assert module.state() == (0, 0, [0.0, 0.0], False)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_slot_does_not_take_over_the_parameter_of_its_name() -> None:
+    module = Slotted()
+    with isolated(module):
+        module(torch.zeros(1))
+    module.register_parameter("weight", nn.Parameter(torch.ones(2)))
+    assert module.weight.tolist() == [1.0, 1.0]
+
+
+def test_a_slot_that_holds_something_else_is_emptied_or_filled_and_no_other_is_written() -> None:
+    module = Slotted()
+    kept = module.average
+    with isolated(module):
+        module.average = torch.ones(2)
+        module.absent = 1
+        del module.count
+    assert module.average is kept
+    assert module.state() == (0, 0, [0.0, 0.0], False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from itertools import chain
 from operator import is_
 from typing import Any
 
@@ -24,6 +25,9 @@ def saved_objects(found: Reachable) -> Iterator[Saved]:
             yield SavedMapping(name, attributes)
         if slots(value):
             yield SavedSlots(name, value)
+    # After their attributes, as the last is put back first: which slots something has depends on what it is.
+    for name, value in chain(found.modules.items(), found.objects):
+        yield SavedClass(name, value)
     for name, generator in found.generators:
         switch = generator_switch(name, generator)
         if switch is not None:
@@ -120,6 +124,24 @@ _FILLS: dict[Any, Callable[[Any, Any], None]] = {
     set: _fill_set,
     deque: _fill_deque,
 }
+
+
+class SavedClass:
+    """What something is: a module that makes its layers in the first call may be of another class from then on."""
+
+    def __init__(self, name: str, value: Any) -> None:
+        self.name = name
+        self._object = value
+        self._class = type(value)
+
+    def differs(self) -> bool:
+        """Whether it is something else now."""
+        return type(self._object) is not self._class
+
+    def restore(self) -> None:
+        """Makes it what it was."""
+        if self.differs():
+            object.__setattr__(self._object, "__class__", self._class)
 
 
 class SavedSlots:

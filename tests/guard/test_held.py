@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 from lightning_cnnviz.model.isolation import isolated
 
@@ -125,3 +126,62 @@ def test_a_slot_that_holds_something_else_is_emptied_or_filled_and_no_other_is_w
         del module.count
     assert module.average is kept
     assert module.state() == (0, 0, [0.0, 0.0], False)
+
+
+class Unready(nn.Module):
+    """Makes its layer in its first call, and is another module from then on."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.layer = nn.Conv2d(1, 2, 1)
+        self.__class__ = Ready  # type: ignore[assignment]
+        layer: Tensor = self.layer(images)
+        return layer
+
+
+class Ready(nn.Module):
+    layer: nn.Module
+
+    def forward(self, images: Tensor) -> Tensor:
+        layer: Tensor = self.layer(images)
+        return layer
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_module_that_changes_its_class_in_its_first_call_is_as_before() -> None:
+    model = nn.Sequential(Unready())
+    with isolated(model):
+        model(torch.zeros(1, 1, 2, 2))
+        assert type(model[0]) is Ready
+    assert type(model[0]) is Unready
+    assert "layer" not in model[0]._modules
+    assert model(torch.zeros(1, 1, 2, 2)).shape[1] == 2
+
+
+class Closed:
+    __slots__ = ("number",)
+
+
+class Open:
+    __slots__ = ("number",)
+
+
+def test_an_object_that_changes_its_class_is_as_before_with_the_slots_it_had() -> None:
+    value = Closed()
+    value.number = 3
+
+    def change() -> None:
+        value.__class__ = Open  # type: ignore[assignment]
+        value.number = 4
+
+    look_while(value, change)
+
+    assert type(value) is Closed
+    assert value.number == 3
+
+
+def test_a_parametrization_that_a_call_registers_is_taken_back() -> None:
+    model = nn.Conv2d(1, 1, 1)
+    with isolated(model):
+        parametrizations.weight_norm(model)
+    assert type(model) is nn.Conv2d
+    assert isinstance(model.weight, nn.Parameter)

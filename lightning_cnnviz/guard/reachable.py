@@ -21,8 +21,10 @@ from lightning_cnnviz.guard.left_alone import ATOMS, MUTABLE, is_a_librarys, is_
 _PLAIN = (dict, OrderedDict, list, set)
 GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 
+_REGISTERED = ("_parameters", "_buffers", "_modules")
+
 _MOST = 200_000
-"""How many values are looked at; what lies deeper than that is not seen."""
+"""How many values are looked at besides what is registered; what lies deeper than that is not seen."""
 
 
 @dataclass
@@ -62,20 +64,19 @@ class _Walk:
     def __init__(self) -> None:
         self.found = Reachable()
         self._seen: dict[int, Any] = {}  # with the values, as an id is only one's own as long as one lives
+        self._registered: deque[tuple[str, Any]] = deque()
         self._inside: deque[tuple[str, Any]] = deque()
         self._outside: deque[tuple[str, Any]] = deque()
         self._classes: set[type] = set()  # that were looked at: a model has many modules of few classes
 
     def from_(self, model: nn.Module) -> Reachable:
-        self._inside.extend(model.named_modules())
+        self._registered.extend(model.named_modules())
         left = _MOST
-        while left and (self._inside or self._outside):
-            left -= 1
+        while self._registered or (left and (self._inside or self._outside)):
+            queue = self._registered or self._inside or self._outside
+            left -= queue is not self._registered
             with suppress(Exception):  # objects that cannot even be asked for their class or attributes
-                if self._inside:
-                    self._visit(*self._inside.popleft(), saved=True)
-                else:
-                    self._visit(*self._outside.popleft(), saved=False)
+                self._visit(*queue.popleft(), saved=queue is not self._outside)
         return self.found
 
     def _visit(self, where: str, value: Any, *, saved: bool) -> None:
@@ -120,6 +121,8 @@ class _Walk:
             place = f"{name}.{attribute}".lstrip(".")
             if type(value) in _PLAIN and not value:  # such as most of a module's dictionaries of hooks
                 self.found.containers.append((place, value))
+            elif attribute in _REGISTERED:
+                self._queue(self._registered, place, [value, *_members(value)])
             else:
                 self._inside.append((place, value))
         if slots(module):

@@ -183,3 +183,40 @@ def test_no_more_is_looked_at_than_the_bound(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("lightning_cnnviz.guard.reachable._MOST", 30)
 
     assert len(reachable(model).tensors) < 30
+
+
+class Averaging(nn.Module):
+    """Has a parameter, and a buffer that it assigns anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2))
+        self.register_buffer("mean", torch.zeros(2))
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.weight.data.add_(1)
+        self.mean.add_(1)
+        self.mean = self.mean + 1
+        return images
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_what_is_registered_is_as_before_whatever_else_the_model_holds(
+    monkeypatch: pytest.MonkeyPatch, *, hidden: bool
+) -> None:
+    monkeypatch.setattr("lightning_cnnviz.guard.reachable._MOST", 200)
+    child = Averaging()
+    model = nn.Sequential(nn.Identity(), nn.Sequential(nn.Identity(), child))
+    history = [(number, 0.0) for number in range(300)]
+    vars(model)["history"] = vars(model[0])["history"] = history
+    if hidden:
+        model[1] = nn.Identity()
+        vars(model[1])["child"] = child
+    mean = child.mean
+
+    with isolated(model):
+        child(torch.zeros(1))
+
+    assert child.mean is mean
+    assert mean.tolist() == child.weight.tolist() == [0.0, 0.0]
+    assert len(reachable(model).containers) < 300

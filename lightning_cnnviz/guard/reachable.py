@@ -48,8 +48,8 @@ class Reachable:
     generators: list[tuple[str, Any]] = field(default_factory=list)
 
 
-def reachable(model: nn.Module) -> Reachable:
-    """Walks from the model's modules through attributes, containers and objects.
+def reachable(root: nn.Module | dict[str, Any], name: str = "") -> Reachable:
+    """Walks from a model's modules, or an object's attributes, through attributes, containers and objects.
 
     Through closures and classes only modules, tensors, arrays and generators are followed: what else a function
     refers to is the user's, such as a list in which a hook of theirs counts calls.
@@ -57,7 +57,7 @@ def reachable(model: nn.Module) -> Reachable:
     Left alone is what belongs to Lightning, to torch besides modules and optimizers, to Python's library and to us,
     iterators around others, large datasets, and every object that holds a thread, a lock, a queue or a file.
     """
-    return _Walk().from_(model)
+    return _Walk().from_(root, name)
 
 
 class _Walk:
@@ -69,8 +69,11 @@ class _Walk:
         self._outside: deque[tuple[str, Any]] = deque()
         self._classes: set[type] = set()  # that were looked at: a model has many modules of few classes
 
-    def from_(self, model: nn.Module) -> Reachable:
-        self._registered.extend(model.named_modules())
+    def from_(self, root: nn.Module | dict[str, Any], name: str) -> Reachable:
+        if isinstance(root, nn.Module):
+            self._registered.extend(root.named_modules(prefix=name))
+        else:
+            self._inside.append((name, root))
         left = _MOST
         while self._registered or (left and (self._inside or self._outside)):
             queue = self._registered or self._inside or self._outside

@@ -21,11 +21,12 @@ _SMALL = 2**16
 _SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
 
-def saved_tensors(model: nn.Module, found: Reachable) -> Iterator[Saved]:
+def saved_tensors(model: nn.Module | None, found: Reachable) -> Iterator[Saved]:
     """All tensors and arrays that were found, as they are now.
 
     A version counter misses what is written through ``.data``, by fused kernels and by NumPy, so what counts is the
-    memory itself. A few MiB of it are copied whole, which is quicker than to watch; more is watched.
+    memory itself. A few MiB of a model's are copied whole, which is quicker than to watch; more is watched. Without a
+    model everything is copied.
     """
     storages: dict[int, torch.UntypedStorage] = {}
     watchable = True
@@ -47,17 +48,20 @@ def saved_tensors(model: nn.Module, found: Reachable) -> Iterator[Saved]:
             yield SavedArray(name, array)
 
 
-def _saved_memory(model: nn.Module, storages: Iterable[torch.UntypedStorage], *, watchable: bool) -> Iterator[Saved]:
+def _saved_memory(
+    model: nn.Module | None, storages: Iterable[torch.UntypedStorage], *, watchable: bool
+) -> Iterator[Saved]:
     small: dict[torch.device, list[torch.UntypedStorage]] = defaultdict(list)
     large: list[torch.UntypedStorage] = []
     for storage in storages:
-        if storage.nbytes() <= _SMALL:
+        if model is None or storage.nbytes() <= _SMALL:
             small[storage.device].append(storage)
         else:
             large.append(storage)
     for together in small.values():  # in one piece, which takes half as long as one by one
         yield SavedMemory(together)
-    yield LargeMemory(model, large, watchable=watchable)
+    if model is not None:
+        yield LargeMemory(model, large, watchable=watchable)
 
 
 def _is_wrapper(tensor: Tensor) -> bool:

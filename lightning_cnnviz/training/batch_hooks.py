@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -11,7 +11,9 @@ from lightning.fabric.utilities.apply_func import move_data_to_device
 from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import RunningStage
 from lightning.pytorch.utilities.model_helpers import is_overridden
+from lightning_utilities.core.apply_func import apply_to_collection
 
+from lightning_cnnviz.guard.companion import companion_preserved
 from lightning_cnnviz.model.isolation import isolated
 from lightning_cnnviz.samples import FixedSamples, read_batch
 from lightning_cnnviz.samples.datasets import Normalization
@@ -26,12 +28,15 @@ def through_batch_hooks(trainer: Any, pl_module: LightningModule, samples: Fixed
     Returns:
         The samples as the model takes them, and what the user is to be told; an empty text where there are no hooks.
     """
-    raw = samples.origin.raw
-    owners = _owners(getattr(trainer, "datamodule", None), pl_module)
+    raw, datamodule = samples.origin.raw, getattr(trainer, "datamodule", None)
+    owners = _owners(datamodule, pl_module)
     if raw is None or owners == [None, None]:
         return samples, ""
-    with isolated(pl_module), torch.no_grad(), _as_in_validation(trainer):
-        batch = _transferred(owners, pl_module, move_data_to_device(raw.batch, torch.device("cpu")))
+    beside = nullcontext() if datamodule is None else companion_preserved(datamodule)
+    with beside, isolated(pl_module), torch.no_grad(), _as_in_validation(trainer):
+        batch = move_data_to_device(raw.batch, torch.device("cpu"))
+        batch = apply_to_collection(batch, torch.Tensor, torch.Tensor.clone)  # which the hooks may write to
+        batch = _transferred(owners, pl_module, batch)
         images = read_batch(batch, raw.image_key, raw.label_key).images.detach().cpu()
     if len(images) != len(samples):
         raise ValueError(f"the batch hooks made {len(images)} images of {len(samples)}")

@@ -19,7 +19,7 @@ from lightning_cnnviz.guard.attributes import attributes, slots
 from lightning_cnnviz.guard.left_alone import ATOMS, MUTABLE, is_a_librarys, is_looked_into
 
 _PLAIN = (dict, OrderedDict, list, set)
-GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
 
 _REGISTERED = ("_parameters", "_buffers", "_modules")
 

@@ -78,8 +78,8 @@ def generator_switch(name: str, generator: Any) -> Switch | None:
             lambda: generator.get_state().numpy().tobytes(),
             lambda state: generator.set_state(torch.frombuffer(bytearray(state), dtype=torch.uint8)),
         )
-    if isinstance(generator, np.random.Generator):
-        bits: Any = generator.bit_generator
+    if isinstance(generator, (np.random.Generator, np.random.BitGenerator)):
+        bits: Any = getattr(generator, "bit_generator", generator)
         return numpy_switch(name, lambda: bits.state, lambda state: setattr(bits, "state", state))
     if isinstance(generator, np.random.RandomState):
         return numpy_switch(name, lambda: generator.get_state(legacy=False), generator.set_state)

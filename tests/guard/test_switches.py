@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
 from lightning_cnnviz.guard.restoring import restored
 from lightning_cnnviz.guard.switches import SavedSwitch, Switch, generator_switch
+from lightning_cnnviz.model.isolation import isolated
 
 
 def _restored(*switches: Switch | None) -> AbstractContextManager[None]:
@@ -19,14 +21,25 @@ def _restored(*switches: Switch | None) -> AbstractContextManager[None]:
 
 @pytest.mark.parametrize("bits", [np.random.MT19937, np.random.PCG64, np.random.Philox, np.random.SFC64])
 def test_generators_of_numpy_go_on_where_they_were(bits: Any) -> None:
-    generator, old = np.random.Generator(bits(5)), np.random.RandomState(bits(6))
+    generator, old, alone = np.random.Generator(bits(5)), np.random.RandomState(bits(6)), bits(7)
     old.standard_normal()  # the second of a pair is kept for later
     expected = [np.random.Generator(bits(5)).random(), np.random.RandomState(bits(6)).standard_normal(2)[1]]
-    switches = [generator_switch("new", generator), generator_switch("old", old)]
+    expected.append(bits(7).random_raw())
+    switches = [generator_switch("new", generator), generator_switch("old", old), generator_switch("alone", alone)]
     with _restored(*switches):
         generator.random(700)
         old.standard_normal(700)
-    assert [generator.random(), old.standard_normal()] == expected
+        alone.random_raw(700)
+    assert [generator.random(), old.standard_normal(), alone.random_raw()] == expected
+
+
+@pytest.mark.parametrize("bits", [np.random.MT19937, np.random.PCG64DXSM])
+def test_bits_of_numpy_that_a_model_holds_go_on_where_they_were(bits: Any) -> None:
+    model, held = nn.Conv2d(1, 1, 1), bits(5)
+    vars(model)["kept"] = [held]
+    with isolated(model):
+        np.random.Generator(held).normal(size=700)
+    assert held.random_raw() == bits(5).random_raw()
 
 
 def test_random_numbers_of_the_system_are_nowhere_and_stay_there() -> None:

@@ -28,7 +28,19 @@ _DATASET_ENTRIES, _DATASET_BYTES = 10_000, 2**28
 _PRIMITIVES = (type(None), bool, int, float, complex, str, bytes, range, type(Ellipsis), types.ModuleType)
 _TORCHS_ATOMS = (torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format)
 ATOMS = frozenset({*_PRIMITIVES, *_TORCHS_ATOMS, types.BuiltinFunctionType, weakref.ref, types.CodeType})
-_LOOKED_INTO = ("torch.nn", "torch.optim", "torch.amp", "torch.cuda.amp", "builtins", "abc", "typing", "collections")
+_LOOKED_INTO = (
+    "torch.nn",
+    "torch.optim",
+    "torch.amp",
+    "torch.cuda.amp",
+    "torch.distributions",
+    "torch.quasirandom",
+    "builtins",
+    "abc",
+    "typing",
+    "collections",
+    "contextlib",
+)
 _ROOTS_LEFT_ALONE = {
     *sys.stdlib_module_names,
     *(

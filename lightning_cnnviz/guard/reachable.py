@@ -54,8 +54,8 @@ def reachable(root: nn.Module | dict[str, Any], name: str = "") -> Reachable:
     Through closures and classes only modules, tensors, arrays and generators are followed: what else a function
     refers to is the user's, such as a list in which a hook of theirs counts calls.
 
-    Left alone is what belongs to Lightning, to torch besides modules and optimizers, to Python's library and to us,
-    iterators around others, large datasets, and every object that holds a thread, a lock, a queue or a file.
+    Left alone is what belongs to Lightning, to torch besides modules, optimizers and distributions, to Python's library
+    and to us, iterators around others, large datasets, and every object that holds a thread, a lock, a queue or a file.
     """
     return _Walk().from_(root, name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import threading
 import types
@@ -145,6 +146,24 @@ def in_an_exception(held: Tensor) -> Any:
     return failure
 
 
+class Meter(contextlib.AbstractContextManager[Any]):
+    """A context that holds something."""
+
+    held: Any
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Decorating(Meter, contextlib.ContextDecorator):
+    """One that decorates functions, too."""
+
+
+def in_a_context(held: Tensor, kind: Any = Meter) -> Any:
+    meter = kind()
+    meter.held = held
+    return meter
+
+
 LOOKED_INTO: dict[str, Callable[[Tensor], Any]] = {
     "a namespace": lambda held: types.SimpleNamespace(held=held),
     "parsed arguments": lambda held: argparse.Namespace(held=held),
@@ -155,6 +174,8 @@ LOOKED_INTO: dict[str, Callable[[Tensor], Any]] = {
     "an exception": in_an_exception,
     "a generic class": lambda held: Typed[int](held=held),
     "a mapping of the user's": lambda held: Registry(held=held),
+    "a context": in_a_context,
+    "a context that decorates": lambda held: in_a_context(held, Decorating),
 }
 
 

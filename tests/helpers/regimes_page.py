@@ -64,9 +64,10 @@ Several processes have [a page of their own](distributed.md).
 - How far an iterator has come: a generator, one of `itertools`, a loader's; and how often a `SeedSequence` of NumPy has
   spawned.
 - What else the model holds comes back, in containers and objects of any depth: the registered parameters and buffers of
-  all modules, and the 200,000 other values that are nearest. Not looked into are objects of Lightning and of Python's
-  library, those that hold a thread, a lock, a queue or an open file, and datasets of more than 10,000 entries or 256
-  MiB. State that an extension keeps in C++ and shows to nobody stays as our calls left it.
+  all modules, and the 200,000 other values that are nearest. Not looked into are objects of Lightning, of Python's
+  library, and of torch besides modules, optimizers, gradient scalers, distributions and Sobol sequences, with those of
+  classes derived from theirs; those that hold a thread, a lock, a queue or an open file; and datasets of more than
+  10,000 entries or 256 MiB. State that an extension keeps in C++ and shows to nobody stays as our calls left it.
 - What a datamodule's batch hooks write to its data: of its tensors and arrays, 64 MiB in all come back, those nearest.
 - Hooks registered for all modules at once with `torch.nn.modules.module.register_module_forward_hook` see our calls.
 - Time: `Trainer(max_time=...)` counts our seconds as well.

@@ -69,6 +69,10 @@ Several processes have [a page of their own](distributed.md).
   classes derived from theirs; those that hold a thread, a lock, a queue or an open file; and datasets of more than
   10,000 entries or 256 MiB. State that an extension keeps in C++ and shows to nobody stays as our calls left it.
 - What a datamodule's batch hooks write to its data: of its tensors and arrays, 64 MiB in all come back, those nearest.
+- What a signal handler, or another thread, writes to the model while we look is taken back with the rest: a flag that
+  asks the training to stop is safe in an object that holds a lock, such as a `threading.Event`.
+- Which random numbers a batch gets that draws them when its images are first read: we read them first, and put the
+  generators back.
 - Hooks registered for all modules at once with `torch.nn.modules.module.register_module_forward_hook` see our calls.
 - Time: `Trainer(max_time=...)` counts our seconds as well.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -11,7 +12,6 @@ from lightning.fabric.utilities.apply_func import move_data_to_device
 from lightning.pytorch import LightningModule
 from lightning.pytorch.trainer.states import RunningStage
 from lightning.pytorch.utilities.model_helpers import is_overridden
-from lightning_utilities.core.apply_func import apply_to_collection
 
 from lightning_cnnviz.guard.companion import companion_preserved
 from lightning_cnnviz.model.isolation import isolated
@@ -34,8 +34,7 @@ def through_batch_hooks(trainer: Any, pl_module: LightningModule, samples: Fixed
         return samples, ""
     beside = nullcontext() if datamodule is None else companion_preserved(datamodule)
     with beside, isolated(pl_module), torch.no_grad(), _as_in_validation(trainer):
-        batch = move_data_to_device(raw.batch, torch.device("cpu"))
-        batch = apply_to_collection(batch, torch.Tensor, torch.Tensor.clone)  # which the hooks may write to
+        batch = move_data_to_device(copy.deepcopy(raw.batch), torch.device("cpu"))  # the hooks may write to it
         batch = _transferred(owners, pl_module, batch)
         images = read_batch(batch, raw.image_key, raw.label_key).images.detach().cpu()
     if len(images) != len(samples):

@@ -15,7 +15,7 @@ from lightning_cnnviz.model.outputs.selection import FORWARD_ADVICE
 from lightning_cnnviz.model.outputs.tensors import Path
 
 ADVICE = "return scores before that for maps that do not fade where the model is sure"
-_OF_LABELS: dict[Ending, Ending] = {"softmax": "sigmoid", "log_softmax": "log_sigmoid"}  # probabilities either way
+_OF_ONE: dict[Ending, Ending] = {"softmax": "sigmoid", "log_softmax": "log_sigmoid"}  # a column says its own yes or no
 _BACKGROUNDS = ("background", "bg", "void", "none", "unlabeled", "unlabelled", "0", "__background__")
 
 
@@ -37,9 +37,9 @@ def read(output: Tensor, known: Known, path: Path = ()) -> Reading:
     meaning = "embedding" if known.kind == "embedding" else _meaning(output, known, ending)
     shares = ending == "softmax" and width > 1 and meaning in ("classes", "labels")
     total = (total_of(output) or 1.0) if shares else 1.0
-    if meaning == "labels":
-        ending = _OF_LABELS.get(ending, ending)
     single = width == 1 and meaning in ("classes", "masks")
+    if single or meaning == "labels":
+        ending = _OF_ONE.get(ending, ending)
     independent = ending in ("sigmoid", "log_sigmoid") or known.kind == "multilabel" or known.truth == "label_masks"
     overlapping = meaning == "masks" and width > 1 and independent
     reading = Reading(

@@ -171,3 +171,34 @@ def test_masks_of_log_sigmoids_are_cut_at_one_half() -> None:
     reading = read(output, Known(1, truth="label_masks"))
     assert reading.overlapping
     assert reading.probabilities(output).tolist() == [[0.5, 0.0]]
+
+
+ONE_COLUMN: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "softmax": (lambda logits: logits.softmax(dim=1)[:, 1], "sigmoid"),
+    "softmax, a column": (lambda logits: logits.softmax(dim=1)[:, 1:], "sigmoid"),
+    "log_softmax": (lambda logits: logits.log_softmax(dim=-1)[:, 1], "log_sigmoid"),
+}
+
+
+@pytest.mark.parametrize("name", ONE_COLUMN)
+def test_one_column_of_probabilities_is_that_of_a_yes(name: str) -> None:
+    take, ending = ONE_COLUMN[name]
+    logits = torch.tensor([[2.0, 0.0], [0.0, 3.0], [1.0, 0.9]], requires_grad=True)
+    output = take(logits)
+    reading = read(output, Known(3, truth="classes", highest=1))
+    assert (reading.meaning, reading.ending, reading.single) == ("classes", ending, True)
+    torch.testing.assert_close(reading.probabilities(output), logits.softmax(dim=1))
+    assert reading.decisions(output).tolist() == [[0], [1], [0]]
+    assert reading.predicted(output).tolist() == [0, 1, 0]
+    scores = reading.scores(output)
+    (slope,) = torch.autograd.grad(scores.gather(1, reading.predicted(output)[:, None]).sum(), logits)
+    assert (slope.sign() == torch.tensor([[1, -1], [-1, 1], [1, -1]])).all()  # each speaks for its own class
+    assert "probability of class 1" in reading.remarks[0]
+
+
+def test_one_mask_of_a_softmax_is_cut_at_one_half() -> None:
+    logits = torch.tensor([[0.0, 0.0, 0.0, 0.0], [1.0, -1.0, 2.0, -3.0]]).reshape(1, 2, 2, 2).requires_grad_()
+    for output in (logits.softmax(dim=1)[:, 1:], logits.log_softmax(dim=1)[:, 1:]):
+        reading = read(output, Known(1, truth="masks", highest=1))
+        assert reading.decisions(output).tolist() == [[[1, 0], [1, 0]]]
+        assert reading.probabilities(output).tolist() == [[0.5, 0.5]]

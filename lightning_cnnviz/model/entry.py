@@ -16,6 +16,8 @@ Forward: TypeAlias = str | Callable[..., Any]
 """The name of a module of the model that takes a batch of images, or a function of the images (N, C, H, W), or of the
 model and the images."""
 
+_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
 
 def unwrapped(model: nn.Module) -> nn.Module:
     """The module itself where Fabric wrapped it; the wrapper casts, and lets nobody but Fabric call a backward."""
@@ -81,13 +83,18 @@ def refused(model: nn.Module, images: Tensor, error: Exception) -> str:
     )
 
 
-def _of_images(forward: Callable[..., Any], model: nn.Module) -> Callable[[Tensor], Any]:
+def needed_arguments(forward: Callable[..., Any]) -> int:
+    """How many arguments without a default it takes by their place; 1 where that is not known."""
     try:
         parameters = inspect.signature(forward).parameters.values()
     except (TypeError, ValueError):
-        return forward
-    needed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
-    return (lambda images: forward(model, images)) if len(needed) == 2 else forward
+        return 1
+    by_place = (parameter for parameter in parameters if parameter.kind in _BY_PLACE)
+    return sum(parameter.default is parameter.empty for parameter in by_place)
+
+
+def _of_images(forward: Callable[..., Any], model: nn.Module) -> Callable[[Tensor], Any]:
+    return (lambda images: forward(model, images)) if needed_arguments(forward) == 2 else forward
 
 
 def _defines_forward(model: nn.Module) -> bool:

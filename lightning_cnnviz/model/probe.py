@@ -68,7 +68,8 @@ class Probe:
     def survey(self, samples: FixedSamples) -> Layout:
         """The model's layers and the meaning of its output, found by watching it on a few of the samples."""
         with isolated(self._model):
-            return survey(self._model, self._entries, samples, self._output_key, self._output_kind)
+            named = self._forward is not None
+            return survey(self._model, self._entries, samples, self._output_key, self._output_kind, named=named)
 
     def check(self, request: Request) -> None:
         """Checks that a view asks for nothing that this model cannot have, see :func:`check_request`.

@@ -21,6 +21,7 @@ from lightning_cnnviz.model.outputs.tensors import as_rows, at, with_channel
 from lightning_cnnviz.model.survey.disturbance import EDGES, changed_rows, disturbed
 from lightning_cnnviz.model.survey.first_call import SEED, Entry, FirstCall, first_call
 from lightning_cnnviz.model.survey.lie import Lie, find_lie, is_in_doubt
+from lightning_cnnviz.model.survey.parts import goes_on
 from lightning_cnnviz.samples import FixedSamples, Truth
 
 _COUPLED = (
@@ -36,7 +37,13 @@ _NO_OUTPUT = "there is no score to explain: "
 
 
 def survey(
-    model: nn.Module, entries: Mapping[str, Entry], samples: FixedSamples, key: int | str | None, kind: OutputKind
+    model: nn.Module,
+    entries: Mapping[str, Entry],
+    samples: FixedSamples,
+    key: int | str | None,
+    kind: OutputKind,
+    *,
+    named: bool = False,
 ) -> Layout:
     """The model's layers, and how its output is read. To be called in isolation.
 
@@ -46,6 +53,7 @@ def survey(
         samples: those to be looked at.
         key: where in the output the scores are, None if that is to be found out.
         kind: what the scores are, as far as the user says.
+        named: whether the user said what to call.
 
     Raises:
         ValueError: the model takes no images.
@@ -69,7 +77,12 @@ def survey(
             holds_metric_loss(modules, first.watch.called),
             _numbers_of(samples.truth),
         )
-        reading = read(output, known, selected.path)
+        refused, columns = first.remark is not None, _columns_of(samples.truth)
+        guessed = bool(first.name) and not named
+        features = goes_on(model, first.name, output, known, columns=columns, refused=refused) if guessed else ""
+        reading = read(output, replace(known, kind="embedding") if features else known, selected.path)
+        if features and reading.meaning == "embedding":
+            reading = replace(reading, reason=features, remarks=(features,))
         remarks += [selected.remark, *reading.remarks]
         if reading.meaning == "labels" and samples.truth is not None and samples.truth.known is not None:
             remarks.append(_UNKNOWN)
@@ -141,6 +154,13 @@ def _numbers_of(truth: Truth | None) -> int | None:
         return None
     are_whole = bool(((truth.values >= 0) & (truth.values == truth.values.round())).all())
     return truth.values.shape[1] if are_whole else None
+
+
+def _columns_of(truth: Truth | None) -> int | None:
+    """How many labels or numbers the data have for each image, where there are so many outputs for them."""
+    if truth is None or truth.kind not in ("multi_hot", "soft", "values") or not isinstance(truth.values, Tensor):
+        return None
+    return truth.values.shape[1]
 
 
 def _lie(first: FirstCall, modules: Mapping[str, nn.Module]) -> Lie | None:

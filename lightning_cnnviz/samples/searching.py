@@ -79,7 +79,8 @@ def find_labels(trail: Sequence[tuple[object, int | str]], count: int | None) ->
     """The labels beside images, looked for in the innermost of the containers first; None where there are none.
 
     In a sequence they follow the images, and stand before them where nothing follows; sample numbers that count up one
-    by one are passed over where there is something else. In a mapping or object they have one of the usual names.
+    by one, and several floats of each image such as columns of a table, are passed over where classes come later. In a
+    mapping or object they have one of the usual names.
 
     Args:
         trail: the way to the images.
@@ -141,7 +142,8 @@ def _labels_in(container: object, key: int | str, count: int | None) -> object:
                 continue
             return value if _has_gaps(value, count) else None
         later = [container[other] for other in order[order.index(place) + 1 :]]
-        if counts_up(value) and any(_is_class(other, count) and not counts_up(other) for other in later):
+        beside = counts_up(value) or _is_row_of_floats(value, count)
+        if beside and any(_is_class(other, count) and not counts_up(other) for other in later):
             continue
         return value
     return None
@@ -169,6 +171,11 @@ def counts_up(values: object) -> bool:
     if not isinstance(values, Tensor) or values.ndim != 1 or len(values) < 2 or values.is_floating_point():
         return False
     return values.dtype != torch.bool and bool((values.long().diff() == 1).all())
+
+
+def _is_row_of_floats(value: object, count: int | None) -> bool:
+    truth = _truth(value, count)
+    return truth is not None and truth.kind == "values" and truth.values.shape[1] > 1
 
 
 def _is_class(value: object, count: int | None) -> bool:

@@ -113,6 +113,8 @@ PATHS = ["a.png", "b.png", "c.png"]
 
 INDEX = torch.tensor([6, 7, 8])
 
+TABLE = torch.tensor([[0.1, 31.5], [0.7, 2.25], [0.2, 8.75]])
+
 
 @pytest.mark.parametrize(
     "batch",
@@ -126,6 +128,10 @@ INDEX = torch.tensor([6, 7, 8])
         (INDEX, IMAGES, LABELS),
         (INDEX, [IMAGES, IMAGES + 1], LABELS),
         (IMAGES, LABELS, INDEX),
+        (IMAGES, TABLE, LABELS),
+        (IMAGES, TABLE, INDEX, LABELS),
+        (TABLE, IMAGES, LABELS),
+        (IMAGES, LABELS, TABLE),
         (IMAGES, PATHS, LABELS),
         [LABELS, IMAGES],
         [[IMAGES, IMAGES + 1], LABELS],
@@ -141,6 +147,14 @@ def test_finds_them_wherever_they_are(batch):
     images, labels = unpack(batch)
     assert images is IMAGES
     assert labels.tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize("beside", [(), (INDEX,), (PATHS,), (TABLE + 1,)])
+def test_numbers_without_classes_behind_them_are_the_truth(beside):
+    truth = read_batch((IMAGES, TABLE, *beside)).truth
+    assert truth is not None
+    assert truth.kind == "values"
+    assert truth.values.equal(TABLE)
 
 
 @pytest.mark.parametrize("batch", [[IMAGES, IMAGES + 1], [[IMAGES, IMAGES + 1]], (IMAGES, IMAGES.clone(), PATHS)])

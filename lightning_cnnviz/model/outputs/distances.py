@@ -7,10 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-_KEEPING_ORDER = (
-    *("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Transpose", "Permute", "T", "Clone"),
-    *("Alias", "ToCopy", "Expand", "Sqrt", "Mul"),
-)
+from lightning_cnnviz.model.outputs.graph import RESHAPING, is_one_of
+
+_KEEPING_ORDER = (*RESHAPING, "Select", "Slice", "Sqrt", "Mul")
 _DISTANCES = ("CdistBackward", "EuclideanDistBackward")
 _NORMS = ("LinalgVectorNormBackward", "NormBackward")
 _SUMS = ("SumBackward", "MeanBackward")
@@ -43,8 +42,7 @@ def _is_cost(node: Any) -> bool:
 
 def _of_the_same_order(node: Any, name: str) -> Iterator[Any]:
     """What is before a node that changes nothing about which entry is the smallest."""
-    keeps = any(name.startswith(f"{kind}Backward") for kind in _KEEPING_ORDER)
-    if keeps or (name.startswith("PowBackward0") and node._saved_exponent > 0):
+    if is_one_of(node, _KEEPING_ORDER) or (name.startswith("PowBackward0") and node._saved_exponent > 0):
         yield from _before(node)
     elif name.startswith("DivBackward"):
         yield node.next_functions[0][0]

@@ -7,20 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.model.outputs.graph import RESHAPING, is_one_of
 from lightning_cnnviz.model.outputs.readings import Ending
 
 _ENDINGS: dict[str, Ending] = {
-    "SoftmaxBackward": "softmax",
-    "LogSoftmaxBackward": "log_softmax",
-    "SigmoidBackward": "sigmoid",
-    "LogSigmoidBackward": "log_sigmoid",
-    "HardsigmoidBackward": "sigmoid",
+    "Softmax": "softmax",
+    "LogSoftmax": "log_softmax",
+    "Sigmoid": "sigmoid",
+    "LogSigmoid": "log_sigmoid",
+    "Hardsigmoid": "sigmoid",
 }
-_LINEAR = ("AddmmBackward", "MmBackward", "BmmBackward", "ConvolutionBackward", "NativeLayerNorm", "LinearBackward")
-_RESHAPING = (
-    *("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Transpose", "Permute", "T", "Clone"),
-    *("Alias", "ToCopy", "Upsample", "Expand", "Unbind", "Split", "Mean", "AdaptiveAvgPool2D", "AvgPool2D"),
-)
+_LINEAR = ("Addmm", "Mm", "Bmm", "Convolution", "NativeLayerNorm", "Linear")
+_PASSING = (*RESHAPING, "Select", "Slice", "Unbind", "Split", "Mean", "AdaptiveAvgPool2D", "AvgPool2D")
 _COMBINING = ("Add", "Mul", "Div", "Sum", "Stack", "Cat", "Clamp", "Amax", "Max", "Amin", "Min")
 _PROBABILITIES = ("prob", "confidence", "pred_score")  # the last is anomalib's
 _PERCENTS = 100
@@ -58,21 +56,20 @@ def total_of(output: Tensor) -> float | None:
 
 
 def _ending_of(node: Any, dimensions: int) -> Ending | None:
-    name = node.name()
-    for start, ending in _ENDINGS.items():
-        if name.startswith(start):
+    for kind, ending in _ENDINGS.items():
+        if is_one_of(node, (kind,)):
             dim = getattr(node, "_saved_dim", 1)
             across = dim in (1, 2**64 - 1, -1) or dimensions == 1
             across = across or (dimensions == 4 and dim == 2**64 - 3)
             return ending if across else None
-    if name.startswith("LogBackward") and node.next_functions[0][0].name().startswith("SigmoidBackward"):
+    if is_one_of(node, ("Log",)) and is_one_of(node.next_functions[0][0], ("Sigmoid",)):
         return "log_sigmoid"
-    return "sigmoid" if _is_cut_to_probabilities(node) else "logits" if name.startswith(_LINEAR) else None
+    return "sigmoid" if _is_cut_to_probabilities(node) else "logits" if is_one_of(node, _LINEAR) else None
 
 
 def _is_cut_to_probabilities(node: Any) -> bool:
     """Whether it cuts numbers off at 0 and 1."""
-    if node is None or not node.name().startswith(("ClampBackward1", "HardtanhBackward")):
+    if not node.name().startswith(("ClampBackward1", "HardtanhBackward")):
         return False
     suffix = "" if node.name().startswith("Clamp") else "_val"
     return (getattr(node, f"_saved_min{suffix}"), getattr(node, f"_saved_max{suffix}")) == (0, 1)
@@ -80,17 +77,15 @@ def _is_cut_to_probabilities(node: Any) -> bool:
 
 def _last_nodes(node: Any) -> tuple[list[Any], bool]:
     """The last operations that changed numbers, and whether several or scaled outputs were put together since."""
-    waiting, found, combined = [node], [], False
+    waiting, found, combined = [] if node is None else [node], [], False
     while waiting:
         node = waiting.pop()
-        name = "" if node is None else node.name()
         if _is_cut_to_probabilities(node):
             found.append(node)
             continue
-        combines = any(name.startswith(f"{kind}Backward") for kind in _COMBINING)
-        passes = name.startswith("Upsample") or any(name.startswith(f"{kind}Backward") for kind in _RESHAPING)
-        if node is None or not (combines or passes):
-            found += [] if node is None else [node]
+        combines = is_one_of(node, _COMBINING)
+        if not (combines or is_one_of(node, _PASSING) or node.name().startswith("Upsample")):
+            found.append(node)
             continue
         combined = combined or combines
         waiting += [before for before, _ in node.next_functions if before is not None]

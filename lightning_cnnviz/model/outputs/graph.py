@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, TypeAlias
 
 from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 
 Node: TypeAlias = Any  # torch.autograd.graph.Node, which cannot be hashed by its annotations
+
+RESHAPING = (
+    *("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Permute", "T", "Clone", "Alias"),
+    *("ToCopy", "Expand"),
+)
+"""Operations that leave all numbers as they are."""
+
+
+def is_one_of(node: Node | None, kinds: Collection[str]) -> bool:
+    """Whether a node is of an operation, named as in ``AddBackward0`` without the end."""
+    return node is not None and node.name().partition("Backward")[0] in kinds
 
 
 def node_of(tensor: Tensor) -> Node | None:

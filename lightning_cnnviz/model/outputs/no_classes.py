@@ -7,13 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_cnnviz.model.outputs.graph import RESHAPING, is_one_of
 from lightning_cnnviz.model.outputs.readings import Known
 
-_PASSING = (
-    *("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Permute", "T", "Clone", "Alias"),
-    *("ToCopy", "Expand", "Div", "Mul"),
-)
-_PRODUCTS = ("MmBackward", "BmmBackward")
+_PASSING = (*RESHAPING, "Div", "Mul")
+_PRODUCTS = ("Mm", "Bmm")
 _ROUNDING = 8
 
 
@@ -44,9 +42,9 @@ def is_cumulative(output: Tensor) -> bool:
     """Whether columns are products of probabilities one by one, or one score against thresholds."""
     node = _passed(output.grad_fn)
     values = output.detach()
-    if node is not None and node.name().startswith("CumprodBackward"):
+    if is_one_of(node, ("Cumprod",)):
         return bool(((values >= 0) & (values <= 1)).all())
-    summands = [] if node is None or not node.name().startswith(("Add", "Sub")) else node.next_functions
+    summands = node.next_functions if is_one_of(node, ("Add", "Addmm", "Sub")) else []
     if all(before is None or _width(before) != 1 for before, _ in summands):
         return False
     rounding = _ROUNDING * torch.finfo(values.dtype).eps * float(values.abs().max())
@@ -59,18 +57,18 @@ def is_cumulative(output: Tensor) -> bool:
 def compares_with_a_queue(output: Tensor) -> bool:
     """Whether one column is put before products with numbers that nobody trains, as momentum contrast has it."""
     node = _passed(output.grad_fn)
-    if node is None or not node.name().startswith("CatBackward") or node._saved_dim not in (1, 2**64 - 1):
+    if not is_one_of(node, ("Cat",)) or node._saved_dim not in (1, 2**64 - 1):
         return False
     parts = [before for before, _ in node.next_functions]
     if len(parts) != 2 or any(part is None for part in parts) or _width(parts[0]) != 1:
         return False
     product = _passed(parts[1])
-    return product.name().startswith(_PRODUCTS) and any(before is None for before, _ in product.next_functions)
+    return is_one_of(product, _PRODUCTS) and any(before is None for before, _ in product.next_functions)
 
 
 def _passed(node: Any) -> Any:
     """What is before operations that move or scale numbers."""
-    while node is not None and any(node.name().startswith(f"{kind}Backward") for kind in _PASSING):
+    while is_one_of(node, _PASSING):
         node = node.next_functions[0][0]
     return node
 

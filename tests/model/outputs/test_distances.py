@@ -17,6 +17,12 @@ from lightning_cnnviz.model.outputs.recognition import read
 FEATURES = torch.tensor([[0.0, 1.0], [3.0, 2.0]], requires_grad=True)
 PROTOTYPES = torch.tensor([[0.0, 0.0], [1.0, 1.0], [4.0, 2.0]])
 APART = FEATURES[:, None] - PROTOTYPES
+APART_TWICE = APART * APART
+SQUARES = FEATURES.pow(2).sum(dim=1, keepdim=True) + PROTOTYPES.pow(2).sum(dim=1)
+UNIT = F.normalize(FEATURES)
+COSINES = UNIT @ F.normalize(PROTOTYPES + 0.1).T
+BIAS = torch.zeros(3, requires_grad=True)
+SCALE = torch.tensor(2.0, requires_grad=True)
 
 COSTS: dict[str, Tensor] = {
     "cdist": torch.cdist(FEATURES, PROTOTYPES),
@@ -29,6 +35,33 @@ COSTS: dict[str, Tensor] = {
     "norm": APART.norm(dim=2),
     "pairwise": F.pairwise_distance(FEATURES[:, None], PROTOTYPES),
     "negative log-probabilities": -FEATURES.log_softmax(dim=1),
+    "expanded": SQUARES - 2 * FEATURES @ PROTOTYPES.T,
+    "expanded, the product scaled": SQUARES - 2 * (FEATURES @ PROTOTYPES.T),
+    "expanded, the product first": -2 * (FEATURES @ PROTOTYPES.T) + SQUARES,
+    "expanded in one call": torch.addmm(SQUARES, FEATURES, PROTOTYPES.T, alpha=-2),
+    "root of the expanded": (SQUARES - 2 * FEATURES @ PROTOTYPES.T).clamp(min=1e-12).sqrt(),
+    "cut off": torch.cdist(FEATURES, PROTOTYPES).clamp(min=1e-6),
+    "rectified": torch.cdist(FEATURES, PROTOTYPES).relu(),
+    "nearest of several": torch.cdist(FEATURES, PROTOTYPES.repeat(2, 1)).reshape(-1, 2, 3).amin(dim=1),
+    "nearest of several, with indices": torch.cdist(FEATURES, PROTOTYPES.repeat(2, 1)).view(-1, 2, 3).min(1).values,
+    "softly nearest": -(-torch.cdist(FEATURES, PROTOTYPES.repeat(2, 1)).view(-1, 2, 3)).logsumexp(dim=1) + 2,
+    "mean over several": torch.cdist(FEATURES, PROTOTYPES.repeat(2, 1)).view(-1, 2, 3).mean(dim=1),
+    "products with itself": APART_TWICE.sum(dim=2),
+    "weighted": (APART.pow(2) * torch.tensor([0.5, 2.0])).sum(dim=2),
+    "by its variance": (APART.pow(2) / SCALE + SCALE.log()).sum(dim=2) / 2,
+    "einsum": torch.einsum("nkd,nkd->nk", APART, APART),
+    "Mahalanobis": torch.einsum("nki,ij,nkj->nk", APART, torch.eye(2), APART),
+    "Mahalanobis by hand": ((APART @ torch.eye(2)) * APART).sum(dim=2),
+    "likelihood": 0.5 * torch.cdist(FEATURES, PROTOTYPES) ** 2 + 1,
+    "with a bias": SCALE * torch.cdist(FEATURES, PROTOTYPES) + BIAS,
+    "of two": torch.cdist(FEATURES, PROTOTYPES) + APART.abs().sum(dim=2),
+    "cosine distance": 1 - F.cosine_similarity(FEATURES[:, None], PROTOTYPES[None] + 0.1, dim=2),
+    "cosine distance of unit vectors": 2 - 2 * COSINES,
+    "angle": COSINES.clamp(-0.999, 0.999).acos(),
+    "logarithm of a softmax": -(FEATURES.softmax(dim=1) + 1e-9).log(),
+    "mean of two": (-FEATURES.log_softmax(dim=1) - (2 * FEATURES).log_softmax(dim=1)) / 2,
+    "stacked": torch.stack([-FEATURES.log_softmax(dim=1), -FEATURES.log_softmax(dim=1)]).mean(dim=0),
+    "turned twice": torch.cdist(FEATURES, PROTOTYPES).neg().neg(),
 }
 
 SCORES: dict[str, Tensor] = {
@@ -41,6 +74,31 @@ SCORES: dict[str, Tensor] = {
     "lengths of capsules": (FEATURES[:, None] * PROTOTYPES).norm(dim=2),
     "log-probabilities": FEATURES.log_softmax(dim=1),
     "difference of means": APART.mean(dim=2),
+    "rectified linear": F.linear(FEATURES, PROTOTYPES, BIAS).relu(),
+    "softplus": F.softplus(F.linear(FEATURES, PROTOTYPES)) + 1,
+    "cosine": COSINES,
+    "scaled cosine": 30 * COSINES,
+    "cosine with a learned scale": SCALE * COSINES + BIAS + 3,
+    "cosine similarity": F.cosine_similarity(FEATURES[:, None], PROTOTYPES[None] + 0.1, dim=2),
+    "with an angular margin": (COSINES.clamp(-0.9, 0.9).acos() + 0.1).cos(),
+    "angle from pi": torch.pi - COSINES.clamp(-0.999, 0.999).acos(),
+    "expanded, negative": 2 * FEATURES @ PROTOTYPES.T - SQUARES + 30,
+    "what is missing": 10 - torch.cdist(FEATURES, PROTOTYPES),
+    "below the farthest": torch.cdist(FEATURES, PROTOTYPES).max() - torch.cdist(FEATURES, PROTOTYPES),
+    "below the mean": (torch.cdist(FEATURES, PROTOTYPES).mean() - torch.cdist(FEATURES, PROTOTYPES)).relu(),
+    "with a negative scale": 20 + torch.cdist(FEATURES, PROTOTYPES) * -SCALE,
+    "share of the distances": 1 - torch.cdist(FEATURES, PROTOTYPES) / torch.cdist(FEATURES, PROTOTYPES).sum(1)[:, None],
+    "nearest patch": (-torch.cdist(FEATURES, PROTOTYPES)).exp().amax(dim=1, keepdim=True).expand(2, 3),
+    "logarithm of a ratio": ((APART_TWICE.sum(2) + 1) / (APART_TWICE.sum(2) + 1e-4)).log(),
+    "Student's t": (1 + APART_TWICE.sum(dim=2)).pow(-1),
+    "einsum of features": torch.einsum("nd,kd->nk", FEATURES, PROTOTYPES),
+    "einsum of scores": torch.einsum("nd,nd->n", FEATURES, FEATURES)[:, None] * torch.ones(3),
+    "difference of scores": FEATURES @ PROTOTYPES.T - FEATURES @ PROTOTYPES.flip(0).T + 50,
+    "distance to one side": F.linear(APART.abs().flatten(1), torch.ones(3, 6)),
+    "weighted to both sides": (APART.abs() * torch.tensor([1.0, -1.0])).sum(dim=2) + 9,
+    "probabilities": FEATURES.softmax(dim=1),
+    "what is missing to probabilities": 1 - FEATURES.sigmoid(),
+    "residual": (FEATURES.relu() + (FEATURES @ torch.eye(2)).relu()).relu(),
     "without a graph": torch.cdist(FEATURES, PROTOTYPES).detach(),
 }
 
@@ -48,6 +106,13 @@ SCORES: dict[str, Tensor] = {
 @pytest.mark.parametrize("name", COSTS)
 def test_costs_are_told_by_the_graph(name: str) -> None:
     assert smaller_is_better(COSTS[name])
+
+
+def test_a_network_is_not_searched_to_its_beginning() -> None:
+    features = FEATURES
+    for _ in range(200):
+        features = (features + features.relu()) / 2
+    assert not smaller_is_better(features)
 
 
 @pytest.mark.parametrize("name", SCORES)

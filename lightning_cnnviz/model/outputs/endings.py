@@ -19,7 +19,8 @@ _ENDINGS: dict[str, Ending] = {
 }
 _LINEAR = ("Addmm", "Mm", "Bmm", "Convolution", "NativeLayerNorm", "Linear")
 _PASSING = (*RESHAPING, "Select", "Slice", "Unbind", "Split", "Mean", "AdaptiveAvgPool2D", "AvgPool2D")
-_COMBINING = ("Add", "Mul", "Div", "Sum", "Stack", "Cat", "Clamp", "Amax", "Max", "Amin", "Min")
+_COMBINING = ("Add", "Mul", "Div", "Sum", "Stack", "Cat", "Clamp", "Amax", "Max", "Amin", "Min", "Lerp")
+_OF_A_YES = {"Rsub", "Sub", "Prod", "Pow", "Sqrt"}  # makes a probability of those of a yes, but no shares of shares
 _PROBABILITIES = ("prob", "confidence", "pred_score")  # the last is anomalib's
 _PERCENTS = 100
 _CLEAR = 1e-3  # what a probability must be away from 0 and 1 to tell something
@@ -28,18 +29,34 @@ _CLEAR = 1e-3  # what a probability must be away from 0 and 1 to tell something
 def ending_of(output: Tensor) -> Ending | None:
     """What a tensor's own graph says was done last, "logits" if that was a linear layer, None if it cannot be told.
 
-    Means of several outputs, as of an ensemble, end as those do, if the numbers agree; so do their multiples.
+    Means of several outputs, as of an ensemble, end as those do, if the numbers agree; so do their multiples. What was
+    made of sigmoids, such as ``1 - p``, their product or a mean with weights, is probabilities between 0 and 1.
     """
     nodes, combined = _last_nodes(output.grad_fn)
-    found = {_ending_of(node, output.ndim) for node in nodes}
-    ending = found.pop() if len(found) == 1 else None
+    endings = [_ending_of(node, output.ndim) for node in nodes]
+    if output.ndim == 1 or output.shape[1] == 1:  # one column of shares
+        endings = ["sigmoid" if ending == "softmax" else ending for ending in endings]
+    ending = endings[0] if len({*endings}) == 1 else None
     if not combined:
         return ending
-    if ending == "sigmoid":
-        return ending if bool(((output >= 0) & (output <= 1)).all()) else None
+    if combined & _OF_A_YES and ending_by_numbers(output) == "softmax":
+        return None  # a probability beside what is missing to one
+    if _are_of_a_yes(nodes, endings, combined):
+        return "sigmoid" if bool(((output >= 0) & (output <= 1)).all()) else None
+    if combined & _OF_A_YES:
+        return None
     if ending == "softmax":
         return ending if total_of(output) is not None else None
     return ending if ending == ending_by_numbers(output) else None
+
+
+def _are_of_a_yes(nodes: list[Any], endings: list[Ending | None], combined: set[str]) -> bool:
+    """Whether probabilities of a yes were combined, with weights of a softmax over places or without."""
+    if endings and all(is_one_of(node, ("Tanh",)) for node in nodes):
+        return bool(combined & {"Add", "Rsub"} and combined & {"Mul", "Div"})
+    others = [node for node, ending in zip(nodes, endings, strict=True) if ending != "sigmoid"]
+    weights = [node for node in others if is_one_of(node, ("Softmax",)) and _ending_of(node, 2) is None]
+    return len(others) < len(nodes) and len(weights) == len(others)
 
 
 def total_of(output: Tensor) -> float | None:
@@ -75,20 +92,20 @@ def _is_cut_to_probabilities(node: Any) -> bool:
     return (getattr(node, f"_saved_min{suffix}"), getattr(node, f"_saved_max{suffix}")) == (0, 1)
 
 
-def _last_nodes(node: Any) -> tuple[list[Any], bool]:
-    """The last operations that changed numbers, and whether several or scaled outputs were put together since."""
-    waiting, found, combined = [] if node is None else [node], [], False
+def _last_nodes(node: Any) -> tuple[list[Any], set[str]]:
+    """The last operations that changed numbers, and what has put several of them together or scaled them since."""
+    waiting, found, combined = [] if node is None else [node], [], set()
     while waiting:
         node = waiting.pop()
-        if _is_cut_to_probabilities(node):
+        kind = node.name().partition("Backward")[0]
+        before = [node for node, _ in node.next_functions if node is not None]
+        combines = kind in _COMBINING or (kind in _OF_A_YES and len(before) == 1)
+        passes = is_one_of(node, _PASSING) or kind.startswith("Upsample")
+        if _is_cut_to_probabilities(node) or not (combines or passes):
             found.append(node)
             continue
-        combines = is_one_of(node, _COMBINING)
-        if not (combines or is_one_of(node, _PASSING) or node.name().startswith("Upsample")):
-            found.append(node)
-            continue
-        combined = combined or combines
-        waiting += [before for before, _ in node.next_functions if before is not None]
+        combined |= {kind} if combines else set()
+        waiting += before
     return found, combined
 
 

@@ -176,6 +176,8 @@ def test_masks_of_log_sigmoids_are_cut_at_one_half() -> None:
 ONE_COLUMN: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "softmax": (lambda logits: logits.softmax(dim=1)[:, 1], "sigmoid"),
     "softmax, a column": (lambda logits: logits.softmax(dim=1)[:, 1:], "sigmoid"),
+    "softmax, mean of two": (lambda logits: torch.stack([logits.softmax(1)[:, 1]] * 2).mean(0), "sigmoid"),
+    "what is missing of the other": (lambda logits: 1 - logits.softmax(dim=1)[:, 0], "sigmoid"),
     "log_softmax": (lambda logits: logits.log_softmax(dim=-1)[:, 1], "log_sigmoid"),
 }
 
@@ -202,3 +204,51 @@ def test_one_mask_of_a_softmax_is_cut_at_one_half() -> None:
         reading = read(output, Known(1, truth="masks", highest=1))
         assert reading.decisions(output).tolist() == [[[1, 0], [1, 0]]]
         assert reading.probabilities(output).tolist() == [[0.5, 0.5]]
+
+
+SCORES = torch.tensor([[0.5, -2.0, 0.3], [-3.0, -1.0, -4.0]], requires_grad=True)
+PLACES = torch.tensor([[[1.0, -2.0], [0.0, 0.5], [-1.0, -1.5]], [[-3.0, 0.0], [2.0, 1.0], [0.1, 0.2]]]).requires_grad_()
+NODDED: dict[str, Tensor] = {
+    "what is missing": 1 - SCORES.sigmoid(),
+    "what is missing to ones": torch.ones(3) - SCORES.sigmoid(),
+    "between two": torch.lerp(SCORES.sigmoid(), (SCORES - 1).sigmoid(), 0.3),
+    "of a hyperbolic tangent": (SCORES.tanh() + 1) / 2,
+    "what is missing of one": 0.5 * (1 - SCORES.tanh()),
+    "at least one place": 1 - (1 - PLACES.sigmoid()).prod(dim=2),
+    "all places": PLACES.sigmoid().prod(dim=2),
+    "weighted places": ((2 * PLACES).softmax(dim=2) * PLACES.sigmoid()).sum(dim=2),
+    "mean that counts high places more": PLACES.sigmoid().pow(2).sum(dim=2) / PLACES.sigmoid().sum(dim=2),
+}
+
+
+@pytest.mark.parametrize("name", NODDED)
+def test_what_is_made_of_sigmoids_is_probabilities(name: str) -> None:
+    output = NODDED[name]
+    single = read(output[:, :1], TWO)
+    assert (single.single, single.ending) == (True, "sigmoid")
+    assert single.probabilities(output[:, :1])[:, 1].equal(output[:, 0])
+    assert single.decisions(output[:, :1])[:, 0].tolist() == (output[:, 0] > 0.5).long().tolist()
+    several = read(output, Known(2, truth="multi_hot"))
+    assert several.probabilities(output).equal(output)
+    assert "already are probabilities" in several.remarks[0]
+
+
+def test_what_only_looks_like_made_of_sigmoids_is_scores() -> None:
+    positive = SCORES.relu() + 0.1
+    for output in (
+        2 - SCORES.sigmoid(),  # beyond one
+        0.2 + SCORES.sigmoid() - SCORES.flip(1).sigmoid(),
+        SCORES.sigmoid() * positive,  # another gate
+        positive.tanh(),
+        positive.tanh() + 0.01,
+        positive.tanh() * 0.5,
+        1 - positive / 4,
+        positive.prod(dim=1, keepdim=True),
+    ):
+        assert read(output[:, :1], TWO).ending == "logits"
+
+
+def test_shares_of_what_is_missing_are_no_probabilities() -> None:
+    shares = torch.tensor([[2.0, 0.0, 1.0], [0.0, 1.0, 1.5]], requires_grad=True).softmax(dim=1)
+    for output in (1 - shares, shares.pow(2), shares.sqrt()):
+        assert ending_of(output) is None

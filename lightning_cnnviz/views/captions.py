@@ -75,7 +75,8 @@ def true_masks(evidence: Evidence) -> Tensor | None:
     if truth is None or isinstance(truth.values, tuple) or truth.kind != "masks":
         return None
     masks, count = truth.values, reading.width
-    if reading.single and not bool((masks == 1).any()):
+    is_yes_or_no = reading.single or (count == 2 and not reading.overlapping and masks.unique().tolist() == [0, 255])
+    if is_yes_or_no and not bool((masks == 1).any()):
         masks = (masks > 0).long()  # 255 is a common yes
     return masks.where((masks >= 0) & (masks < count), -1)
 

@@ -82,6 +82,32 @@ def test_the_predicted_classes_with_the_borders_of_the_true_ones() -> None:
     ]
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_masks_of_0_and_255_alone_are_those_of_a_yes(channels: int) -> None:
+    said = torch.zeros(2, 4, 4).long()
+    said[0, :2], said[1, 3] = 1, 1
+    truth = 255 * said
+    truth[0, 0] = 0  # so that 4 of 16 places are wrong
+    scores = one_hot(said, 2) if channels == 2 else one_hot(said, 2)[:, 1:] - 2.5
+    view = looked(scores, FixedSamples(IMAGES, truth))
+    assert [caption.lines for caption in captions(view.evidence)] == [
+        ("class 1", "on 50% of it", "75% right"),
+        ("class 1", "on 25% of it", "100% right"),
+    ]
+    true = figure_of(view).columns[1]
+    assert np.array_equal(true.values, (truth > 0).long().where(truth > 0, -1))
+
+
+@pytest.mark.parametrize(("scores", "value"), [(3, 0), (2, 1)])
+def test_255_beside_another_class_is_none(scores: int, value: int) -> None:
+    said = torch.zeros(2, 4, 4).long()
+    truth = said.clone()
+    truth[:, 0], truth[0, 3, 0] = 255, value
+    view = looked(one_hot(said, scores), FixedSamples(IMAGES, truth))
+    right = "100% right" if value == 0 else "92% right"  # 11 of 12
+    assert captions(view.evidence)[0].lines[-1] == right
+
+
 def test_without_a_true_mask_only_the_predicted_one() -> None:
     figure = figure_of(looked(one_hot(TRUTH.where(TRUTH != 255, 0), 4), FixedSamples(IMAGES)))
     [predicted] = figure.columns

@@ -111,7 +111,7 @@ def _scores(output: Any, reading: Reading | None, key: int | str | None, count: 
         found = at(output, reading.path)
     else:
         try:
-            found = select_output(output, key, Hints(count)).tensor
+            found = select_output(output, Hints(count), key).tensor
         except ValueError:
             return None
     found = as_rows(found) if isinstance(found, Tensor) else None

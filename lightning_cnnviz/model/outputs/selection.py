@@ -59,16 +59,16 @@ class Selected:
     remark: str | None = None
 
 
-def select_output(output: Any, key: int | str | None = None, hints: Hints | None = None) -> Selected:
+def select_output(output: Any, hints: Hints, key: int | str | None = None) -> Selected:
     """The tensor of scores in what a model returned.
 
     Args:
         output: a tensor, or a tuple, mapping or object with attributes that holds it, also nested.
+        hints: what is known of the scores.
         key: where it is, ``"a.b"`` in nested outputs. None: the tensor itself; one with as many columns as there are
             classes; one that is not detached where others are; one under a common name such as ``"logits"``; the output
             of the last linear layer; or the first that is not a single number such as a loss. That is the main output
             where auxiliary ones follow it.
-        hints: what is known of the scores.
 
     Raises:
         ArgumentError: there is nothing under ``key``.
@@ -99,10 +99,8 @@ def select_output(output: Any, key: int | str | None = None, hints: Hints | None
     return Selected(tensor, path, _guessed(candidates, grades, best))
 
 
-def _grades(candidates: list[tuple[Path, Tensor]], hints: Hints | None) -> Sequence[tuple[bool, ...]]:
+def _grades(candidates: list[tuple[Path, Tensor]], hints: Hints) -> Sequence[tuple[bool, ...]]:
     """How likely each tensor is the scores; the first of the likeliest is taken."""
-    if hints is None:
-        return [(tensor.is_floating_point(), path[-1] in _COMMON_KEYS) for path, tensor in candidates]
     fitting = [t for _, t in candidates if t.is_floating_point() and t.shape[:1] == (hints.samples,)]
     has_image = any(tensor.shape[1:] == hints.image_shape for tensor in fitting)
     widths = [tensor.shape[1] for tensor in fitting if tensor.ndim == 2]
@@ -137,9 +135,9 @@ def _grades(candidates: list[tuple[Path, Tensor]], hints: Hints | None) -> Seque
     return grades
 
 
-def _are_features(candidates: list[tuple[Path, Tensor]], hints: Hints | None) -> bool:
+def _are_features(candidates: list[tuple[Path, Tensor]], hints: Hints) -> bool:
     """Whether there is nothing but maps of several widths, as backbones return them, and nothing asks for masks."""
-    if hints is None or hints.truth in _OF_PLACES or len(candidates) < 2:
+    if hints.truth in _OF_PLACES or len(candidates) < 2:
         return False
     is_image = any(tensor.shape[1:] == hints.image_shape for _, tensor in candidates)
     of_places = all(tensor.ndim == 4 and tensor.shape[2] * tensor.shape[3] > 1 for _, tensor in candidates)

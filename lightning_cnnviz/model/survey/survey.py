@@ -63,7 +63,7 @@ def survey(
     hints = _hints(first, samples)
     remarks = [first.remark, first.handing.remark]
     try:
-        selected = select_output(first.output, key, hints)
+        selected = select_output(first.output, hints, key)
         output = as_rows(with_channel(selected.tensor, tuple(first.images.shape[1:])))
         known = Known(
             len(first.images),

@@ -15,6 +15,7 @@ from lightning_cnnviz.model.outputs.selection import Hints, select_output
 
 SCORES = torch.tensor([[1.0, 2.0, 0.5], [4.0, -1.0, 3.0]])
 OTHER = torch.zeros(2, 5)
+TWO = Hints(2)
 
 
 @dataclass
@@ -50,7 +51,7 @@ WithAuxiliary = namedtuple("WithAuxiliary", ["logits", "aux_logits2", "aux_logit
     ids=lambda output: type(output).__name__,
 )
 def test_class_scores_are_found(output: Any) -> None:
-    assert select_output(output).tensor is SCORES
+    assert select_output(output, TWO).tensor is SCORES
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_class_scores_are_found(output: Any) -> None:
     ids=["mapping", "tuple", "from the end", "attribute", "nested", "nested in a list"],
 )
 def test_output_key_names_the_scores(output: Any, key: int | str) -> None:
-    assert select_output(output, key).tensor is SCORES
+    assert select_output(output, TWO, key).tensor is SCORES
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_output_key_names_the_scores(output: Any, key: int | str) -> None:
 )
 def test_output_without_scores(output: Any, key: int | str | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        select_output(output, key)
+        select_output(output, TWO, key)
 
 
 @pytest.mark.slow
@@ -91,8 +92,8 @@ def test_auxiliary_outputs_of_torchvision(name: str, size: int) -> None:
     model = torchvision.models.get_model(name, num_classes=4, init_weights=False, aux_logits=True)
     images = torch.randn(2, 3, size, size)
     output = model.train()(images)
-    assert select_output(output).tensor is output.logits
-    assert select_output(model.eval()(images)).tensor.shape == (2, 4)
+    assert select_output(output, TWO).tensor is output.logits
+    assert select_output(model.eval()(images), TWO).tensor.shape == (2, 4)
 
 
 IMAGE = torch.zeros(2, 1, 8, 8)
@@ -119,33 +120,33 @@ IMAGE = torch.zeros(2, 1, 8, 8)
     ],
 )
 def test_of_several_tensors_the_likeliest_is_taken(output: Any, hints: Hints, path: tuple[Any, ...]) -> None:
-    assert select_output(output, hints=hints).path == path
+    assert select_output(output, hints).path == path
 
 
 def test_a_guess_is_told_with_the_way_to_choose() -> None:
-    remark = select_output((OTHER, SCORES), hints=Hints(2)).remark
+    remark = select_output((OTHER, SCORES), Hints(2)).remark
     assert remark is not None
     assert "(0, 1): taken is '0'; output_key" in remark
-    assert select_output((OTHER, SCORES), hints=Hints(2, classes=3)).remark is None
+    assert select_output((OTHER, SCORES), Hints(2, classes=3)).remark is None
 
 
 def test_a_detector_returns_no_scores() -> None:
     with pytest.raises(ValueError, match=r"holds no class scores: list of .*forward= takes a function"):
-        select_output([{"boxes": torch.zeros(1, 4), "scores": torch.zeros(1)}] * 2, hints=Hints(2))
+        select_output([{"boxes": torch.zeros(1, 4), "scores": torch.zeros(1)}] * 2, Hints(2))
 
 
 def test_a_backbone_returns_no_scores() -> None:
     maps = [torch.zeros(2, 8, 4, 4), torch.zeros(2, 16, 2, 2)]
     with pytest.raises(ValueError, match="returns maps of features, not scores"):
-        select_output(maps, hints=Hints(2, (3, 8, 8), labels=3, truth="classes"))
+        select_output(maps, Hints(2, (3, 8, 8), labels=3, truth="classes"))
     # Maps of one width in several sizes may be those of deep supervision.
-    assert select_output([maps[0], maps[0][:, :, ::2, ::2]], hints=Hints(2, (3, 8, 8))).path == (0,)
-    assert select_output(maps, hints=Hints(2, (3, 8, 8), truth="masks")).path == (0,)
+    assert select_output([maps[0], maps[0][:, :, ::2, ::2]], Hints(2, (3, 8, 8))).path == (0,)
+    assert select_output(maps, Hints(2, (3, 8, 8), truth="masks")).path == (0,)
 
 
 def test_maps_from_which_the_scores_are_computed_are_no_other_scores() -> None:
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(128, 3))
     early = net[:2](torch.rand(2, 3, 8, 8))
     late = net[2](early)
-    found = select_output((net[3:](late), [early, late]), hints=Hints(2, (3, 8, 8), labels=3, truth="classes"))
+    found = select_output((net[3:](late), [early, late]), Hints(2, (3, 8, 8), labels=3, truth="classes"))
     assert (found.path, found.remark) == ((0,), None)

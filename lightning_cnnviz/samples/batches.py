@@ -35,12 +35,14 @@ class Batch:
         labels: what was found as labels, as it came.
         truth: what they say; None if nothing that can be read.
         form: how the images came.
+        behind: of a single image what would be its label if the one found were its number in the dataset.
     """
 
     images: Tensor
     labels: object
     truth: Truth | None
     form: Form
+    behind: object = None
 
 
 def unpack(
@@ -90,7 +92,8 @@ def read_batch(
     labels = _labels_of(batch, label_key, trail, len(images))
     unlabelled = has_other_views(trail) or holds_only_images(batch, (4, 5))
     form = replace(form, unlabelled=unlabelled, batch=len(images))
-    return Batch(images, labels, read_truth(labels, len(images)), form)
+    behind = _labels_of(batch, label_key, trail, 1, behind=True) if len(images) == 1 else None
+    return Batch(images, labels, read_truth(labels, len(images)), form, None if behind is labels else behind)
 
 
 def find_image(item: object, key: int | str) -> object:
@@ -103,15 +106,18 @@ def trains_without_labels(item: object, image_key: int | str) -> bool:
     return has_other_views(_images_of(item, image_key, (3,))[1]) or holds_only_images(item, (3,))
 
 
-def find_label(item: object, image_key: int | str, label_key: int | str | None) -> object:
-    """Returns what one item of a dataset has under `label_key`; None where the default key finds nothing."""
+def find_label(item: object, image_key: int | str, label_key: int | str | None, *, behind: bool = False) -> object:
+    """Returns what one item of a dataset has under `label_key`; None where the default key finds nothing.
+
+    With `behind` what would be its label if the one found were its number in the dataset.
+    """
     if label_key is None or isinstance(item, Tensor):
         return None
     try:
         trail = _images_of(item, image_key, (3,))[1]
     except ValueError:  # no image yet, because a transform is missing: labels are found all the same
         trail = []
-    return _labels_of(item, label_key, trail, None)
+    return _labels_of(item, label_key, trail, None, behind=behind)
 
 
 _Trail = list[tuple[object, int | str]]
@@ -133,7 +139,9 @@ def _images_of(batch: object, key: int | str, dims: tuple[int, ...]) -> tuple[ob
     return (found, [(batch, key)]) if inside is None else (_look_up(*inside[-1]), [(batch, key), *inside])
 
 
-def _labels_of(batch: object, key: int | str | None, trail: _Trail, count: int | None) -> object:
+def _labels_of(
+    batch: object, key: int | str | None, trail: _Trail, count: int | None, *, behind: bool = False
+) -> object:
     if key is None or isinstance(batch, Tensor):
         return None
     if not _is_default(key, DEFAULT_LABEL_KEY):
@@ -151,7 +159,7 @@ def _labels_of(batch: object, key: int | str | None, trail: _Trail, count: int |
             return _look_up(batch, DEFAULT_LABEL_KEY)
         except LookupError:
             return label_by_name(batch)
-    return find_labels(trail, count)
+    return find_labels(trail, count, behind=behind)
 
 
 def _is_default(key: int | str | None, default: int) -> bool:

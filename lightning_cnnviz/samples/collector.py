@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from lightning_cnnviz.arguments import integer
-from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, read_batch
+from lightning_cnnviz.samples.batches import DEFAULT_IMAGE_KEY, DEFAULT_LABEL_KEY, Batch, read_batch
 from lightning_cnnviz.samples.checks import own_copy
 from lightning_cnnviz.samples.fixed import FixedSamples
 from lightning_cnnviz.samples.forms import Form
 from lightning_cnnviz.samples.labels import classes_with_gaps, read_truth, split
 from lightning_cnnviz.samples.origin import Origin
+from lightning_cnnviz.samples.searching import counts_up
 
 BEARABLE = 8 * 2**20
 """So many bytes of images are kept, and looked at in one pass, where nobody asked for that many."""
@@ -30,6 +31,7 @@ class _Candidate:
     preference: tuple[float, int]
     image: Tensor = field(compare=False)
     label: object = field(compare=False)
+    behind: object = field(compare=False, default=None)
 
 
 class SampleCollector:
@@ -73,6 +75,7 @@ class SampleCollector:
         self._form = Form()
         self._last: int | None = None
         self._in_order = True
+        self._numbers: list[int] | None = []
 
     def __len__(self) -> int:
         return len(self._candidates)
@@ -123,12 +126,13 @@ class SampleCollector:
         if self.empty and count:
             self._form = found.form
             self.count = min(self.most, max(self.least, BEARABLE // _bytes(found.images[0])))
+        self._note_number(found)
         if not found.form.unlabelled:
             self._form = replace(self._form, unlabelled=False)
         for index, image in enumerate(found.images):
             if found.form == self._form and (self.empty or image.shape == self._candidates[0].image.shape):
                 label = None if labels is None else labels[index]
-                self._offer(image, label, None if groups is None else groups[index])
+                self._offer(image, label, None if groups is None else groups[index], found.behind)
 
     def finish(
         self,
@@ -146,8 +150,9 @@ class SampleCollector:
         if self.empty:
             raise ValueError("there are no samples to choose from: no image has been added")
         labelled = [candidate for candidate in self._candidates if candidate.label is not None]
+        labels = [candidate.behind if self._are_numbered else candidate.label for candidate in labelled]
         # Of all together, because one batch of several labels may look like one class per image.
-        truth = read_truth([candidate.label for candidate in labelled], len(labelled)) if labelled else None
+        truth = read_truth(labels, len(labels)) if labels else None
         return FixedSamples(
             torch.stack([candidate.image for candidate in labelled or self._candidates]),
             class_names=class_names,
@@ -158,7 +163,20 @@ class SampleCollector:
             origin=Origin(self._form),
         )
 
-    def _offer(self, image: Tensor, label: object, group: int | None) -> None:
+    def _note_number(self, found: Batch) -> None:
+        """Notes what may be the number of a sample in its dataset, where every batch holds one image."""
+        number = None if found.behind is None or found.truth is None else found.truth.labels
+        if self._numbers is None or number is None:
+            self._numbers = None
+        else:
+            self._numbers += number.tolist()
+
+    @property
+    def _are_numbered(self) -> bool:
+        """Whether what stands where labels do has counted up by one from image to image."""
+        return self._numbers is not None and len(self._numbers) > 2 and counts_up(torch.tensor(self._numbers))
+
+    def _offer(self, image: Tensor, label: object, group: int | None, behind: object) -> None:
         if group is not None:
             self._in_order = self._in_order and (self._last is None or group >= self._last)
             self._last = group
@@ -170,11 +188,17 @@ class SampleCollector:
             if preference > self._candidates[-1].preference:
                 return
             self._candidates.pop()
-        insort(self._candidates, _Candidate(preference, own_copy(image), _own(label)))
+        insort(self._candidates, _Candidate(preference, own_copy(image), _own(label), _own(_single(behind))))
 
 
 def _bytes(image: Tensor) -> int:
     return image.numel() * image.element_size()
+
+
+def _single(behind: object) -> object:
+    """The label in a batch of one."""
+    labels = None if behind is None else split(behind, 1)
+    return None if labels is None else labels[0]
 
 
 def _own(label: object) -> object:

@@ -50,8 +50,10 @@ def read_items(
     names = [f"item {index} of dataset, image_key={image_key!r}," for index in indices]
     found = [_image(item, index, image_key) for index, item in zip(indices, items, strict=True)]
     images = _stack(names, found, bytes_allowed=True)
-    labels = [find_label(item, image_key, label_key) for item in items]
-    truth = read_truth([_as_label(label) for label in labels], len(items))
+    labels = [_as_label(find_label(item, image_key, label_key)) for item in items]
+    if _are_numbers_of(indices, labels):
+        labels = [_as_label(find_label(item, image_key, label_key, behind=True)) for item in items]
+    truth = read_truth(labels, len(items))
     form = Form(
         None if images.is_floating_point() else images.dtype, unlabelled=trains_without_labels(items[0], image_key)
     )
@@ -163,6 +165,12 @@ def _as_label(label: object) -> object:
         label = torch.as_tensor(label)
         return label.reshape(()) if label.numel() == 1 else label
     return torch.as_tensor(label) if isinstance(label, list | tuple) and _are_numbers(label) else label
+
+
+def _are_numbers_of(indices: Sequence[int], labels: Sequence[object]) -> bool:
+    """Whether several items have their own numbers where labels stand."""
+    found = read_truth(labels, len(labels)) if len(indices) > 2 else None
+    return found is not None and found.kind == "classes" and found.groups() == list(indices)
 
 
 def _are_numbers(values: Sequence[object]) -> bool:

@@ -75,7 +75,7 @@ def find_images(container: object, dims: Sequence[int], depth: int = _DEEPEST) -
     return None
 
 
-def find_labels(trail: Sequence[tuple[object, int | str]], count: int | None) -> object:
+def find_labels(trail: Sequence[tuple[object, int | str]], count: int | None, *, behind: bool = False) -> object:
     """The labels beside images, looked for in the innermost of the containers first; None where there are none.
 
     In a sequence they follow the images, and stand before them where nothing follows; sample numbers that count up one
@@ -85,9 +85,10 @@ def find_labels(trail: Sequence[tuple[object, int | str]], count: int | None) ->
     Args:
         trail: the way to the images.
         count: how many images there are; None for a single item, whose label has no dimension for it.
+        behind: whether to pass over the first of two places with a class: of one image nothing tells a sample number.
     """
     for container, key in reversed(trail):
-        found = _labels_in(container, key, count)
+        found = _labels_in(container, key, count, behind)
         if found is not None:
             return found
     return None
@@ -124,7 +125,7 @@ def label_by_name(container: object) -> object:
     return None
 
 
-def _labels_in(container: object, key: int | str, count: int | None) -> object:
+def _labels_in(container: object, key: int | str, count: int | None, behind: bool) -> object:
     if not isinstance(container, list | tuple):
         named = label_by_name(container)
         return _only_masks_or_labels(container, key, count) if named is None else named
@@ -143,7 +144,8 @@ def _labels_in(container: object, key: int | str, count: int | None) -> object:
             return value if _has_gaps(value, count) else None
         later = [container[other] for other in order[order.index(place) + 1 :]]
         beside = counts_up(value) or _is_row_of_floats(value, count)
-        if beside and any(_is_class(other, count) and not counts_up(other) for other in later):
+        is_first, behind = behind and _is_class(value, count), False
+        if (beside or is_first) and any(_is_class(other, count) and not counts_up(other) for other in later):
             continue
         return value
     return None

@@ -188,3 +188,26 @@ def test_other_negative_numbers_are_no_gaps(labels):
 
 def test_a_batch_without_images_brings_nothing():
     assert collected(8, batch([], []), batch([1], [0])) == ([1], [0])
+
+
+CLASSES = [0, 7, 4, 1]
+
+
+def test_sample_numbers_in_batches_of_one_are_no_labels():
+    numbered = [(*batch([value], [value]), torch.tensor([label])) for value, label in enumerate(CLASSES)]
+    assert collected(4, *numbered) == ([0, 1, 2, 3], CLASSES)
+    later = [(*batch([value], [value + 30]), ["a.png"], torch.tensor([label])) for value, label in enumerate(CLASSES)]
+    assert collected(4, *later) == ([0, 1, 2, 3], CLASSES)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 4], [3, 2, 1, 0], [1, 1, 1, 1]])
+def test_labels_before_another_number_stay_labels(labels):
+    beside = [(*batch([value], [label]), torch.tensor([9])) for value, label in enumerate(labels)]
+    assert collected(4, *beside)[1] == sorted(labels)
+    behind = [(*batch([value], [label]), torch.tensor([value])) for value, label in enumerate(CLASSES)]
+    assert collected(4, *behind)[1] == sorted(CLASSES)
+
+
+def test_labels_that_count_up_with_nothing_behind_them_are_labels():
+    assert collected(4, *[batch([value], [value]) for value in range(4)])[1] == [0, 1, 2, 3]
+    assert collected(2, *[(*batch([value], [value]), torch.tensor([5])) for value in range(2)])[1] == [0, 1]

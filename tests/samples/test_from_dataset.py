@@ -199,3 +199,15 @@ def test_from_dataset_refuses_a_stream():
 
     with pytest.raises(TypeError, match=r"dataset must have a length.*Stream"):
         FixedSamples.from_dataset(Stream())
+
+
+@pytest.mark.parametrize("indices", [None, [1, 3, 4], [4, 0, 2]])
+def test_the_number_of_an_item_before_its_label_is_no_label(indices):
+    labels = [5, 0, 3, 3, 1]
+    items = [(torch.zeros(1, 2, 2), number, label) for number, label in enumerate(labels)]
+    wanted = [labels[index] for index in indices or range(5)]
+    assert FixedSamples.from_dataset(items, indices).labels.tolist() == wanted
+    before = [(image, label, number) for image, number, label in items]
+    assert FixedSamples.from_dataset(before, indices).labels.tolist() == wanted
+    alone = [(image, number) for image, number, _ in items]
+    assert FixedSamples.from_dataset(alone, indices).labels.tolist() == list(indices or range(5))

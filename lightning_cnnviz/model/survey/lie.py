@@ -9,16 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lightning_cnnviz.guard.process_state import seed
 from lightning_cnnviz.model.hooks import hooked, image_like
 from lightning_cnnviz.model.layers.frame import Frame
 from lightning_cnnviz.model.layers.turns import TURNS, UPRIGHT, Turn
+from lightning_cnnviz.model.survey.first_call import SEED
+from lightning_cnnviz.model.survey.places import find_places
 from lightning_cnnviz.model.survey.placing import Called
 
-_STEP = 0.1  # of the images' spread, by which they are changed
-_LIVE = 0.05  # of the strongest change: a place that depends on the image
-_NEAR = 1.5  # pixels of the image that a place may lie beside where it is expected
+_NEAR = 1.5  # pixels of the image that a place may lie beside where it is expected, or a whole place
 _FITTING = 0.5  # the share of the places that must lie there; padding by reflection does not
-_PIXELS = 1.0  # an edge may be so far from the image's own
+_STRAYED = 0.05  # the share that may come from beyond the edges that are found, as after rolling
+_PIXELS = 1.0  # an edge may be so far from the image's own, or a place, as strides and kernels that no hook sees shift
+_FEW = 4  # so many places behind layers that no hook sees each depend on much of the image, and tell little
+_PARTS = 4  # of a pixel, to which edges are told
 
 _SCATTERED = (
     "what the first layer is given does not lie on the image as one piece, as after rolling or warping it: maps may "
@@ -63,37 +67,29 @@ class Lie:
 def find_lie(name: str, module: nn.Module, entry: Callable[[Tensor], Any], images: Tensor) -> Lie | None:
     """How what the first layer with weights is given lies on the images, None if that cannot be told.
 
-    The images are changed a little everywhere, and by ramps: the changes that reach the layer say of each of its places
-    where in the image it is from.
-
     Args:
         name: of the layer.
         module: it.
         entry: what to call with the images.
         images: (N, C, H, W)
     """
-    grey = torch.full_like(images, float(images.amin() + images.amax()) / 2)  # where black and white are cut off
-    for base in (images, grey):
-        where = _places(name, module, entry, base)
-        if where is not None:
-            return _lie(where, (images.shape[2], images.shape[3]))
-    return None
 
+    def given(changed: Tensor) -> Tensor | None:
+        taken = _taken(name, module, entry, changed)
+        return taken if taken is not None and taken.ndim == 4 else None
 
-def _places(name: str, module: nn.Module, entry: Callable[[Tensor], Any], images: Tensor) -> Tensor | None:
-    """(2, h, w) from which row and column, as shares of the image, each place is; NaN where from none."""
-    ramps = [(torch.arange(length, device=images.device) + 0.5) / length for length in images.shape[2:]]
-    step = _STEP * float(images.float().std().nan_to_num()) or _STEP
-    changes = [torch.zeros(()), torch.ones(()), ramps[0][:, None], ramps[1][None]]
-    given = [_taken(name, module, entry, images + step * change.to(images)) for change in changes]
-    found = [taken[0].float() for taken in given if taken is not None and taken.ndim == 4]
-    if len(found) < len(changes) or any(taken.shape != found[0].shape for taken in found):
+    where, size = find_places(given, _grained(images)), (images.shape[2], images.shape[3])
+    if where is None:
         return None
-    weights, *weighed = [(taken - found[0]).sum(dim=0) for taken in found[1:]]
-    live = weights.abs() > _LIVE * weights.abs().max()
-    if not bool(live.any()):
-        return None  # such as after taking the mean out of each image
-    return torch.stack([(moved / weights).where(live, torch.nan) for moved in weighed])
+    coarse = any(count <= _FEW < length / count for count, length in zip(where.shape[1:], size, strict=True))
+    return None if coarse else _lie(where, size)
+
+
+def _grained(images: Tensor) -> Tensor:
+    """The images, half of them noise: models may cut off what is nearly black or white."""
+    low, high = float(images.amin()), float(images.amax())
+    noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(SEED)).to(images)
+    return images / 2 + (low + high) / 4 + (noise - 0.5) * (high - low) / 4
 
 
 def _lie(where: Tensor, size: tuple[int, int]) -> Lie:
@@ -101,26 +97,35 @@ def _lie(where: Tensor, size: tuple[int, int]) -> Lie:
         rows, columns = turn.undone(where)
         down, across = _fit(rows, size[0]), _fit(columns.T, size[1])
         if down is not None and across is not None:
-            edges = down[0], down[1] - 1, across[0], across[1] - 1
-            off = max(abs(edge) * size[number // 2] for number, edge in enumerate(edges))
-            return Lie(turn, None if off <= _PIXELS else Frame(down[0], across[0], down[1], across[1]))
+            fills = _fills(down, len(rows), size[0]) and _fills(across, columns.shape[1], size[1])
+            return Lie(turn, None if fills else Frame(down[0], across[0], down[1], across[1]))
     return Lie(remark=_SCATTERED)
+
+
+def _fills(edges: tuple[float, float], count: int, length: int) -> bool:
+    """Whether so many places cover all of an image's side."""
+    return max(abs(edges[0]), abs(edges[1] - 1)) <= max(_PIXELS / length, 1 / count)
 
 
 def _fit(places: Tensor, length: int) -> tuple[float, float] | None:
     """The first and last edge of places (h, w) that grow with the row, as shares of the image; None if they do not."""
-    if len(places) < 2:
+    known = places.isfinite()
+    if len(places) < 2 or not bool(known.any()):
         return None
-    known_rows = int(places.isfinite().any(dim=1).sum())
-    apart = max(1, known_rows // 2)  # neighbors are one place where an image is enlarged without smoothing
-    step = (places[apart:] - places[:-apart]).flatten().nanmedian() / apart
+    # Neighbors are one place where an image is enlarged without smoothing.
+    apart = max(1, int(known.any(dim=1).sum()) // 2)
+    step = float((places[apart:] - places[:-apart]).flatten().nanmedian() / apart)
     expected = step * torch.arange(len(places), device=places.device)[:, None]
-    start = (places - expected).flatten().nanmedian()
-    known = places[places.isfinite()]
-    near = ((places - expected - start).abs() < _NEAR / length)[places.isfinite()]
-    if not bool(step > 0) or float(near.float().mean()) < _FITTING or not len(known):
+    start = float((places - expected).flatten().nanmedian())
+    first, last = start - step / 2, start + step * (len(places) - 0.5)
+    slack = max(_NEAR / length, step)
+    near = (places - expected - start).abs() < slack
+    strayed = (places < first - slack) | (places > last + slack)
+    share = 1 / float(known.sum())
+    if not step > 0 or float(near.sum()) * share < _FITTING or float(strayed.sum()) * share > _STRAYED:
         return None
-    return float(start - step / 2), float(start + step * (len(places) - 0.5))
+    parts = _PARTS * length
+    return round(first * parts) / parts, round(last * parts) / parts
 
 
 class _Reached(BaseException):  # not an Exception: a model may catch those
@@ -138,6 +143,7 @@ def _taken(name: str, module: nn.Module, entry: Callable[[Tensor], Any], images:
         raise _Reached
 
     modules: Mapping[str, nn.Module] = {name: module}
+    seed(SEED)
     try:
         with hooked(modules, lambda _, output: None, end), torch.no_grad():
             entry(images)

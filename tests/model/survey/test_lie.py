@@ -58,6 +58,7 @@ WAYS: dict[str, tuple[Callable[[Tensor], Tensor], Frame | None]] = {
     "every second pixel, four times": (
         lambda x: F.conv2d(F.pixel_unshuffle(x, 2), torch.eye(3).repeat_interleave(4, 1)[..., None, None]), None),
     "a crop of normalised images": (lambda x: ((x - 0.4) / 0.2)[..., :16], Frame(0, 0, 1, 0.5)),
+    "a crop of images normalised in place": (lambda x: x.sub_(0.4).div_(0.2)[..., :16], Frame(0, 0, 1, 0.5)),
     "a crop, cut off and darkened": (lambda x: (x[..., :16].clamp(0.1, 0.9) ** 2), Frame(0, 0, 1, 0.5)),
 }  # fmt: skip
 
@@ -161,5 +162,105 @@ def test_images_in_pieces_are_told() -> None:
     assert any("does not lie on the image as one piece" in remark for remark in halves.remarks)
 
 
-def test_images_that_lose_their_mean_are_taken_as_they_lie() -> None:
-    assert layout_of(lambda x: (x - x.mean((1, 2, 3), keepdim=True))[..., :20]).frame is None
+def from_0_to_1(images: Tensor) -> Tensor:
+    lowest, highest = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
+    return (images - lowest) / (highest - lowest)
+
+
+NORMALISED: dict[str, Callable[[Tensor], Tensor]] = {
+    "less their mean": lambda x: x - x.mean((2, 3), keepdim=True),
+    "of mean 0 and spread 1": lambda x: (x - x.mean((1, 2, 3), keepdim=True)) / x.std((1, 2, 3), keepdim=True),
+    "from 0 to 1": from_0_to_1,
+    "by the largest value": lambda x: x / x.amax((1, 2, 3), keepdim=True),
+    "channel by channel": nn.InstanceNorm2d(3),
+    "by their length": lambda x: x / x.square().sum((1, 2, 3), keepdim=True).sqrt(),
+}
+
+GEOMETRY = ("nothing", "a crop of the middle", "padding", "another shape", "a crop lying on its side")
+
+
+def dark_with_a_bright_middle() -> Tensor:
+    images = torch.zeros(2, 3, SIDE, SIDE)
+    images[..., 8:24, 8:24] = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    return images
+
+
+@pytest.mark.parametrize("images", [None, dark_with_a_bright_middle()], ids=["noise", "dark"])
+@pytest.mark.parametrize("way", GEOMETRY)
+@pytest.mark.parametrize("name", NORMALISED)
+def test_images_that_are_normalised_one_by_one_lie_as_others_do(name: str, way: str, images: Tensor | None) -> None:
+    normalise, (prepare, expected) = NORMALISED[name], WAYS[way]
+    for found in (
+        layout_of(lambda x: prepare(normalise(x)), images),
+        layout_of(lambda x: normalise(prepare(x)), images),
+    ):
+        assert not any("as one piece" in remark for remark in found.remarks)
+        assert (found.frame is None) == (expected is None)
+        if found.frame is not None and expected is not None:
+            edges = [(frame.top, frame.left, frame.bottom, frame.right) for frame in (found.frame, expected)]
+            assert edges[0] == pytest.approx(edges[1], abs=0.02)
+
+
+@pytest.mark.parametrize("name", NORMALISED)
+def test_pieces_of_normalised_images_are_told(name: str) -> None:
+    found = layout_of(lambda x: NORMALISED[name](x).roll(8, 3))
+    assert any("as one piece" in remark for remark in found.remarks)
+    assert found.frame is None
+
+
+@pytest.mark.parametrize("far", [3, 8, 13, 28])
+def test_images_that_are_rolled_are_told(far: int) -> None:
+    found = layout_of(lambda x: x.roll(far, 3))
+    assert any("as one piece" in remark for remark in found.remarks)
+    assert found.frame is None
+
+
+class Stemmed(nn.Module):
+    """Has a first convolution that is watched, or one that is not."""
+
+    def __init__(self, kernel: int, stride: int, *, watched: bool) -> None:
+        super().__init__()
+        stem = nn.Conv2d(3, 4, kernel, stride, kernel // 2)
+        self.stem: nn.Module | list[nn.Module] = stem if watched else [stem]
+        self.conv, self.head = nn.Conv2d(4, 4, 3, padding=1), nn.Linear(4, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        stem = self.stem if isinstance(self.stem, nn.Module) else self.stem[0]
+        return self.head(self.conv(stem(images).relu()).relu().mean((2, 3)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 2), (7, 2), (7, 4)])
+def test_maps_behind_a_convolution_that_is_not_watched_lie_as_behind_one_that_is(
+    kernel: int, stride: int, seed: int
+) -> None:
+    found = []
+    for watched in (True, False):
+        torch.manual_seed(seed)
+        model = Stemmed(kernel, stride, watched=watched)
+        torch.nn.init.uniform_(model.head.weight, 0, 1)  # else maps may be all 0
+        found.append(explain(model, SPOT + 0.1 * torch.rand(SPOT.shape), [GradCAM("conv")]))
+        assert not any("as one piece" in remark for remark in found[-1].remarks)
+    arrays = [explanation.arrays["grad_cam/conv"] for explanation in found]
+    assert arrays[0].abs().max() > 0
+    assert torch.equal(*arrays)
+
+
+def test_a_crop_before_a_convolution_that_is_not_watched_is_found() -> None:
+    torch.manual_seed(0)
+    model = Stemmed(3, 1, watched=False)
+    stem = model.stem[0]  # type: ignore[index]
+    model.stem = [nn.Sequential(Crops(), stem)]
+    found = Probe(model).survey(FixedSamples(torch.rand(2, 3, SIDE, SIDE))).frame
+    assert found is not None
+    assert (found.top, found.left, found.bottom, found.right) == pytest.approx((0, 0, 1, 0.5), abs=0.02)
+
+
+def test_few_places_behind_layers_that_are_not_watched_are_taken_as_they_lie() -> None:
+    torch.manual_seed(3)
+    model = Stemmed(3, 2, watched=False)
+    model.stem = [nn.Sequential(*model.stem, *(nn.Conv2d(4, 4, 3, 2, 1) for _ in range(3)))]  # type: ignore[misc]
+    found = Probe(model).survey(FixedSamples(torch.rand(2, 3, SIDE, SIDE)))
+    assert found.layers[0].spatial == (2, 2)
+    assert found.frame is None
+    assert found.remarks == ()

@@ -13,10 +13,12 @@ from lightning_cnnviz.guard.process_state import seed
 from lightning_cnnviz.model.hooks import hooked, image_like
 from lightning_cnnviz.model.layers.frame import Frame
 from lightning_cnnviz.model.layers.turns import TURNS, UPRIGHT, Turn
+from lightning_cnnviz.model.survey.disturbance import disturbed
 from lightning_cnnviz.model.survey.first_call import SEED
 from lightning_cnnviz.model.survey.places import find_places
 from lightning_cnnviz.model.survey.placing import Called
 
+_LIKE = 0.5  # how much like each other, from -1 to 1, a change and what becomes of it are at least where both lie alike
 _NEAR = 1.5  # pixels of the image that a place may lie beside where it is expected, or a whole place
 _FITTING = 0.5  # the share of the places that must lie there; padding by reflection does not
 _STRAYED = 0.05  # the share that may come from beyond the edges that are found, as after rolling
@@ -46,7 +48,11 @@ def is_in_doubt(call: Called, images: Tensor) -> bool:
         return False
     changed = ((after[0] - taken[0]).abs().amax(dim=(0, 1)) > 0).nonzero().flatten()
     edge = max(1, images.shape[3] // 4)
-    return not len(changed) or int(changed[0]) > 0 or abs(int(changed[-1]) + 1 - edge) > 1
+    if not len(changed) or int(changed[0]) > 0 or abs(int(changed[-1]) + 1 - edge) > 1:
+        return True
+    changes = (disturbed(images, "left") - images)[0], after[0] - taken[0]
+    strengths = [change.detach().float().square().sum(dim=0).sqrt()[:, :edge].flatten() for change in changes]
+    return not float(torch.corrcoef(torch.stack(strengths))[0, 1]) > _LIKE  # also where it is not a number
 
 
 @dataclass(frozen=True, slots=True)

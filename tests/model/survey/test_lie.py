@@ -55,6 +55,14 @@ WAYS: dict[str, tuple[Callable[[Tensor], Tensor], Frame | None]] = {
         lambda x: F.interpolate(x[..., 4:-4, 4:-4], (32, 32), mode="bilinear"), Frame(0.125, 0.125, 0.875, 0.875)),
     "a mirrored crop": (lambda x: x[..., :16].flip(-1), Frame(0, 0, 1, 0.5)),
     "a crop lying on its side": (lambda x: x[..., :16].transpose(2, 3), Frame(0, 0, 1, 0.5)),
+    "rows moved up, and nothing below": (lambda x: F.pad(x[..., 8:, :], (0, 0, 0, 8)), Frame(0.25, 0, 1.25, 1)),
+    "columns moved to the left, and nothing beside": (lambda x: F.pad(x[..., 8:], (0, 8)), Frame(0, 0.25, 1, 1.25)),
+    "rows enlarged to the old height": (
+        lambda x: F.interpolate(x[..., 8:24, :], (32, 32), mode="bilinear"), Frame(0.25, 0, 0.75, 1)),
+    "columns enlarged to the old width": (
+        lambda x: F.interpolate(x[..., 8:24], (32, 32), mode="bilinear"), Frame(0, 0.25, 1, 0.75)),
+    "rows in the opposite order, and fewer": (
+        lambda x: F.pad(x[..., :24, :].flip(2), (0, 0, 0, 8)), Frame(-0.25, 0, 0.75, 1)),
     "every second pixel, four times": (
         lambda x: F.conv2d(F.pixel_unshuffle(x, 2), torch.eye(3).repeat_interleave(4, 1)[..., None, None]), None),
     "a crop of normalised images": (lambda x: ((x - 0.4) / 0.2)[..., :16], Frame(0, 0, 1, 0.5)),
@@ -208,9 +216,26 @@ def test_pieces_of_normalised_images_are_told(name: str) -> None:
     assert found.frame is None
 
 
+def halves_exchanged(images: Tensor) -> Tensor:
+    return torch.cat([images[..., 16:, :], images[..., :16, :]], dim=2)
+
+
+def every_other_row_first(images: Tensor) -> Tensor:
+    return torch.cat([images[..., ::2, :], images[..., 1::2, :]], dim=2)
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["rows", "columns"])
+@pytest.mark.parametrize("piece", [halves_exchanged, every_other_row_first])
+def test_rows_in_another_order_are_told_as_columns_are(piece: Callable[[Tensor], Tensor], turned: bool) -> None:
+    found = layout_of(lambda x: piece(x.transpose(2, 3)).transpose(2, 3) if turned else piece(x))
+    assert found.frame is None
+    assert any("as one piece" in remark for remark in found.remarks)
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
 @pytest.mark.parametrize("far", [3, 8, 13, 28])
-def test_images_that_are_rolled_are_told(far: int) -> None:
-    found = layout_of(lambda x: x.roll(far, 3))
+def test_images_that_are_rolled_are_told(far: int, dimension: int) -> None:
+    found = layout_of(lambda x: x.roll(far, dimension))
     assert any("as one piece" in remark for remark in found.remarks)
     assert found.frame is None
 

@@ -126,7 +126,7 @@ def attention_maps(evidence: Evidence, scope: Scope) -> dict[str, Tensor]:
 def _activation_map(evidence: Evidence, layer: str, variant: Variant) -> Tensor:
     def on_image() -> Tensor:
         maps = activation_map(evidence.activation(layer), evidence.gradient(layer), variant)
-        return evidence.layout.on_image(maps)
+        return evidence.layout.on_image(maps, layer)
 
     return evidence.once((variant, layer), on_image)
 

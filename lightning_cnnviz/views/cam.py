@@ -71,7 +71,7 @@ class CAM(View):
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         layer = self._head(evidence.layout).layer
-        maps, tag = evidence.layout.on_image(self._maps(evidence)).float().cpu(), f"cam/{layer}"
+        maps, tag = evidence.layout.on_image(self._maps(evidence), layer).float().cpu(), f"cam/{layer}"
         yield Array(tag, maps)
         channels = "" if self.top_channels is None else f", {self.top_channels} strongest channels"
         yield overlay_sheet(

@@ -149,7 +149,7 @@ class Change(View):
         shown, values = slice(evidence.shown), {}
         for layer in self._maps("grad_cam", evidence.layout):
             maps = activation_map(evidence.activation(layer), evidence.gradient(layer))
-            values[f"grad_cam/{layer}"] = evidence.layout.on_image(maps[shown]).float().cpu()
+            values[f"grad_cam/{layer}"] = evidence.layout.on_image(maps[shown], layer).float().cpu()
         for layer in self._maps("feature_maps", evidence.layout):
             activations = evidence.activation(layer)
             values[f"feature_maps/{layer}"] = activations[shown, self._channels.of(layer, activations)].float().cpu()

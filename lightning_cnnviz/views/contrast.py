@@ -64,7 +64,7 @@ class Contrast(View):
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         for layer in evidence.layout.maps(self.layers):
-            found = evidence.result(layer).on_image(evidence.layout)
+            found = evidence.result(layer).on_image(evidence.layout, layer)
             yield Array(f"contrast/{layer}", found.maps)
             yield self._picture(evidence, layer, found)
 
@@ -115,9 +115,9 @@ class Contrasted:
         first, second = (activation_map(activation, gradient).float().cpu() for gradient in gradients)
         return cls(torch.stack([first, second, first - second], dim=1), chosen[0].cpu())
 
-    def on_image(self, layout: Layout) -> Contrasted:
+    def on_image(self, layout: Layout, layer: str) -> Contrasted:
         """The same maps as they lie on the whole images."""
-        return replace(self, maps=torch.stack([layout.on_image(maps) for maps in self.maps.unbind(1)], dim=1))
+        return replace(self, maps=torch.stack([layout.on_image(maps, layer) for maps in self.maps.unbind(1)], dim=1))
 
     def word(self, evidence: Evidence, index: int) -> str:
         """What the second class of a sample is."""

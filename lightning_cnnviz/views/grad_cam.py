@@ -80,7 +80,7 @@ class GradCAM(View):
         evidence = evidence.reshaped(self.reshape)
         for layer in evidence.layout.maps(self.layers):
             maps = activation_map(evidence.activation(layer), evidence.gradient(layer), self.variant)
-            maps = evidence.layout.on_image(maps).float().cpu()
+            maps = evidence.layout.on_image(maps, layer).float().cpu()
             tag = f"{'grad_cam' if self.variant == 'gradcam' else self.variant}/{layer}"
             yield Array(tag, maps)
             yield overlay_sheet(

@@ -70,7 +70,7 @@ class GuidedGradCAM(View):
         guided = evidence.ruled_gradient("guided")
         for layer in evidence.layout.maps(self.layers):
             maps = activation_map(evidence.activation(layer), evidence.gradient(layer))
-            maps = evidence.layout.on_image(maps)
+            maps = evidence.layout.on_image(maps, layer)
             values = guided_map(maps, guided.values).float().cpu()
             tag = f"guided_grad_cam/{layer}"
             yield Array(tag, values)

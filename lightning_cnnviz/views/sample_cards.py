@@ -76,7 +76,7 @@ class SampleCards(View):
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         layer = evidence.layout.maps(self.layers)[-1]
         activations = evidence.activation(layer).float()
-        attention = evidence.layout.on_image(activation_map(activations, evidence.gradient(layer)).float())
+        attention = evidence.layout.on_image(activation_map(activations, evidence.gradient(layer)).float(), layer)
         pixels, _ = magnitude(reduce_channels(evidence.image_gradient().float().cpu(), "absolute"))
         values = value_bars(evidence, self.top) if evidence.layout.reading.meaning == "values" else []
         for index, row in enumerate(rows(evidence)[: self.most]):

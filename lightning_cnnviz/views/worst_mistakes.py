@@ -93,10 +93,10 @@ class WorstMistakes(View):
 
     def draw(self, evidence: Evidence) -> Iterator[Artifact]:
         found: tuple[Mistakes, Contrasted] | None = evidence.result("worst")
-        worst = None if found is None else (found[0], found[1].on_image(evidence.layout))
+        layer = evidence.layout.maps(self.layers)[-1]
+        worst = None if found is None else (found[0], found[1].on_image(evidence.layout, layer))
         self._worst = None
         if worst is not None:
-            layer = evidence.layout.maps(self.layers)[-1]
             yield Array(f"worst_mistakes/{layer}", worst[1].maps)
             yield _picture(evidence, layer, *worst)
 

@@ -58,6 +58,7 @@ class Layout:
         entry: the module that is called with the images, "" for the model itself.
         handing: how it is handed the images.
         frame: the part of the image that its maps cover, None for the whole image.
+        unframed: layers whose maps cover the whole image nevertheless, as what normalises it before it is cropped.
         coupled: whether the score of one sample depends on the others beside it.
         remarks: what the reader should know of how the model was called and read.
         written_out: why layers cannot be watched, if they cannot.
@@ -73,6 +74,7 @@ class Layout:
     entry: str = ""
     handing: Handing = AS_THEY_ARE
     frame: Frame | None = None
+    unframed: frozenset[str] = frozenset()
     coupled: bool = False
     remarks: tuple[str, ...] = ()
     written_out: str = ""
@@ -124,9 +126,9 @@ class Layout:
         candidates = [layer for layer in self.layers if layer.spatial]
         return self._resolve(spec, candidates, self._maps_by_word, "has no spatial output")
 
-    def on_image(self, maps: Tensor) -> Tensor:
+    def on_image(self, maps: Tensor, layer: str | None = None) -> Tensor:
         """Maps (N, h, w) of a layer as maps of the whole image, where the model crops or pads its images itself."""
-        return maps if self.frame is None else self.frame.on_image(maps)
+        return maps if self.frame is None or layer in self.unframed else self.frame.on_image(maps)
 
     def reshaped(self, size: tuple[int, int] | None) -> Layout:
         """This layout with tokens read as maps of the given height and width where they fit; None changes nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lightning_cnnviz.guard.process_state import seed
 from lightning_cnnviz.model.hooks import hooked, image_like
 from lightning_cnnviz.model.layers.frame import Frame
+from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.layers.turns import TURNS, UPRIGHT, Turn
 from lightning_cnnviz.model.survey.disturbance import disturbed
 from lightning_cnnviz.model.survey.first_call import SEED
@@ -63,11 +64,20 @@ class Lie:
         turn: what turns it back.
         frame: the part of the image that it then covers, None for all of it.
         remark: what to tell the reader.
+        straight: layers before it that see the image as it is, such as one that normalises it.
     """
 
     turn: Turn = UPRIGHT
     frame: Frame | None = None
     remark: str | None = None
+    straight: frozenset[str] = frozenset()
+
+    def of_layers(self, layout: Layout) -> Layout:
+        """The layers of a model of which it is known how the images lie that they see."""
+        layers = tuple(
+            layer if self.remark or layer.name in self.straight else layer.lying(self.turn) for layer in layout.layers
+        )
+        return replace(layout, layers=layers, frame=self.frame, unframed=self.straight)
 
 
 def find_lie(name: str, module: nn.Module, entry: Callable[[Tensor], Any], images: Tensor) -> Lie | None:

@@ -104,8 +104,7 @@ def survey(
     layout = replace(layout, entry=first.name, handing=first.handing)
     if lie is not None:
         remarks.append(lie.remark)
-        layers = layout.layers if lie.remark else tuple(layer.lying(lie.turn) for layer in layout.layers)
-        layout = replace(layout, layers=layers, frame=lie.frame)
+        layout = lie.of_layers(layout)
     return replace(layout, remarks=tuple(remark for remark in remarks if remark))
 
 
@@ -166,13 +165,16 @@ def _columns_of(truth: Truth | None) -> int | None:
 def _lie(first: FirstCall, modules: Mapping[str, nn.Module]) -> Lie | None:
     """How what the layers see lies on the image, None if there is no doubt about it or no way to tell."""
     found = first.watch.first_weighted()
-    if found is None or not is_in_doubt(found[1], first.images):
+    straight = frozenset(name for name, call in found.items() if not is_in_doubt(call, first.images))
+    name = next(reversed(found), None)
+    if name is None or name in straight:
         return None
     seed(SEED)
     try:
-        return find_lie(found[0], modules[found[0]], first.entry, first.images.detach())
+        lie = find_lie(name, modules[name], first.entry, first.images.detach())
     except Exception:
         return None  # whatever it is, the first pass went well
+    return None if lie is None else replace(lie, straight=straight)
 
 
 def _compares_samples(first: FirstCall, reading: Reading) -> bool:

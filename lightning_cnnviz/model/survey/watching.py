@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lightning_cnnviz.model.hooks import hooked, image_like, is_packed, is_vmapped, tensors_in
+from lightning_cnnviz.model.layers.names import has_kernel, is_convolution
 from lightning_cnnviz.model.layers.tokens import has_channels_last
 from lightning_cnnviz.model.outputs.graph import node_of
 from lightning_cnnviz.model.survey.disturbance import strays
@@ -103,14 +104,23 @@ class Watch:
         """The names of the modules that were called."""
         return self._taking.called
 
-    def first_weighted(self) -> tuple[str, Called] | None:
-        """The first layer with weights that was given maps, and its first call."""
-        begun = sorted(self._watched, key=lambda name: self._watched[name].began)
-        for name in begun:
-            call = self._watched[name].calls[0]
-            if call.taken is not None and call.taken.ndim == 4 and _is_leaf(self._modules[name]):
-                return name, call
-        return None
+    def first_weighted(self) -> dict[str, Called]:
+        """The first calls of the layers with weights that were given maps, up to the first convolution.
+
+        What normalises or scales the images may come before it; where anything else does, only the first layer.
+        """
+        found: dict[str, Called] = {}
+        for name in sorted(self._watched, key=lambda name: self._watched[name].began):
+            module, call = self._modules[name], self._watched[name].calls[0]
+            if call.taken is None or call.taken.ndim < 3 or not _is_leaf(module):
+                continue
+            if call.taken.ndim == 4:
+                found[name] = call
+                if is_convolution(module):
+                    return found
+            if found and has_kernel(module):
+                break
+        return dict([*found.items()][:1])
 
     def disturbed(self) -> AbstractContextManager[None]:
         """Notes the same calls in a further pass, with one edge of one image changed."""

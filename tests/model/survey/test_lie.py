@@ -93,6 +93,17 @@ class Crops(nn.Module):
         return left_half(images)
 
 
+class Shaded(nn.Module):
+    """Has a weight for each channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shade = nn.Parameter(torch.full((1, 3, 1, 1), 1.5))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images * self.shade
+
+
 class Learned(nn.Module):
     """A prompt, which is called with nothing."""
 
@@ -155,6 +166,50 @@ def test_the_other_maps_over_samples_lie_there_too() -> None:
         assert found.shape == (SIDE, SIDE), tag
         rows, columns = (found > 0.5 * found.max()).nonzero(as_tuple=True)
         assert (int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())) == (12, 19, 8, 11), tag
+
+
+SCALED: dict[str, Callable[[], nn.Module]] = {
+    "batch normalisation": lambda: nn.BatchNorm2d(3),
+    "instance normalisation": lambda: nn.InstanceNorm2d(3, affine=True),
+    "group normalisation": lambda: nn.GroupNorm(1, 3),
+    "weights of its own": Shaded,
+    "two": lambda: nn.Sequential(nn.BatchNorm2d(3), nn.PReLU(3)),
+}
+
+
+@pytest.mark.parametrize("way", SEEING)
+@pytest.mark.parametrize("name", SCALED)
+def test_what_scales_the_channels_may_come_first(name: str, way: str) -> None:
+    prepare, _ = WAYS[way]
+    images, found = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)), []
+    for scale in (nn.Identity(), SCALED[name]()):
+        model = Prepares(prepare)
+        model.scale, model.prepare = scale, lambda x, scale=scale: prepare(scale(x))
+        found.append(Probe(model.eval()).survey(FixedSamples(images)))
+    frames = [Frame(0, 0, 1, 1) if one.frame is None else one.frame for one in found]
+    edges = [(frame.top, frame.left, frame.bottom, frame.right) for frame in frames]
+    assert edges[0] == pytest.approx(edges[1], abs=0.02)
+    assert found[0].remarks == found[1].remarks
+    assert found[0]["conv"].calls == found[1]["conv"].calls
+
+
+def test_maps_of_what_comes_before_a_mirrored_crop_lie_on_the_whole_image() -> None:
+    model = Prepares(lambda x: model.norm(x)[..., :16].flip(-1))
+    model.norm = nn.BatchNorm2d(3)
+    arrays = explain(model.eval(), SPOT, [GradCAM(["norm", "conv"]), Contrast("norm")], target=1).arrays
+    for tag in ("grad_cam/norm", "grad_cam/conv"):
+        rows, columns = (arrays[tag][0] > 0.5 * arrays[tag].max()).nonzero(as_tuple=True)
+        assert (int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())) == (12, 19, 8, 11), tag
+    torch.testing.assert_close(arrays["contrast/norm"].amax(dim=1), arrays["grad_cam/norm"])
+
+
+def test_what_normalises_channels_that_are_turned_away_tells_nothing_of_the_image() -> None:
+    """As audio networks do, which normalise each frequency."""
+    model = Prepares(lambda x: model.norm(x.transpose(1, 3)).transpose(1, 3))
+    model.norm = nn.BatchNorm2d(SIDE)
+    found = Probe(model.eval()).survey(FixedSamples(torch.rand(2, 3, SIDE, SIDE)))
+    assert found.frame is None
+    assert found.remarks == ()
 
 
 def test_maps_are_zero_where_the_model_sees_nothing() -> None:

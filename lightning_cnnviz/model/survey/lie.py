@@ -19,10 +19,12 @@ from lightning_cnnviz.model.survey.first_call import SEED
 from lightning_cnnviz.model.survey.places import find_places
 from lightning_cnnviz.model.survey.placing import Called
 
-_LIKE = 0.5  # how much like each other, from -1 to 1, a change and what becomes of it are at least where both lie alike
+_CHANGED = 0.1  # of the strongest change: a column that changes with its own pixels, not with the mean of all
+_LIKE = 0.2  # how much like each other, from -1 to 1, a change and what becomes of it are at least where both lie alike
 _NEAR = 1.5  # pixels of the image that a place may lie beside where it is expected, or a whole place
 _FITTING = 0.5  # the share of the places that must lie there; padding by reflection does not
 _STRAYED = 0.05  # the share that may come from beyond the edges that are found, as after rolling
+_LEAST = 2.0  # so many pixels of the image are seen: where all places see all of it, chance says where each is from
 _PIXELS = 1.0  # an edge may be so far from the image's own, or a place, as strides and kernels that no hook sees shift
 _FEW = 4  # so many places behind layers that no hook sees each depend on much of the image, and tell little
 _PARTS = 4  # of a pixel, to which edges are told
@@ -47,13 +49,15 @@ def is_in_doubt(call: Called, images: Tensor) -> bool:
         return True
     if after is None or after.shape != taken.shape:
         return False
-    changed = ((after[0] - taken[0]).abs().amax(dim=(0, 1)) > 0).nonzero().flatten()
+    change = (after[0] - taken[0]).detach().float().square().sum(dim=0)
+    columns = change.sum(dim=0)
+    changed = (columns > _CHANGED * columns.max()).nonzero().flatten()
     edge = max(1, images.shape[3] // 4)
     if not len(changed) or int(changed[0]) > 0 or abs(int(changed[-1]) + 1 - edge) > 1:
         return True
-    changes = (disturbed(images, "left") - images)[0], after[0] - taken[0]
-    strengths = [change.detach().float().square().sum(dim=0).sqrt()[:, :edge].flatten() for change in changes]
-    return not float(torch.corrcoef(torch.stack(strengths))[0, 1]) > _LIKE  # also where it is not a number
+    made = (disturbed(images, "left") - images)[0].detach().float().square().sum(dim=0)
+    sizes = [one[:, :edge].sqrt().flatten() for one in (made, change)]
+    return not float(torch.corrcoef(torch.stack(sizes))[0, 1]) > _LIKE  # also where it is not a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +141,8 @@ def _fit(places: Tensor, length: int) -> tuple[float, float] | None:
     slack = max(_NEAR / length, step)
     near = (places - expected - start).abs() < slack
     strayed = (places < first - slack) | (places > last + slack)
-    share = 1 / float(known.sum())
-    if not step > 0 or float(near.sum()) * share < _FITTING or float(strayed.sum()) * share > _STRAYED:
+    fitting, straying = (float(places.sum() / known.sum()) for places in (near, strayed))
+    if not (last - first) * length > _LEAST or fitting < _FITTING or straying > _STRAYED:
         return None
     parts = _PARTS * length
     return round(first * parts) / parts, round(last * parts) / parts

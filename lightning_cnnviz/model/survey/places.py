@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 _STEP = 0.1  # of the images' spread, by which they are changed
+_ROUNDING = 64.0  # so much larger than what is rounded off is it at least
 _ROUNDS = 4  # in each of which another part of the pixels is changed
 _LIVE = 0.05  # of the strongest change: a place that depends on the image
 
@@ -45,7 +46,8 @@ def find_places(given: Callable[[Tensor], Tensor | None], images: Tensor) -> Ten
 def _nudges(images: Tensor) -> Iterator[Tensor]:
     """Changes of scattered pixels, of each one once; the range of the values of each channel stays what it is."""
     values = images.float()
-    step = _STEP * float(values.std().nan_to_num()) or _STEP
+    share = max(_STEP, _ROUNDING * torch.finfo(images.dtype).eps)
+    step = share * float(values.std().nan_to_num()) or share
     generator = torch.Generator().manual_seed(0)
     signs = torch.randint(2, images.shape, generator=generator).to(values) * 2 - 1
     rounds = torch.randint(_ROUNDS, images.shape, generator=generator).to(images.device)

@@ -344,3 +344,34 @@ def test_few_places_behind_layers_that_are_not_watched_are_taken_as_they_lie() -
     assert found.layers[0].spatial == (2, 2)
     assert found.frame is None
     assert found.remarks == ()
+
+
+def test_a_crop_of_images_that_get_noise_is_found() -> None:
+    found = layout_of(lambda x: (x + 0.1 * torch.randn_like(x))[..., :16])
+    assert found.frame is not None
+    assert (found.frame.top, found.frame.left) == pytest.approx((0, 0), abs=0.02)
+    assert (found.frame.bottom, found.frame.right) == pytest.approx((1, 0.5), abs=0.02)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_numbers_of_few_digits_tell_as_much(dtype: torch.dtype) -> None:
+    images = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)).to(dtype)
+    cropped = Probe(Prepares(WAYS["a crop of the middle"][0]).to(dtype)).survey(FixedSamples(images)).frame
+    assert cropped is not None
+    edges = (cropped.top, cropped.left, cropped.bottom, cropped.right)
+    assert edges == pytest.approx((0.125, 0.25, 0.875, 0.75), abs=0.01)
+    blurred = Probe(Prepares(lambda x: F.avg_pool2d(x, 5, 1, 2)).to(dtype)).survey(FixedSamples(images))
+    assert blurred.frame is None
+    assert blurred.remarks == ()
+
+
+def test_images_of_two_values_lie_as_they_are() -> None:
+    black_and_white = (torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) > 0.8).float()
+    found = layout_of(lambda x: (x > x.mean((2, 3), keepdim=True)).to(x), black_and_white)
+    assert found.frame is None
+    assert found.remarks == ()
+
+
+def test_what_sees_all_of_the_image_everywhere_has_no_place_by_chance() -> None:
+    images = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    assert layout_of(lambda x: F.avg_pool2d(x, 5, 1, 2), images).frame is None

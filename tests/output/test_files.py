@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import errno
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -130,3 +131,16 @@ def test_a_picture_too_large_for_a_jpeg_is_a_png(tmp_path: Path) -> None:
     FileSink(tmp_path).write(Picture("short", long[:65_500], format="jpeg"), 1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["long_000001.png", "short_000001.jpeg"]
     assert np.array_equal(decode((tmp_path / "long_000001.png").read_bytes()), long)
+
+
+def test_two_threads_that_write_one_file_leave_that_of_one_of_them(tmp_path: Path) -> None:
+    contents = [bytes([number]) * 2**16 for number in range(2)]
+
+    def write(content: bytes) -> None:
+        for _ in range(200):
+            disk.write_whole(tmp_path / "report.html", content)
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(write, contents))
+    assert (tmp_path / "report.html").read_bytes() in contents
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

@@ -65,6 +65,10 @@ def hooked(
         yield
 
 
+class Reached(BaseException):  # not an Exception: a model may catch those
+    """Ends a forward pass in a hook, once what was wanted of it is known."""
+
+
 def image_like(output: Any) -> Tensor | None:
     """The first tensor with four dimensions in a module's output, else the first tensor; of real numbers only.
 

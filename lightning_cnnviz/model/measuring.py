@@ -8,15 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightning_cnnviz.model.hooks import hooked, image_like
+from lightning_cnnviz.model.hooks import Reached, hooked, image_like
 from lightning_cnnviz.model.layers.names import clean_name, named_layers
-
-
-class _Reached(BaseException):  # not an Exception: a model may catch those
-    """Ends a forward pass with the output that was wanted."""
-
-    def __init__(self, output: Tensor) -> None:
-        self.output = output
 
 
 def output_of(
@@ -42,13 +35,13 @@ def output_of(
             return
         found.append(tensor)
         if len(found) == (len(images) if one_by_one else 1):
-            raise _Reached(torch.cat(found))
+            raise Reached
 
     try:
         with hooked({layer: named_layers(model)[layer]}, end):
             entry(images)
-    except _Reached as reached:
-        return reached.output
+    except Reached:
+        return torch.cat(found)
     raise ValueError(f"{layer} was not called, or put out no tensor")
 
 

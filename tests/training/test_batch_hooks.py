@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch import LightningDataModule, seed_everything
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lightning_cnnviz import CNNVisualizer, FixedSamples, Predictions
 from lightning_cnnviz.training.batch_hooks import through_batch_hooks
-from tests.helpers.training import SmallCNN
+from tests.helpers.training import SmallCNN, trainer
 
 
 class Named(Dataset[Any]):
@@ -130,18 +130,10 @@ def test_training_has_the_same_bits_with_the_hooks_of_a_datamodule(tmp_path: Pat
     for callbacks in ([], [CNNVisualizer([Predictions()], FixedSamples.from_dataset(Named(), [0, 1]))]):
         seed_everything(3, verbose=False)
         datamodule, model = Augmenting(), SmallCNN()
-        trainer = Trainer(
-            max_epochs=1,
-            accelerator="cpu",
-            callbacks=callbacks,
-            default_root_dir=tmp_path,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
-        )
+        run = trainer(tmp_path, callbacks, max_epochs=1)
         loader: DataLoader[Any] = DataLoader(Named(), 4)
         datamodule.train_dataloader = datamodule.val_dataloader = lambda loader=loader: loader  # type: ignore[method-assign]
-        trainer.fit(model, datamodule=datamodule)
+        run.fit(model, datamodule=datamodule)
         weights: list[Tensor] = [parameter.detach().flatten() for parameter in model.parameters()]
         trained.append((torch.cat(weights), datamodule.calls, datamodule.generator.get_state()))
     (weights_without, calls_without, state_without), (weights_with, calls_with, state_with) = trained

@@ -27,24 +27,38 @@ _RISING = (
     *("MaxPool2DWithIndices", "AdaptiveMaxPool2D", "AvgPool2D", "AdaptiveAvgPool2D"),
 )
 _DEEPEST = 16
+_MOST_NESTED = 5  # sums and products of which one distance is made
 _ROUNDING = 1e-5
 
 
 def smaller_is_better(output: Tensor) -> bool:
     """Whether the graph of an output ends in distances or negative log-probabilities whose sign nobody changed."""
     rounding = _ROUNDING * output.detach().abs().max()
-    return bool((output >= -rounding).all()) and _direction(output.grad_fn) == 1
+    return bool((output >= -rounding).all()) and _direction(output.grad_fn, {}) == 1
 
 
-def _direction(node: Any, summed: bool = False, depth: int = 0) -> _Direction:
-    """Which way numbers go, as far as the graph tells; ``summed`` where a sum over parts of them follows."""
+_Known: TypeAlias = dict[tuple[Any, bool, int], _Direction]
+
+
+def _direction(node: Any, known: _Known, summed: bool = False, depth: int = 0) -> _Direction:
+    """Which way numbers go, as far as the graph tells; ``summed`` where a sum over parts of them follows.
+
+    ``known`` are the answers so far: what is used several times, as in ``x + x``, is asked for once.
+    """
     if _is_constant(node):
         return None
+    key = node, summed, depth
+    if key not in known:
+        known[key] = _direction_of(node, known, summed, depth)
+    return known[key]
+
+
+def _direction_of(node: Any, known: _Known, summed: bool, depth: int) -> _Direction:
     found = _of_distances(node, summed)
     if found or depth == _DEEPEST or not is_one_of(node, (*_RISING, *_SUMS, *_COMPOSED)):
         return found
     summed = summed or is_one_of(node, _SUMS)
-    inner = [_direction(before, summed, depth + 1) for before, _ in node.next_functions]
+    inner = [_direction(before, known, summed, depth + 1) for before, _ in node.next_functions]
     if is_one_of(node, ("Neg", "Rsub")):
         return _turned(inner[0], -1)
     if is_one_of(node, ("Add", "Sub")):
@@ -93,7 +107,7 @@ def _terms(node: Any, sign: int, depth: int = 0) -> Iterator[tuple[Any, int]]:
     """What a sum is of, each with its sign; the product that :func:`torch.addmm` adds is named by the whole."""
     node = _behind(node)
     parts: Any = () if node is None else node.next_functions
-    if depth == _DEEPEST or not is_one_of(node, ("Add", "Sub", "Addmm", "Mul")):
+    if depth == _MOST_NESTED or not is_one_of(node, ("Add", "Sub", "Addmm", "Mul")):
         yield node, sign
     elif is_one_of(node, ("Addmm",)):
         yield from _terms(parts[0][0], sign, depth + 1)
@@ -133,7 +147,7 @@ def _differences(node: Any, depth: int = 0) -> Iterator[Any]:
     node = _behind(node)
     if _is_difference(node):
         yield node
-    elif is_one_of(node, _PRODUCTS) and depth < _DEEPEST:
+    elif is_one_of(node, _PRODUCTS) and depth < _MOST_NESTED:
         for before in _before(node):
             yield from _differences(before, depth + 1)
 

@@ -94,9 +94,12 @@ def _is_cut_to_probabilities(node: Any) -> bool:
 
 def _last_nodes(node: Any) -> tuple[list[Any], set[str]]:
     """The last operations that changed numbers, and what has put several of them together or scaled them since."""
-    waiting, found, combined = [] if node is None else [node], [], set()
+    waiting, found, combined, seen = [] if node is None else [node], [], set(), set()
     while waiting:
         node = waiting.pop()
+        if node in seen:  # as in x + x
+            continue
+        seen.add(node)
         kind = node.name().partition("Backward")[0]
         before = [node for node, _ in node.next_functions if node is not None]
         combines = kind in _COMBINING or (kind in _OF_A_YES and len(before) == 1)

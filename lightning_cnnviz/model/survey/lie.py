@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_cnnviz.guard.process_state import seed
-from lightning_cnnviz.model.hooks import hooked, image_like
+from lightning_cnnviz.model.hooks import Reached, hooked, image_like
 from lightning_cnnviz.model.layers.frame import Frame
 from lightning_cnnviz.model.layers.layout import Layout
 from lightning_cnnviz.model.layers.turns import TURNS, UPRIGHT, Turn
@@ -148,10 +148,6 @@ def _fit(places: Tensor, length: int) -> tuple[float, float] | None:
     return round(first * parts) / parts, round(last * parts) / parts
 
 
-class _Reached(BaseException):  # not an Exception: a model may catch those
-    """Ends a forward pass where the layer begins."""
-
-
 def _taken(name: str, module: nn.Module, entry: Callable[[Tensor], Any], images: Tensor) -> Tensor | None:
     """What a layer is given in its first call; what would follow is not computed."""
     found: list[Tensor] = []
@@ -160,13 +156,13 @@ def _taken(name: str, module: nn.Module, entry: Callable[[Tensor], Any], images:
         tensor = image_like(arguments)
         if tensor is not None:
             found.append(tensor.detach())
-        raise _Reached
+        raise Reached
 
     modules: Mapping[str, nn.Module] = {name: module}
     seed(SEED)
     try:
         with hooked(modules, lambda _, output: None, end), torch.no_grad():
             entry(images)
-    except _Reached:
+    except Reached:
         pass
     return found[0] if found else None

@@ -157,3 +157,14 @@ def test_only_what_is_made_scores_is_named(
         assert found.arrays["predictions"].argmax(dim=1).tolist() == nearest
     else:
         assert any("Predictions is left out" in remark and "-model(images)" in remark for remark in found.remarks)
+
+
+def test_what_is_used_twice_again_and_again_is_asked_for_once() -> None:
+    images = torch.rand(4, 3, requires_grad=True)
+    costs = torch.cdist(images, torch.rand(5, 3))
+    for _ in range(12):
+        costs = costs + costs
+    assert smaller_is_better(costs)
+    for _ in range(60):
+        costs = costs + costs
+    smaller_is_better(costs)  # 2 ** 72 ways lead to the distances

@@ -252,3 +252,10 @@ def test_shares_of_what_is_missing_are_no_probabilities() -> None:
     shares = torch.tensor([[2.0, 0.0, 1.0], [0.0, 1.0, 1.5]], requires_grad=True).softmax(dim=1)
     for output in (1 - shares, shares.pow(2), shares.sqrt()):
         assert ending_of(output) is None
+
+
+def test_what_is_used_twice_again_and_again_is_asked_for_once() -> None:
+    output = torch.randn(4, 3, requires_grad=True).sigmoid()
+    for _ in range(60):
+        output = (output + output) / 2
+    assert ending_of(output) == "sigmoid"

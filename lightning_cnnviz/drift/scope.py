@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from lightning_cnnviz.model.layers.layout import KEYWORDS, Layer, LayerSpec, Layout
+from lightning_cnnviz.model.layers.names import evenly_chosen
 
 MapKind: TypeAlias = Literal["grad_cam", "hirescam", "saliency"]
 
@@ -45,8 +46,7 @@ def filters(layout: Layout, spec: LayerSpec) -> tuple[str, ...]:
     entries = (spec,) if isinstance(spec, str) else tuple(spec)
     every = tuple(layer.name for layer in layout.layers if layer.is_convolution or _is_linear(layer))
     if any(entry in KEYWORDS for entry in entries):
-        step = max(1, (len(every) - 1) / (_MOST_FILTERS - 1))
-        return tuple(every[round(index * step)] for index in range(min(len(every), _MOST_FILTERS)))
+        return evenly_chosen(every, _MOST_FILTERS)
     named = layout.maps(spec)
     return tuple(name for name in every if any(name == layer or name.startswith(f"{layer}.") for layer in named))
 

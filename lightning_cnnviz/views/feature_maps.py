@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lightning_cnnviz.arguments import ArgumentError, count_or_indices, integer, layer_names, one_of, size
 from lightning_cnnviz.model.evidence import Evidence, Request
 from lightning_cnnviz.model.layers.layout import LayerSpec, Layout, check_names
+from lightning_cnnviz.model.layers.names import evenly_chosen
 from lightning_cnnviz.output.artifacts import Array, Artifact, Picture
 from lightning_cnnviz.render import Maps, Row, Scale, Sheet, Tiles
 from lightning_cnnviz.samples import FixedSamples
@@ -98,9 +99,7 @@ class FeatureMaps(View):
 
     def _layers(self, layout: Layout) -> tuple[str, ...]:
         layers = layout.maps(self.layers)
-        if self.layers != "auto" or len(layers) <= _MOST_LAYERS:
-            return layers
-        return tuple(layers[round(index * (len(layers) - 1) / (_MOST_LAYERS - 1))] for index in range(_MOST_LAYERS))
+        return evenly_chosen(layers, _MOST_LAYERS) if self.layers == "auto" else layers
 
     def _chosen(self, layer: str, activations: Tensor) -> list[int]:
         if self.sample is not None and isinstance(self.channels, int):

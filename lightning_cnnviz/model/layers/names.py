@@ -42,6 +42,17 @@ def named_layers(model: nn.Module) -> dict[str, nn.Module]:
     return {clean_name(name): module for name, module in model.named_modules() if clean_name(name)}
 
 
+def evenly_chosen(names: Sequence[str], most: int) -> tuple[str, ...]:
+    """All of the names, or so many of more, evenly spaced, the first and the last ones among them.
+
+    >>> evenly_chosen(["conv1", "conv2", "conv3", "conv4", "conv5"], most=3)
+    ('conv1', 'conv3', 'conv5')
+    """
+    if len(names) <= most:
+        return tuple(names)
+    return tuple(names[round(index * (len(names) - 1) / (most - 1))] for index in range(most))
+
+
 def is_convolution(module: nn.Module) -> bool:
     """Whether a module is a two-dimensional convolution, transposed ones and classes of one's own included."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):

@@ -15,7 +15,7 @@ from lightning_cnnviz.model.entry import refused
 from lightning_cnnviz.model.handing import Handing, for_bytes, ways
 from lightning_cnnviz.model.hooks import hooked
 from lightning_cnnviz.model.isolation import placed
-from lightning_cnnviz.model.survey.passes import Survey
+from lightning_cnnviz.model.survey.watched_layers import WatchedLayers
 from lightning_cnnviz.samples import FixedSamples
 from lightning_cnnviz.samples.forms import Form
 
@@ -43,7 +43,7 @@ class FirstCall:
     entry: Entry
     images: Tensor
     output: Any
-    watch: Survey
+    watch: WatchedLayers
     remark: str | None
     handing: Handing
 
@@ -72,7 +72,7 @@ def first_call(
     attempts = [(name, way) for name in entries for way in ways(form)]
     for (name, way), (chosen, with_gradients) in product(attempts, ((few, True), (few, False), (everything, False))):
         images = placed(samples.images[chosen], model).requires_grad_(with_gradients)
-        entry, watch = way.before(entries[name]), Survey(modules, images)
+        entry, watch = way.before(entries[name]), WatchedLayers(modules, images)
         seed(SEED)
         try:
             with hooked(modules, watch.record, watch.record_input), torch.set_grad_enabled(with_gradients):
@@ -118,7 +118,7 @@ def _for_bytes(first: FirstCall, modules: Mapping[str, nn.Module], entry: Entry,
     if handing == first.handing:
         return first
     seed(SEED)
-    watch, own = Survey(modules, first.images), handing.before(entry)
+    watch, own = WatchedLayers(modules, first.images), handing.before(entry)
     with hooked(modules, watch.record, watch.record_input), torch.set_grad_enabled(first.images.requires_grad):
         output = own(first.images.clone())
     return replace(first, entry=own, output=output, watch=watch, handing=handing)

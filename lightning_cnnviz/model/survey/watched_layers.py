@@ -21,7 +21,7 @@ from lightning_cnnviz.model.survey.placing import Called, Placing
 from lightning_cnnviz.model.survey.watching import Watch
 
 
-class Survey(Watch):
+class WatchedLayers(Watch):
     """The layers of a model, made of the calls that were noted."""
 
     @property

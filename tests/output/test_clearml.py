@@ -19,7 +19,13 @@ from pathlib import Path
 from clearml import Task
 
 Task.set_offline(True)
-task = Task.init("tests", "run", auto_connect_arg_parser=False, auto_resource_monitoring=False)
+task = Task.init(
+    "tests",
+    "run",
+    auto_connect_arg_parser=False,
+    auto_connect_frameworks={"detect_repository": False},  # its thread, which reads all packages, can hang
+    auto_resource_monitoring=False,
+)
 
 from lightning_cnnviz import CNNVisualizer, GradCAM, ModelSummary, Predictions
 from tests.helpers.training import fit, sha
